@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs: what a translation can live through.
+ *
+ * Synchronization: every verb may run beside every other, on the same page too. Each is linearizable for a page (T1);
+ * the range forms are one verb after another, not one atomic step. Every verb enters the read side that it needs; a
+ * caller that makes many calls may hold one open around them with hipt_read_enter() and hipt_read_exit().
+ */
+#ifndef HIPT_MAP_H
+#define HIPT_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hipt/frame.h>
+#include <hipt/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hipt_table;
+
+/* Protection: at least one of the first three. */
+#define HIPT_READ 0x1u
+#define HIPT_WRITE 0x2u
+#define HIPT_EXEC 0x4u
+#define HIPT_USER 0x8u
+
+/* What the processor, or whoever stands for it, has done through a mapping. */
+#define HIPT_ACCESSED 0x1u
+#define HIPT_DIRTY 0x2u
+
+#define HIPT_ATTR_MAX 7u /* attributes: a number that hipt keeps for the host, a memory type for instance */
+
+/* One virtual page: a key. Numbers, in base pages, not byte addresses. */
+struct hipt_page {
+    uint32_t asid;
+    uint32_t size; /* size class: an index into the configuration's page_shift */
+    uint64_t vpn;  /* a multiple of the size */
+};
+
+/* A mapping: one virtual page and what it translates to. */
+struct hipt_mapping {
+    struct hipt_page page;
+    uint64_t pfn;   /* frame, or swap slot; a multiple of the size */
+    uint8_t prot;   /* HIPT_READ | ... */
+    uint8_t attr;   /* 0 to HIPT_ATTR_MAX */
+    uint8_t marks;  /* HIPT_ACCESSED | HIPT_DIRTY; a new mapping may start with them */
+    bool swap;      /* not present: pfn is a swap slot */
+};
+
+/* A translation as it was at one instant, with the means to come back to exactly that mapping (T3). */
+struct hipt_translation {
+    struct hipt_mapping mapping;
+    uint64_t pte;  /* opaque: the word that was read */
+    uint32_t slot; /* opaque: where it was read */
+};
+
+/**
+ * hipt_read_enter() - Open a read side: no grace period that starts now ends before it is closed.
+ * @table: table.
+ *
+ * Shape:    O(1).
+ * Progress: wait-free.
+ * Order:    as the host's read_enter.
+ * Context:  any thread that the host's reclamation knows; nests.
+ * Owns:     one hipt_read_exit() by the same thread.
+ * Errors:   none.
+ * Upholds:  R1.
+ */
+void hipt_read_enter(struct hipt_table *table);
+
+/**
+ * hipt_read_exit() - Close a read side.
+ * @table: table.
+ *
+ * Shape:    O(1).
+ * Progress: wait-free.
+ * Order:    as the host's read_exit.
+ * Context:  the thread that opened it.
+ * Owns:     ends what hipt_read_enter() began.
+ * Errors:   none.
+ * Upholds:  R1.
+ */
+void hipt_read_exit(struct hipt_table *table);
+
+/**
+ * hipt_lookup() - What a base page translates to.
+ * @table: table.
+ * @asid:  address space; need not be allocated: then nothing is mapped there.
+ * @vpn:   base page; a mapping of any size that covers it is found.
+ * @out:   receives the mapping that covers it (its page and pfn are the mapping's own first ones) on OK.
+ *
+ * Shape:    expected O(1): one cache line for each size class in use in the asid.
+ * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
+ * Order:    acquire: pairs with the release of the map or remap that published the mapping.
+ * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
+ * Owns:     the caller keeps @out; it may be used with hipt_mark() and hipt_clean() only inside the read side in which
+ *           it was read, so open one around both.
+ * Errors:   HIPT_ABSENT; HIPT_BAD_ASID, HIPT_BAD_VPN: out of range. @out is then untouched.
+ * Upholds:  T1, T2.
+ */
+enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out);
+
+/**
+ * hipt_lookup_batch() - Many lookups whose cache misses overlap.
+ * @table:  table.
+ * @pages:  .asid and .vpn of each are looked up as by hipt_lookup(); .size is not used.
+ * @count:  how many.
+ * @out:    receives the translation of each that is found.
+ * @status: receives the outcome of each.
+ *
+ * Shape:    expected O(count); lines are prefetched in groups. Returns how many were found.
+ * Progress: lock-free, as hipt_lookup() is.
+ * Order:    acquire, each for itself; the batch is not one instant.
+ * Context:  as hipt_lookup().
+ * Owns:     the caller keeps all arrays.
+ * Errors:   in @status, as hipt_lookup().
+ * Upholds:  T1, T2.
+ */
+size_t hipt_lookup_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count,
+                         struct hipt_translation *out, enum hipt_status *status);
+
+/**
+ * hipt_lookup_lines() - How many cache lines of the table a lookup reads, for measurement.
+ * @table: table.
+ * @asid:  as hipt_lookup().
+ * @vpn:   as hipt_lookup().
+ * @found: receives whether it is mapped; may be NULL.
+ *
+ * Shape:    as hipt_lookup(). Returns the number of lines, 0 for a page out of range.
+ * Progress: lock-free, as hipt_lookup() is.
+ * Order:    as hipt_lookup().
+ * Context:  as hipt_lookup().
+ * Owns:     nothing.
+ * Errors:   none.
+ * Upholds:  nothing beyond its text.
+ */
+unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, bool *found);
+
+/**
+ * hipt_reverse() - Every mapping that covers a frame or swap slot.
+ * @table: table.
+ * @frame: which base frame.
+ * @out:   receives up to @room mappings; each was live at some instant of the call. May be NULL if @room is 0.
+ * @room:  how many fit.
+ * @count: receives how many there are, also beyond @room.
+ *
+ * Shape:    O(sharers): one line for the first mapping, one more for seven further ones, and each mapping's own line; the
+ *           record of the enclosing frame of each larger size class is looked at too.
+ * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
+ * Order:    acquire.
+ * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
+ * Owns:     the caller keeps @out.
+ * Errors:   HIPT_ABSENT: nothing maps it (@count is 0); HIPT_BAD_PFN.
+ * Upholds:  F1: no mapping that was live during the whole call is missing.
+ */
+enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame, struct hipt_mapping *out, size_t room,
+                              size_t *count);
+
+/**
+ * hipt_map() - Make one virtual page translate to one frame, or hold one swap slot.
+ * @table:   table.
+ * @mapping: to publish. Not retained.
+ *
+ * Shape:    expected O(1), one cache line and the frame's record; may allocate when the frame is shared, when a bucket
+ *           overflows, or when the asid's page list grows. Where other page sizes are in use in the asid: one line for each
+ *           larger size, and one for each page of each smaller size that it would cover.
+ * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded.
+ * Order:    release on OK: stores made before the call are visible to whoever looks this mapping up.
+ * Context:  any thread; enters a read side of its own; does not sleep; not signal-safe.
+ * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
+ * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: the page's last mapping is still being taken out, another thread's map of
+ *           an overlapping page is under way, or the frame is UNMAPPING or in LIMBO; HIPT_NOMEM; HIPT_FULL; HIPT_BAD_ASID,
+ *           HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On every error
+ *           nothing has changed.
+ * Upholds:  T1, F1, F2, S2.
+ */
+enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping);
+
+/**
+ * hipt_unmap() - End a mapping.
+ * @table: table.
+ * @page:  its page, with the size class it was mapped with.
+ * @out:   receives the mapping as it was at its end, accessed and dirty final; may be NULL.
+ *
+ * Shape:    expected O(1); on a shared frame one line for each seven sharers.
+ * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Order:    acq_rel: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap() returns it.
+ * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
+ * Owns:     gives the mapping's reference on its frame back.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY: another thread is unmapping or remapping it; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE,
+ *           HIPT_UNALIGNED. On every error nothing has changed.
+ * Upholds:  T1, T3, F1, S3, R1.
+ */
+enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);
+
+/**
+ * hipt_protect() - Change what a mapping allows.
+ * @table: table.
+ * @page:  its page, with the size class it was mapped with.
+ * @prot:  the new protection.
+ *
+ * Shape:    expected O(1), one cache line.
+ * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Order:    acq_rel.
+ * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
+ * Owns:     nothing.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_UNALIGNED. On every
+ *           error nothing has changed.
+ * Upholds:  T1, T3.
+ */
+enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *page, uint8_t prot);
+
+/**
+ * hipt_remap() - Let a mapped page translate to something else: another frame, a swap slot, another protection.
+ * @table:   table.
+ * @mapping: what its page, which must be mapped with that size, shall translate to. Not retained.
+ * @out:     receives the mapping as it was at its end, accessed and dirty final; may be NULL.
+ *
+ * Shape:    expected O(1), the bucket's line and both frames' records.
+ * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Order:    as hipt_unmap() for the old frame, as hipt_map() for the new one. Lookups see the old mapping or the new one.
+ * Context:  any thread; enters a read side of its own; does not sleep; may allocate when the new frame is shared.
+ * Owns:     takes a reference on the new frame, gives the one on the old back.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_NOMEM; HIPT_FULL; the bad-input ones of hipt_map(). On every error nothing has
+ *           changed.
+ * Upholds:  T1, T2, T3, F1, S3, R1.
+ */
+enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping *mapping, struct hipt_mapping *out);
+
+/**
+ * hipt_mark() - Record that a mapping was accessed or written, on exactly the mapping that was read.
+ * @table:       table.
+ * @translation: from a lookup in the same read side; its pte and mapping are refreshed on OK.
+ * @marks:       HIPT_ACCESSED | HIPT_DIRTY to set.
+ *
+ * Shape:    O(1), one CAS in one cache line.
+ * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Order:    acq_rel.
+ * Context:  inside the read side in which @translation was read; does not sleep.
+ * Owns:     the caller keeps @translation.
+ * Errors:   HIPT_CHANGED: that mapping has ended, or translates elsewhere or otherwise: look it up again; HIPT_BAD_ATTR:
+ *           unknown marks. On every error nothing has changed.
+ * Upholds:  T3, S3.
+ */
+enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);
+
+/**
+ * hipt_clean() - Read and clear accessed and dirty marks, on exactly the mapping that was read.
+ * @table:       table.
+ * @translation: as hipt_mark(); its .mapping.marks are what was set before the call on OK.
+ * @marks:       HIPT_ACCESSED | HIPT_DIRTY to clear.
+ *
+ * Shape:    O(1), one CAS in one cache line.
+ * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Order:    acq_rel.
+ * Context:  as hipt_mark().
+ * Owns:     the caller keeps @translation.
+ * Errors:   as hipt_mark().
+ * Upholds:  T3, S3.
+ */
+enum hipt_status hipt_clean(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);
+
+/**
+ * hipt_map_range() - Map consecutive pages to consecutive frames.
+ * @table:   table.
+ * @mapping: the first one; vpn and pfn advance by its size.
+ * @npages:  how many, in pages of that size.
+ * @done:    receives how many were mapped, from the first on; may be NULL.
+ *
+ * Shape:    O(npages).
+ * Progress: lock-free, as hipt_map() is.
+ * Order:    as hipt_map(), each for itself.
+ * Context:  as hipt_map().
+ * Owns:     as hipt_map(), for the first @done pages.
+ * Errors:   as hipt_map(). The whole range is checked for bad input first; then it stops at the first page that fails, and
+ *           those before it stay mapped.
+ * Upholds:  T1, F1, F2.
+ */
+enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
+                                uint64_t *done);
+
+/**
+ * hipt_unmap_range() - End every mapping of one size class in a range.
+ * @table:  table.
+ * @page:   the first page.
+ * @npages: how many, in pages of that size.
+ * @done:   receives how many mappings were ended; may be NULL.
+ *
+ * Shape:    O(npages).
+ * Progress: lock-free, as hipt_unmap() is.
+ * Order:    as hipt_unmap().
+ * Context:  as hipt_unmap().
+ * Owns:     as hipt_unmap().
+ * Errors:   HIPT_BUSY: some page is being changed by another thread and was left, the others were ended; the bad-input ones
+ *           of hipt_unmap(), then nothing has changed. Holes are no error.
+ * Upholds:  T1, T3, F1, S3, R1.
+ */
+enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
+                                  uint64_t *done);
+
+/**
+ * hipt_protect_range() - Change what every mapping of one size class in a range allows.
+ * @table:  table.
+ * @page:   the first page.
+ * @npages: how many, in pages of that size.
+ * @prot:   the new protection.
+ * @done:   receives how many mappings were changed; may be NULL.
+ *
+ * Shape:    O(npages).
+ * Progress: lock-free, as hipt_protect() is.
+ * Order:    as hipt_protect().
+ * Context:  as hipt_protect().
+ * Owns:     nothing.
+ * Errors:   HIPT_BUSY: some page is being changed by another thread and was left; the bad-input ones of hipt_protect(), then
+ *           nothing has changed. Holes are no error.
+ * Upholds:  T1, T3.
+ */
+enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
+                                    uint8_t prot, uint64_t *done);
+
+/**
+ * hipt_mapping_explain() - Say what is wrong with a mapping's numbers.
+ * @table:   table.
+ * @mapping: as it was handed to a verb.
+ * @text:    receives one line that names the value and the bound, empty if the numbers are right.
+ * @bytes:   room in @text, the terminating zero included; a longer line is cut.
+ *
+ * Shape:    O(log ranges).
+ * Progress: wait-free.
+ * Order:    none.
+ * Context:  any thread.
+ * Owns:     nothing.
+ * Errors:   the bad-input statuses of hipt_map(), HIPT_OK where there is nothing to say.
+ * Upholds:  nothing beyond its text.
+ */
+enum hipt_status hipt_mapping_explain(struct hipt_table *table, const struct hipt_mapping *mapping, char *text,
+                                      size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table as a whole: its geometry, birth and death, walking over it, counting it.
+ *
+ * Synchronization, operation by operation:
+ *
+ *   hipt_table_create, _destroy, _is_valid   the caller excludes every other use of the table
+ *   everything else                          any number of threads at once
+ */
+#ifndef HIPT_TABLE_H
+#define HIPT_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hipt/ops.h>
+#include <hipt/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HIPT_SIZES_MAX 4u          /* size classes of one table */
+#define HIPT_PFN_BITS 40u          /* a pfn or swap slot, in base pages: 52-bit physical addresses with 4 KiB pages */
+#define HIPT_VERSION_BITS_MAX 11u  /* how often a slot changes its life before it waits for a grace period: 2^11 */
+#define HIPT_SEQUENCE_BITS_MAX 27u /* commits of one bucket in three grace periods, at most: 2^27 */
+#define HIPT_CHAIN_LINES_MAX 8u    /* lines of one bucket, the first included */
+#define HIPT_SLOTS 4u              /* slots of one line */
+
+struct hipt_table; /* opaque */
+
+/* A run of consecutive pfns that have a record each. Memory and swap are two number spaces. */
+struct hipt_range {
+    uint64_t first; /* first pfn, or first swap slot */
+    uint64_t count; /* how many; at least 1 */
+    bool swap;      /* swap slots rather than frames */
+};
+
+/* Geometry and host of a table. Fill it with hipt_config_init(), then change what should differ. */
+struct hipt_config {
+    size_t size; /* sizeof(struct hipt_config) as the host was compiled */
+    const struct hipt_ops *ops;
+    uint64_t capacity;                   /* mappings to be sized for: buckets are derived from it at 2.8 a bucket */
+    uint64_t buckets;                    /* 64-byte lines; 0: derived from capacity */
+    unsigned asid_bits;                  /* 1 to 20 */
+    unsigned va_bits;                    /* bits of a virtual byte address, at most 64 */
+    unsigned nsizes;                     /* size classes, 1 to HIPT_SIZES_MAX */
+    unsigned page_shift[HIPT_SIZES_MAX]; /* ascending; page_shift[0] is the base page, the unit of every vpn and pfn */
+    const struct hipt_range *ranges;     /* frames and swap slots that may be mapped; copied */
+    size_t nranges;                      /* at least 1 */
+    unsigned version_bits;               /* 1 to HIPT_VERSION_BITS_MAX */
+    unsigned sequence_bits;              /* 2 to HIPT_SEQUENCE_BITS_MAX */
+    const uint64_t *secret;              /* four words to key the hash with, copied; NULL: drawn from ops->random */
+};
+
+/* What hipt_table_stats() counts. Counts of a table in use are a moment's approximation. */
+struct hipt_stats {
+    uint64_t buckets;                                       /* lines that a hash can name */
+    uint64_t lines;                                         /* overflow lines ever carved out */
+    uint64_t lines_linked;                                  /* overflow lines in chains now */
+    uint64_t mappings;                                      /* slots live or held */
+    uint64_t per_bucket[HIPT_CHAIN_LINES_MAX * HIPT_SLOTS + 1]; /* buckets by number of mappings */
+    uint64_t chain_lines[HIPT_CHAIN_LINES_MAX + 1];         /* buckets by number of lines */
+    uint64_t bytes_forward;                                 /* lines, from the allocator's own count */
+    uint64_t bytes_frames;                                  /* frame records */
+    uint64_t bytes_aliases;                                 /* alias blocks */
+    uint64_t bytes_asids;                                   /* asid records and page lists */
+};
+
+struct hipt_mapping;
+
+/* Where a walk over the table stands. Zero it to start. */
+struct hipt_cursor {
+    uint64_t next;
+};
+
+/**
+ * hipt_config_init() - Fill a configuration with the defaults.
+ * @config: to fill: 16-bit asid, 57-bit va, pages of 4 KiB, 64 KiB, 2 MiB and 1 GiB, no ranges, no ops, capacity 1 << 16.
+ *
+ * Shape:    O(1).
+ * Progress: wait-free.
+ * Order:    none.
+ * Context:  any; signal-safe.
+ * Owns:     the caller keeps @config.
+ * Errors:   none.
+ * Upholds:  nothing beyond its text.
+ */
+void hipt_config_init(struct hipt_config *config);
+
+/**
+ * hipt_config_check() - Say whether a table could be made of a configuration, and if not, why.
+ * @config: to check; nothing is allocated and no hook is called.
+ * @text:   receives one line that names the value and the bound, empty on OK; may be NULL if @bytes is 0.
+ * @bytes:  room in @text, the terminating zero included; a longer line is cut.
+ *
+ * Shape:    O(nranges).
+ * Progress: wait-free.
+ * Order:    none.
+ * Context:  any.
+ * Owns:     nothing.
+ * Errors:   HIPT_BAD_OPS, HIPT_BAD_ASID_BITS, HIPT_BAD_VA_BITS, HIPT_BAD_SIZES, HIPT_BAD_WIDTH, HIPT_FEW_BUCKETS,
+ *           HIPT_MANY_BUCKETS, HIPT_BAD_RANGE, HIPT_BAD_VERSION.
+ * Upholds:  nothing beyond its text.
+ */
+enum hipt_status hipt_config_check(const struct hipt_config *config, char *text, size_t bytes);
+
+/**
+ * hipt_table_create() - Make an empty table.
+ * @config: geometry and host; not retained, but @config->ops is and must outlive the table.
+ * @table:  receives the table on OK, NULL otherwise.
+ *
+ * Shape:    O(buckets + frames + 2^asid_bits) zeroed memory, in blocks of at most ops->block_max.
+ * Progress: blocking, on the host's memory hook.
+ * Order:    none; hand the table to other threads by means that synchronize.
+ * Context:  may sleep.
+ * Owns:     the caller owns the table until hipt_table_destroy().
+ * Errors:   all of hipt_config_check(); HIPT_NOMEM: memory, or randomness for the secret, was not to be had.
+ * Upholds:  X1 (the secret).
+ */
+enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt_table **table);
+
+/**
+ * hipt_table_destroy() - Give back every byte of a table, mapped pages included.
+ * @table: to destroy; NULL is allowed. No thread uses it now or later, and no read side of it is open.
+ *
+ * Shape:    O(memory blocks).
+ * Progress: wait-free apart from the host's memory hook.
+ * Order:    none.
+ * Context:  must not be inside a read side.
+ * Owns:     takes @table.
+ * Errors:   none.
+ * Upholds:  nothing beyond its text.
+ */
+void hipt_table_destroy(struct hipt_table *table);
+
+/**
+ * hipt_table_next() - The next live mapping of the whole table, its key recovered from bucket and remainder.
+ * @table:  table.
+ * @cursor: zeroed before the first call; advanced.
+ * @out:    receives the mapping on OK.
+ *
+ * Shape:    expected O(1) a call, O(buckets) for the whole walk; the order is the hash's.
+ * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
+ * Order:    acquire on each mapping that it returns.
+ * Context:  any thread; enters a read side of its own; does not sleep.
+ * Owns:     the caller keeps @cursor and @out.
+ * Errors:   HIPT_ABSENT: the walk is over. A mapping live during the whole walk is returned exactly once; one that came
+ *           or went meanwhile may be.
+ * Upholds:  T2.
+ */
+enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out);
+
+/**
+ * hipt_table_stats() - Count what there is.
+ * @table: table.
+ * @stats: receives the counts.
+ *
+ * Shape:    O(buckets).
+ * Progress: wait-free.
+ * Order:    none; concurrent changes may be counted or not.
+ * Context:  any thread; enters a read side of its own.
+ * Owns:     the caller keeps @stats.
+ * Errors:   none.
+ * Upholds:  nothing beyond its text.
+ */
+void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats);
+
+/**
+ * hipt_table_is_valid() - Check every invariant of the whole structure, for tests.
+ * @table: table; the caller excludes all other uses.
+ * @text:  receives one line that names the first violation, empty if there is none.
+ * @bytes: room in @text.
+ *
+ * Shape:    O(buckets + frames + asids + mappings * sharers).
+ * Progress: wait-free.
+ * Order:    none.
+ * Context:  quiesced.
+ * Owns:     nothing.
+ * Errors:   false, with the text.
+ * Upholds:  checks T1, F1, F2.
+ */
+bool hipt_table_is_valid(struct hipt_table *table, char *text, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rows A1 to A3 are in asids.h. Tags:
+ *
+ *   life     state and generation: who finds an asid ACTIVE sees its empty list
+ *   fill     the newest block: who takes a cell from it sees its link to the older ones
+ *   cell     a slot: who walks sees what was done to the slot before it was remembered
+ *   cells    the count: who sees it fall to 0 sees all that was done for the pages
+ */
+#include "asid/asids.h"
+
+#include <hipt/port.h>
+
+#include "base/check.h"
+
+#define CELL_USED (UINT32_C(1) << 31)
+#define BLOCKS_MAX ((UINT32_C(1) << 25) - 1u)
+
+enum life {
+    LIFE_NEW = 0,
+    LIFE_ACTIVE,
+    LIFE_RETIRING
+};
+
+static uint64_t life_pack(uint32_t generation, enum life state)
+{
+    return ((uint64_t)generation << 32) | (uint64_t)state;
+}
+
+static struct hipti_asid *record_at(const struct hipti_asids *asids, uint32_t number)
+{
+    return (struct hipti_asid *)(void *)hipti_arena_at(&asids->records, number + 1u);
+}
+
+static struct hipti_cells *block_at(const struct hipti_asids *asids, uint32_t block)
+{
+    return (struct hipti_cells *)(void *)hipti_arena_at(&asids->blocks, block);
+}
+
+static HIPTI_ATOMIC(uint32_t) *cell_at(const struct hipti_asids *asids, uint32_t cell)
+{
+    return &block_at(asids, cell / HIPTI_BLOCK_CELLS)->cell[cell % HIPTI_BLOCK_CELLS];
+}
+
+static uint32_t cell_get(void *owner, uint32_t cell)
+{
+    return hipti_load_relaxed(cell_at((struct hipti_asids *)owner, cell)); /* ordered by the freelist */
+}
+
+static void cell_set(void *owner, uint32_t cell, uint32_t next)
+{
+    hipti_store_relaxed(cell_at((struct hipti_asids *)owner, cell), next); /* ordered by the freelist */
+}
+
+static const struct hipti_links cell_links = {cell_get, cell_set};
+
+/* A spare block keeps its link in cell 1; cell 0 stays for walkers that stand on the block. */
+static uint32_t block_get(void *owner, uint32_t block)
+{
+    return hipti_load_relaxed(&block_at((struct hipti_asids *)owner, block)->cell[1]); /* ordered by the freelist */
+}
+
+static void block_set(void *owner, uint32_t block, uint32_t next)
+{
+    hipti_store_relaxed(&block_at((struct hipti_asids *)owner, block)->cell[1], next); /* ordered by the freelist */
+}
+
+static const struct hipti_links block_links = {block_get, block_set};
+
+static uint32_t record_get(void *owner, uint32_t number)
+{
+    return hipti_load_relaxed(&record_at((struct hipti_asids *)owner, number - 1u)->link); /* ordered by the freelist */
+}
+
+static void record_set(void *owner, uint32_t number, uint32_t next)
+{
+    hipti_store_relaxed(&record_at((struct hipti_asids *)owner, number - 1u)->link, next); /* ordered by the freelist */
+}
+
+static const struct hipti_links record_links = {record_get, record_set};
+
+bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, unsigned bits, uint64_t mappings)
+{
+    uint32_t count = UINT32_C(1) << bits;
+    uint64_t blocks = mappings / (HIPTI_BLOCK_CELLS - 1u) + count;
+    uint32_t limit = blocks < BLOCKS_MAX ? (uint32_t)blocks : BLOCKS_MAX;
+
+    asids->ops = ops;
+    return hipti_arena_init(&asids->records, ops, sizeof(struct hipti_asid), count, (size_t)1 << 14) &&
+           hipti_arena_init(&asids->blocks, ops, sizeof(struct hipti_cells), limit, (size_t)1 << 16) &&
+           hipti_arena_init(&asids->sizes, ops, 1u, count, (size_t)1 << 20) &&
+           hipti_arena_prepare(&asids->sizes, count, true);
+}
+
+void hipti_asids_end(struct hipti_asids *asids)
+{
+    hipti_arena_end(&asids->records);
+    hipti_arena_end(&asids->blocks);
+    hipti_arena_end(&asids->sizes);
+}
+
+bool hipti_asid_is_active(const struct hipti_asid *asid)
+{
+    return (uint32_t)hipti_load_acquire(&asid->life) == LIFE_ACTIVE; /* [observe:life] */
+}
+
+struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t number)
+{
+    struct hipti_asid *asid;
+
+    asid = (struct hipti_asid *)(void *)hipti_arena_find(&asids->records, number + 1u);
+    return asid && hipti_asid_is_active(asid) ? asid : (struct hipti_asid *)0;
+}
+
+/* => a block in front of @older, all its cells unused, or HIPTI_NONE. */
+static uint32_t block_new(struct hipti_asids *asids)
+{
+    uint32_t block = hipti_freelist_pop(&asids->spare, &block_links, asids, asids->ops);
+    unsigned i;
+    bool full;
+
+    if (block == HIPTI_NONE) {
+        block = hipti_arena_carve(&asids->blocks, false, &full);
+    }
+    for (i = 0; block != HIPTI_NONE && i < HIPTI_BLOCK_CELLS; i++) {
+        hipti_store_relaxed(&block_at(asids, block)->cell[i], 0u); /* nobody looks; .fill publishes */
+    }
+    return block;
+}
+
+/* Put a new block in front and take its first cell. => the cell; 0 with *again set if somebody else did; 0: no memory. */
+static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, uint64_t fill, bool *again)
+{
+    uint32_t block = block_new(asids);
+
+    *again = false;
+    if (block == HIPTI_NONE) {
+        return 0;
+    }
+    hipti_store_relaxed(cell_at(asids, block * HIPTI_BLOCK_CELLS), (uint32_t)(fill >> 32)); /* .fill publishes */
+    if (hipti_cas_acq_rel(&asid->fill, &fill, ((uint64_t)block << 32) | 2u)) { /* [publish:fill] [observe:fill] */
+        return block * HIPTI_BLOCK_CELLS + 1u;
+    }
+    hipti_freelist_push(&asids->spare, &block_links, asids, block);
+    *again = true;
+    return 0;
+}
+
+/* => an unused cell, or 0. */
+static uint32_t asid_cell(struct hipti_asids *asids, struct hipti_asid *asid)
+{
+    uint32_t cell = hipti_freelist_pop(&asid->spare, &cell_links, asids, asids->ops);
+    uint64_t fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
+    bool again = true;
+
+    while (cell == 0 && again) {
+        if (fill != 0 && (uint32_t)fill < HIPTI_BLOCK_CELLS) {
+            if (hipti_cas_acq_rel(&asid->fill, &fill, fill + 1u)) { /* [publish:fill] [observe:fill] */
+                cell = (uint32_t)(fill >> 32) * HIPTI_BLOCK_CELLS + (uint32_t)fill;
+            }
+        } else {
+            cell = asid_extend(asids, asid, fill, &again);
+            fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
+        }
+    }
+    return cell;
+}
+
+uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot)
+{
+    uint32_t cell = asid_cell(asids, asid);
+
+    if (cell != 0) {
+        (void)hipti_fetch_add_relaxed(&asid->cells, 1u); /* read after a grace period */
+        hipti_store_release(cell_at(asids, cell), slot | CELL_USED); /* [publish:cell] */
+    }
+    return cell;
+}
+
+void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell)
+{
+    struct hipti_asid *asid = record_at(asids, number);
+
+    hipti_freelist_push(&asid->spare, &cell_links, asids, cell);
+    (void)hipti_fetch_sub_release(&asid->cells, 1u); /* [publish:cells] */
+}
+
+static void asid_activate(struct hipti_asid *asid, struct hipt_asid *issued)
+{
+    issued->number = asid->number;
+    issued->generation = (uint32_t)(hipti_load_relaxed(&asid->life) >> 32) + 1u; /* the caller's own */
+    hipti_store_release(&asid->life, life_pack(issued->generation, LIFE_ACTIVE)); /* A1 [publish:life] */
+}
+
+enum hipt_status hipti_asid_issue_new(struct hipti_asids *asids, struct hipt_asid *issued)
+{
+    bool full;
+    uint32_t number = hipti_arena_carve(&asids->records, true, &full);
+    struct hipti_asid *asid;
+
+    if (number == HIPTI_NONE) {
+        return full ? HIPT_NO_ASID : HIPT_NOMEM;
+    }
+    asid = record_at(asids, number - 1u);
+    asid->number = number - 1u;
+    asid_activate(asid, issued);
+    return HIPT_OK;
+}
+
+struct hipti_asid *hipti_asid_take(struct hipti_asids *asids)
+{
+    uint32_t number = hipti_freelist_pop(&asids->limbo, &record_links, asids, asids->ops);
+
+    return number == HIPTI_NONE ? (struct hipti_asid *)0 : record_at(asids, number - 1u);
+}
+
+/* The caller's own record gets an empty list. */
+static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid)
+{
+    uint32_t block = (uint32_t)(hipti_load_relaxed(&asid->fill) >> 32); /* the caller's own */
+
+    while (block != HIPTI_NONE) {
+        uint32_t next = hipti_load_relaxed(cell_at(asids, block * HIPTI_BLOCK_CELLS)); /* the caller's own */
+
+        hipti_freelist_push(&asids->spare, &block_links, asids, block);
+        block = next;
+    }
+    hipti_store_relaxed(&asid->fill, 0u); /* A1 publishes all of these */
+    hipti_store_relaxed(&asid->spare.free, HIPTI_NONE);
+    hipti_store_relaxed(&asid->spare.returned, HIPTI_NONE);
+    asid->spare.waiting = HIPTI_NONE;
+    hipti_store_relaxed(hipti_asid_sizes(asids, asid->number), 0u);
+}
+
+bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, struct hipt_asid *issued)
+{
+    if (hipti_load_acquire(&asid->cells) != 0) { /* [observe:cells] */
+        return false;
+    }
+    asid_empty(asids, asid);
+    asid_activate(asid, issued);
+    return true;
+}
+
+void hipti_asid_put_back(struct hipti_asids *asids, struct hipti_asid *asid)
+{
+    hipti_freelist_push(&asids->limbo, &record_links, asids, asid->number + 1u);
+}
+
+struct hipti_asid *hipti_asid_end(struct hipti_asids *asids, struct hipt_asid asid)
+{
+    struct hipti_asid *record = hipti_asid_active(asids, asid.number);
+    uint64_t life = life_pack(asid.generation, LIFE_ACTIVE);
+
+    if (!record || /* A2 [publish:life] [observe:life] */
+        !hipti_cas_acq_rel(&record->life, &life, life_pack(asid.generation, LIFE_RETIRING))) {
+        return (struct hipti_asid *)0;
+    }
+    return record;
+}
+
+struct hipti_asid_walk hipti_asid_walk(const struct hipti_asids *asids, const struct hipti_asid *asid)
+{
+    struct hipti_asid_walk walk;
+
+    walk.asids = asids;
+    walk.block = (uint32_t)(hipti_load_acquire(&asid->fill) >> 32); /* [observe:fill] */
+    walk.at = 1;
+    walk.visited = 0;
+    return walk;
+}
+
+bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot)
+{
+    while (walk->block != HIPTI_NONE) {
+        while (walk->at < HIPTI_BLOCK_CELLS) {
+            uint32_t cell = hipti_load_acquire(cell_at(walk->asids, walk->block * HIPTI_BLOCK_CELLS + walk->at));
+
+            walk->at++; /* [observe:cell] above */
+            walk->visited++;
+            if (cell & CELL_USED) {
+                *slot = cell & ~CELL_USED;
+                return true;
+            }
+        }
+        walk->block = hipti_load_relaxed(cell_at(walk->asids, walk->block * HIPTI_BLOCK_CELLS)); /* constant */
+        walk->at = 1;
+    }
+    return false;
+}
+
+bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot)
+{
+    return hipti_load_acquire(cell_at(asids, cell)) == (slot | CELL_USED); /* [observe:cell] */
+}
+
+HIPTI_ATOMIC(uint8_t) *hipti_asid_sizes(const struct hipti_asids *asids, uint32_t number)
+{
+    return (HIPTI_ATOMIC(uint8_t) *)(void *)hipti_arena_at(&asids->sizes, number + 1u);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: which asids are issued, and a list of each one's pages, so that its end costs as much as its own pages.
+ *
+ *   row  from       to         who                                               by
+ *   A1   new, LIMBO ACTIVE     alloc: a new number, or one that a grace period   store release, generation + 1
+ *                              has passed over and whose list is empty
+ *   A2   ACTIVE     RETIRING   retire, of the same generation                    CAS acq_rel
+ *   A3   RETIRING   LIMBO      the retire that made A2, or the alloc that found  by the freelist
+ *                              the list not empty yet
+ *
+ * The list of pages is an array of cells in blocks of 63. A map takes a cell before it commits and writes the slot there; an
+ * unmap gives the cell back after it has taken the page out. So every committed page has a cell; a cell may name a slot that is
+ * not committed yet, or not any more. Who retires an asid walks its cells, and once more after a grace period, when every
+ * map that had still found it ACTIVE has ended (such a map has its cell by then, or has given up).
+ *
+ * A given-back cell is used again by the same asid only (its freelist), a block after the asid's end.
+ */
+#ifndef HIPT_ASID_ASIDS_H
+#define HIPT_ASID_ASIDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hipt/asid.h>
+#include <hipt/ops.h>
+#include <hipt/status.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "reclaim/arena.h"
+#include "reclaim/freelist.h"
+
+#define HIPTI_BLOCK_CELLS 64u /* the first of them links the blocks of an asid */
+
+/* Field key: a atomic, c constant after the first issue. */
+struct hipti_asid {
+    HIPTI_ATOMIC(uint64_t) life;  /* a: generation in the upper half, state in the lower */
+    HIPTI_ATOMIC(uint64_t) fill;  /* a: the newest block in the upper half, its next unused cell in the lower */
+    struct hipti_freelist spare;  /* its cells that were given back */
+    HIPTI_ATOMIC(uint64_t) cells; /* a: cells taken and not given back */
+    HIPTI_ATOMIC(uint32_t) link;  /* a: the freelist's, in limbo */
+    uint32_t number;              /* c */
+};
+
+/* Field key: a atomic. */
+struct hipti_cells {
+    HIPTI_ATOMIC(uint32_t) cell[HIPTI_BLOCK_CELLS]; /* a: [0] the asid's next block; a slot with the top bit, or a link */
+};
+
+/* Field key: all constant, but for what arenas and lists say of themselves. */
+struct hipti_asids {
+    const struct hipt_ops *ops;
+    struct hipti_arena records;
+    struct hipti_arena blocks;
+    struct hipti_arena sizes;          /* a byte for each asid: the size classes in use */
+    struct hipti_freelist limbo;       /* records */
+    struct hipti_freelist spare;       /* blocks */
+};
+
+/* Where a walk over an asid's cells stands. */
+struct hipti_asid_walk {
+    const struct hipti_asids *asids;
+    uint32_t block;
+    uint32_t at;
+    uint64_t visited;
+};
+
+/* => false: no memory. There are never more than @mappings cells in use. */
+bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, unsigned bits, uint64_t mappings);
+void hipti_asids_end(struct hipti_asids *asids);
+
+/* => the record of an asid that is ACTIVE, or NULL. */
+struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t number);
+
+/* => whether it still is. */
+bool hipti_asid_is_active(const struct hipti_asid *asid);
+
+/* Take a cell for @slot. => its number; 0: no memory. Inside a read side. */
+uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot);
+
+/* Give a cell back, as the last thing done for a page of this asid. */
+void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell);
+
+/* A number never issued before. => HIPT_OK, HIPT_NO_ASID, HIPT_NOMEM. */
+enum hipt_status hipti_asid_issue_new(struct hipti_asids *asids, struct hipt_asid *issued);
+
+/* One that has been in limbo for a grace period and is now the caller's alone, or NULL. Inside a read side. */
+struct hipti_asid *hipti_asid_take(struct hipti_asids *asids);
+
+/* Issue it again (A1), its blocks given back. => false: cells are in use; the caller has to sweep, or put it back. */
+bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, struct hipt_asid *issued);
+
+/* Put it into limbo (again) (A3). */
+void hipti_asid_put_back(struct hipti_asids *asids, struct hipti_asid *asid);
+
+/* End its life (A2). => the record, or NULL: not ACTIVE, or of another generation. */
+struct hipti_asid *hipti_asid_end(struct hipti_asids *asids, struct hipt_asid asid);
+
+/* Walk over the slots that the cells name. Inside a read side. */
+struct hipti_asid_walk hipti_asid_walk(const struct hipti_asids *asids, const struct hipti_asid *asid);
+bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot);
+
+/* => whether @cell names @slot, for the validators. */
+bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot);
+
+/* The size classes that an asid uses, one bit each; bits stay until it ends. */
+HIPTI_ATOMIC(uint8_t) *hipti_asid_sizes(const struct hipti_asids *asids, uint32_t number);
+
+#endif

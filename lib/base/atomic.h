@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Atomic words. The order is in the operation's name, and every access is one step.
+ *
+ * A step is an access to shared mutable state. Each passes the macro HIPT_STEP, which names the operation and the word.
+ * It is empty in release builds. With -DHIPT_STEPS=1 it calls hipt_port_step(), which the program that links the library
+ * supplies: a test yields there, a scheduler switches threads there.
+ *
+ * Stand-alone fences are not offered: sanitizers do not model them, so order is on the accesses.
+ */
+#ifndef HIPT_BASE_ATOMIC_H
+#define HIPT_BASE_ATOMIC_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+#include <atomic>
+#define HIPTI_ATOMIC(T) std::atomic<T>
+using std::atomic_compare_exchange_strong_explicit;
+using std::atomic_exchange_explicit;
+using std::atomic_fetch_add_explicit;
+using std::atomic_fetch_or_explicit;
+using std::atomic_fetch_sub_explicit;
+using std::atomic_load_explicit;
+using std::atomic_store_explicit;
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+#else
+#include <stdatomic.h>
+#define HIPTI_ATOMIC(T) _Atomic(T)
+#endif
+
+#if defined(HIPT_STEPS) && HIPT_STEPS
+#ifdef __cplusplus
+extern "C"
+#endif
+void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line);
+#define HIPT_STEP(operation, word) hipt_port_step(operation, word, __FILE__, __LINE__)
+#else
+#define HIPT_STEP(operation, word) ((void)0)
+#endif
+
+#define hipti_load_relaxed(p) (HIPT_STEP("load_relaxed", p), atomic_load_explicit((p), memory_order_relaxed))
+#define hipti_load_acquire(p) (HIPT_STEP("load_acquire", p), atomic_load_explicit((p), memory_order_acquire))
+#define hipti_load_seq_cst(p) (HIPT_STEP("load_seq_cst", p), atomic_load_explicit((p), memory_order_seq_cst))
+
+#define hipti_store_relaxed(p, v) (HIPT_STEP("store_relaxed", p), atomic_store_explicit((p), (v), memory_order_relaxed))
+#define hipti_store_release(p, v) (HIPT_STEP("store_release", p), atomic_store_explicit((p), (v), memory_order_release))
+
+#define hipti_exchange_acquire(p, v) \
+    (HIPT_STEP("exchange_acquire", p), atomic_exchange_explicit((p), (v), memory_order_acquire))
+#define hipti_exchange_acq_rel(p, v) \
+    (HIPT_STEP("exchange_acq_rel", p), atomic_exchange_explicit((p), (v), memory_order_acq_rel))
+
+/* Compare and swap: true if *p was *e and is v now; otherwise *e is what was found, read with the failure's order. */
+#define hipti_cas_relaxed(p, e, v)  \
+    (HIPT_STEP("cas_relaxed", p),   \
+     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_relaxed, memory_order_relaxed))
+#define hipti_cas_acquire(p, e, v)  \
+    (HIPT_STEP("cas_acquire", p),   \
+     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acquire, memory_order_acquire))
+#define hipti_cas_release(p, e, v)  \
+    (HIPT_STEP("cas_release", p),   \
+     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_release, memory_order_relaxed))
+#define hipti_cas_acq_rel(p, e, v)  \
+    (HIPT_STEP("cas_acq_rel", p),   \
+     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acq_rel, memory_order_acquire))
+#define hipti_cas_seq_cst(p, e, v)  \
+    (HIPT_STEP("cas_seq_cst", p),   \
+     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_seq_cst, memory_order_seq_cst))
+
+#define hipti_fetch_add_relaxed(p, v) \
+    (HIPT_STEP("fetch_add_relaxed", p), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define hipti_fetch_sub_release(p, v) \
+    (HIPT_STEP("fetch_sub_release", p), atomic_fetch_sub_explicit((p), (v), memory_order_release))
+#define hipti_fetch_or_seq_cst(p, v) \
+    (HIPT_STEP("fetch_or_seq_cst", p), atomic_fetch_or_explicit((p), (v), memory_order_seq_cst))
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Bit fields of words. */
+#ifndef HIPT_BASE_BITS_H
+#define HIPT_BASE_BITS_H
+
+#include <stdint.h>
+
+#define HIPTI_CACHE_LINE 64u
+
+/* @bits one bits, 0 to 64 of them. */
+static inline uint64_t hipti_mask(unsigned bits)
+{
+    return bits >= 64u ? ~UINT64_C(0) : (UINT64_C(1) << bits) - 1u;
+}
+
+static inline uint64_t hipti_field_get(uint64_t word, unsigned shift, unsigned bits)
+{
+    return (word >> shift) & hipti_mask(bits);
+}
+
+static inline uint64_t hipti_field_set(uint64_t word, unsigned shift, unsigned bits, uint64_t value)
+{
+    return (word & ~(hipti_mask(bits) << shift)) | ((value & hipti_mask(bits)) << shift);
+}
+
+/* How many bits number @count things: 0 for one, 1 for two, 2 for three or four. */
+static inline unsigned hipti_bits_for(uint64_t count)
+{
+    unsigned bits = 0;
+
+    while (bits < 64u && hipti_mask(bits) < count - 1u) {
+        bits++;
+    }
+    return bits;
+}
+
+/* The 128-bit product of @a and @b < 2^32: returns the high 64 bits, *low receives the low ones. */
+static inline uint64_t hipti_multiply(uint64_t a, uint64_t b, uint64_t *low)
+{
+    uint64_t first = (a & UINT32_MAX) * b;
+    uint64_t second = (a >> 32) * b + (first >> 32);
+
+    *low = (second << 32) | (first & UINT32_MAX);
+    return second >> 32;
+}
+
+#endif

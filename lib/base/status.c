@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include <hipt/status.h>
+
+const char *hipt_strerror(enum hipt_status status)
+{
+    static const char *const texts[HIPT_STATUS_COUNT] = {
+        "done",
+        "nothing is mapped there",
+        "the page is mapped already",
+        "a mapping of another page size overlaps the page",
+        "the page or frame is being changed by another thread, or waits for a grace period",
+        "the mapping is no longer the one that was read",
+        "no memory",
+        "a counter or a chain is at its bound",
+        "every asid is in use or waits for a grace period",
+        "the asid is out of range or not allocated",
+        "the vpn is beyond the virtual address width",
+        "the pfn is outside every frame range",
+        "there is no such size class",
+        "the protection is empty or has unknown bits",
+        "the attribute or marks have unknown bits",
+        "the vpn or pfn is not a multiple of the page size",
+        "a mandatory hook is missing, or the structure's size is unknown",
+        "the asid width is out of range",
+        "the virtual address width is out of range",
+        "the size classes are empty, too many, not ascending or wider than the virtual address",
+        "the key is wider than 64 bits",
+        "there are fewer buckets than the key's width needs",
+        "there are more buckets than a slot number can name",
+        "the frame ranges are empty, overlapping or too wide",
+        "the version or sequence width is out of range",
+    };
+
+    if ((unsigned)status >= (unsigned)HIPT_STATUS_COUNT) {
+        return "no such status";
+    }
+    return texts[status];
+}

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rows F1 to F8 are in frames.h. Tags:
+ *
+ *   frame    the record's word: counts, pins and state, and the head of the block list
+ *   pair     a mapping's pair: what was stored before it was linked is seen by who finds it
+ */
+#include "frame/frames.h"
+
+#include <hipt/port.h>
+
+#include "base/check.h"
+
+#define BLOCK_BITS 28u
+#define COUNT_SHIFT 28u
+#define COUNT_BITS 20u
+#define PINS_SHIFT 48u
+#define PINS_BITS 12u
+#define FRESH_SHIFT 60u
+#define STATE_SHIFT 61u
+#define STATE_BITS 3u
+
+#define PAIR_SEALED UINT64_MAX
+#define BLOCKS_MAX ((UINT32_C(1) << BLOCK_BITS) - 1u)
+
+static struct hipti_frame *frame_at(const struct hipti_frames *frames, uint32_t number)
+{
+    return (struct hipti_frame *)(void *)hipti_arena_at(&frames->records, number);
+}
+
+static struct hipti_alias *block_at(const struct hipti_frames *frames, uint32_t number)
+{
+    return (struct hipti_alias *)(void *)hipti_arena_at(&frames->blocks, number);
+}
+
+static uint32_t limbo_get(void *owner, uint32_t number)
+{
+    return (uint32_t)hipti_load_relaxed(&frame_at((struct hipti_frames *)owner, number)->first); /* by the freelist */
+}
+
+/* A link has no cell, so a walker does not take it for a pair. */
+static void limbo_set(void *owner, uint32_t number, uint32_t next)
+{
+    hipti_store_relaxed(&frame_at((struct hipti_frames *)owner, number)->first, (uint64_t)next); /* by the freelist */
+}
+
+static const struct hipti_links limbo_links = {limbo_get, limbo_set};
+
+static uint32_t spare_get(void *owner, uint32_t number)
+{
+    return hipti_load_relaxed(&block_at((struct hipti_frames *)owner, number)->spare); /* ordered by the freelist */
+}
+
+static void spare_set(void *owner, uint32_t number, uint32_t next)
+{
+    hipti_store_relaxed(&block_at((struct hipti_frames *)owner, number)->spare, next); /* ordered by the freelist */
+}
+
+static const struct hipti_links spare_links = {spare_get, spare_set};
+
+static enum hipt_frame_state word_state(uint64_t word)
+{
+    return (enum hipt_frame_state)hipti_field_get(word, STATE_SHIFT, STATE_BITS);
+}
+
+static uint64_t word_with_state(uint64_t word, enum hipt_frame_state state)
+{
+    return hipti_field_set(word, STATE_SHIFT, STATE_BITS, (uint64_t)state);
+}
+
+static uint32_t word_count(uint64_t word)
+{
+    return (uint32_t)hipti_field_get(word, COUNT_SHIFT, COUNT_BITS);
+}
+
+static uint32_t word_pins(uint64_t word)
+{
+    return (uint32_t)hipti_field_get(word, PINS_SHIFT, PINS_BITS);
+}
+
+static uint32_t word_block(uint64_t word)
+{
+    return (uint32_t)(word & hipti_mask(BLOCK_BITS));
+}
+
+static uint64_t pair_pack(struct hipti_pair pair)
+{
+    return ((uint64_t)pair.cell << 32) | pair.slot;
+}
+
+/* => whether a place holds a pair: an empty one is 0, a freelist link has no cell. */
+static bool pair_unpack(uint64_t value, struct hipti_pair *pair)
+{
+    pair->slot = (uint32_t)value;
+    pair->cell = (uint32_t)(value >> 32);
+    return pair->cell != 0 && value != PAIR_SEALED;
+}
+
+static bool ranges_overlap(const struct hipt_range *a, const struct hipt_range *b)
+{
+    return a->swap == b->swap && a->first < b->first + b->count && b->first < a->first + a->count;
+}
+
+static bool range_is_sane(const struct hipt_range *range)
+{
+    uint64_t limit = UINT64_C(1) << HIPT_PFN_BITS;
+
+    return range->count > 0 && range->first < limit && range->count <= limit - range->first;
+}
+
+enum hipt_status hipti_frames_check(const struct hipt_range *ranges, size_t count, size_t *bad)
+{
+    uint64_t total = 0;
+    size_t i;
+    size_t j;
+
+    *bad = 0;
+    for (i = 0; i < count; i++) {
+        *bad = i;
+        if (!range_is_sane(&ranges[i])) {
+            return HIPT_BAD_RANGE;
+        }
+        for (j = 0; j < i; j++) {
+            if (ranges_overlap(&ranges[i], &ranges[j])) {
+                return HIPT_BAD_RANGE;
+            }
+        }
+        total += ranges[i].count;
+        if (total >= UINT32_MAX) {
+            return HIPT_BAD_RANGE;
+        }
+    }
+    return count ? HIPT_OK : HIPT_BAD_RANGE;
+}
+
+static bool range_before(const struct hipti_frame_range *a, bool swap, uint64_t first)
+{
+    return a->swap != swap ? swap : a->first < first;
+}
+
+/* Copy the ranges, sorted by insertion (they are few), and number their records. => how many records. */
+static uint32_t frames_number_ranges(struct hipti_frames *frames, const struct hipt_range *ranges)
+{
+    uint32_t number = 1;
+    size_t i;
+
+    for (i = 0; i < frames->nranges; i++) {
+        size_t at = i;
+
+        while (at > 0 && !range_before(&frames->ranges[at - 1u], ranges[i].swap, ranges[i].first)) {
+            frames->ranges[at] = frames->ranges[at - 1u];
+            at--;
+        }
+        frames->ranges[at].first = ranges[i].first;
+        frames->ranges[at].count = ranges[i].count;
+        frames->ranges[at].swap = ranges[i].swap;
+    }
+    for (i = 0; i < frames->nranges; i++) {
+        frames->ranges[i].number = number;
+        number += (uint32_t)frames->ranges[i].count;
+    }
+    return number - 1u;
+}
+
+bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, const struct hipt_range *ranges,
+                       size_t count, uint64_t mappings)
+{
+    size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
+    uint32_t blocks = mappings < BLOCKS_MAX ? (uint32_t)mappings : BLOCKS_MAX;
+    uint32_t records;
+
+    frames->ops = ops;
+    frames->nranges = count;
+    frames->ranges = (struct hipti_frame_range *)ops->alloc(ops->ctx, count * sizeof(*frames->ranges), HIPTI_CACHE_LINE,
+                                                            HIPT_ANY_NODE, true);
+    if (!frames->ranges) {
+        return false;
+    }
+    records = frames_number_ranges(frames, ranges);
+    return hipti_arena_init(&frames->records, ops, sizeof(struct hipti_frame), records, block) &&
+           hipti_arena_prepare(&frames->records, records, true) &&
+           hipti_arena_init(&frames->blocks, ops, sizeof(struct hipti_alias), blocks, (size_t)1 << 16);
+}
+
+void hipti_frames_end(struct hipti_frames *frames)
+{
+    hipti_arena_end(&frames->records);
+    hipti_arena_end(&frames->blocks);
+    if (frames->ranges) {
+        frames->ops->free(frames->ops->ctx, frames->ranges, frames->nranges * sizeof(*frames->ranges));
+    }
+}
+
+uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bool swap)
+{
+    const struct hipti_frame_range *range;
+    size_t low = 0;
+    size_t high = frames->nranges;
+
+    while (low < high) { /* the last range that begins at or before pfn is low - 1 */
+        size_t middle = low + (high - low) / 2u;
+
+        if (range_before(&frames->ranges[middle], swap, pfn + 1u)) {
+            low = middle + 1u;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == 0) {
+        return HIPTI_NONE;
+    }
+    range = &frames->ranges[low - 1u];
+    if (range->swap != swap || pfn - range->first >= range->count) {
+        return HIPTI_NONE;
+    }
+    return range->number + (uint32_t)(pfn - range->first);
+}
+
+/* Take a count (F1, F2). => HIPT_OK, HIPT_BUSY, HIPT_FULL. */
+static enum hipt_status frame_count(struct hipti_frame *frame)
+{
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t next;
+
+    do {
+        switch (word_state(word)) {
+        case HIPT_FRAME_FREE:
+            next = word | (UINT64_C(1) << FRESH_SHIFT);
+            break;
+        case HIPT_FRAME_OWNED:
+        case HIPT_FRAME_MAPPED:
+            next = word;
+            break;
+        default:
+            return HIPT_BUSY;
+        }
+        if (word_count(word) == HIPT_SHARERS_MAX) {
+            return HIPT_FULL;
+        }
+        next = word_with_state(next + (UINT64_C(1) << COUNT_SHIFT), HIPT_FRAME_MAPPED);
+    } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+    return HIPT_OK;
+}
+
+/* Put a pair into an empty place of a block. => false: there is none. */
+static bool block_put(struct hipti_alias *block, uint64_t value)
+{
+    unsigned i;
+
+    for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
+        uint64_t empty = 0;
+
+        if (hipti_load_relaxed(&block->pair[i]) == 0 && /* only compared */
+            hipti_cas_release(&block->pair[i], &empty, value)) { /* [publish:pair] */
+            return true;
+        }
+    }
+    return false;
+}
+
+/* => a block that nobody looks at, all places empty but the first, which holds @value; HIPTI_NONE: no memory. */
+static uint32_t block_new(struct hipti_frames *frames, uint64_t value)
+{
+    uint32_t number = hipti_freelist_pop(&frames->spare, &spare_links, frames, frames->ops);
+    struct hipti_alias *block;
+    bool full;
+    unsigned i;
+
+    if (number == HIPTI_NONE) {
+        number = hipti_arena_carve(&frames->blocks, false, &full);
+    }
+    if (number == HIPTI_NONE) {
+        return HIPTI_NONE;
+    }
+    block = block_at(frames, number);
+    for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
+        hipti_store_relaxed(&block->pair[i], i == 0 ? value : 0); /* nobody looks; the list's head publishes */
+    }
+    return number;
+}
+
+/* Put a pair into the list of blocks, where need be into a new one in front. */
+static enum hipt_status frame_add_alias(struct hipti_frames *frames, struct hipti_frame *frame, uint64_t value)
+{
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] the list */
+    uint32_t number;
+
+    for (number = word_block(word); number != HIPTI_NONE;) {
+        struct hipti_alias *block = block_at(frames, number);
+
+        if (block_put(block, value)) {
+            return HIPT_OK;
+        }
+        number = hipti_load_relaxed(&block->next); /* constant while readers may stand on the block */
+    }
+    number = block_new(frames, value);
+    if (number == HIPTI_NONE) {
+        return HIPT_NOMEM;
+    }
+    do {
+        hipti_store_relaxed(&block_at(frames, number)->next, word_block(word)); /* the head publishes */
+    } while (!hipti_cas_acq_rel(&frame->word, &word, /* [publish:frame] [publish:pair] [observe:frame] */
+                                hipti_field_set(word, 0, BLOCK_BITS, number)));
+    return HIPT_OK;
+}
+
+/* Give every block of a list back. The frame is UNMAPPING: nobody links, and all pairs have been taken out. */
+static void frame_drop_blocks(struct hipti_frames *frames, uint32_t number)
+{
+    while (number != HIPTI_NONE) {
+        uint32_t next = hipti_load_relaxed(&block_at(frames, number)->next); /* the caller's own */
+
+        hipti_freelist_push(&frames->spare, &spare_links, frames, number);
+        number = next;
+    }
+}
+
+/* Leave UNMAPPING, or MAPPED(1) without blocks (F5). */
+static uint64_t word_unmapped(uint64_t word, bool committed)
+{
+    bool is_fresh = hipti_field_get(word, FRESH_SHIFT, 1) != 0;
+    uint64_t rest = word_pins(word) ? hipti_field_set(0, PINS_SHIFT, PINS_BITS, word_pins(word)) : 0;
+
+    if (rest) {
+        return word_with_state(rest, HIPT_FRAME_OWNED);
+    }
+    return word_with_state(0, is_fresh && !committed ? HIPT_FRAME_FREE : HIPT_FRAME_LIMBO);
+}
+
+/* What dropping one count makes of a word. */
+static uint64_t word_dropped(uint64_t word, bool committed)
+{
+    if (word_count(word) > 1u) { /* F3 */
+        return (committed ? word & ~(UINT64_C(1) << FRESH_SHIFT) : word) - (UINT64_C(1) << COUNT_SHIFT);
+    }
+    if (word_block(word) != HIPTI_NONE) { /* F4: count and list are still there for who asks */
+        return word_with_state(word, HIPT_FRAME_UNMAPPING);
+    }
+    return word_unmapped(word, committed); /* F5 */
+}
+
+/* Give a count back (F3 to F5). */
+static void frame_drop(struct hipti_frames *frames, uint32_t number, bool committed)
+{
+    struct hipti_frame *frame = frame_at(frames, number);
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t next;
+
+    do {
+        HIPTI_REQUIRE(word_state(word) == HIPT_FRAME_MAPPED && word_count(word) > 0);
+        next = word_dropped(word, committed);
+    } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+    if (word_state(next) == HIPT_FRAME_UNMAPPING) {
+        frame_drop_blocks(frames, word_block(next));
+        word = next;
+        do { /* pins come and go meanwhile */
+            next = word_unmapped(word, committed);
+        } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+    }
+    if (word_state(next) == HIPT_FRAME_LIMBO) {
+        hipti_freelist_push(&frames->limbo, &limbo_links, frames, number);
+    }
+}
+
+enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, struct hipti_pair pair)
+{
+    struct hipti_frame *frame = frame_at(frames, number);
+    enum hipt_status status = frame_count(frame);
+    uint64_t empty = 0;
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    if (hipti_load_relaxed(&frame->first) == 0 && /* only compared */
+        hipti_cas_release(&frame->first, &empty, pair_pack(pair))) { /* [publish:pair] */
+        return HIPT_OK;
+    }
+    status = frame_add_alias(frames, frame, pair_pack(pair));
+    if (status != HIPT_OK) {
+        frame_drop(frames, number, false);
+    }
+    return status;
+}
+
+/* Make all places of a block unusable. => false: one is in use, nothing has changed. Place 0 decides among several. */
+static bool block_seal(struct hipti_alias *block)
+{
+    unsigned i;
+
+    for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
+        uint64_t empty = 0;
+
+        if (!hipti_cas_relaxed(&block->pair[i], &empty, PAIR_SEALED)) { /* carries nothing */
+            while (i-- > 0) {
+                hipti_store_relaxed(&block->pair[i], 0); /* sealed by this call; carries nothing */
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Take the first block off the list if it is empty, so that a frame's list does not only grow. */
+static void frame_trim(struct hipti_frames *frames, struct hipti_frame *frame, uint32_t number)
+{
+    struct hipti_alias *block = block_at(frames, number);
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    unsigned i;
+
+    if (word_block(word) != number || !block_seal(block)) {
+        return;
+    }
+    while (word_block(word) == number) {
+        uint64_t next = hipti_field_set(word, 0, BLOCK_BITS, hipti_load_relaxed(&block->next)); /* constant */
+
+        if (hipti_cas_acq_rel(&frame->word, &word, next)) { /* [publish:frame] [observe:frame] */
+            hipti_freelist_push(&frames->spare, &spare_links, frames, number);
+            return;
+        }
+    }
+    for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
+        hipti_store_relaxed(&block->pair[i], 0); /* sealed by this call; carries nothing */
+    }
+}
+
+/* Clear a place if it holds the pair of @slot. => its cell, or 0. */
+static uint32_t place_clear(HIPTI_ATOMIC(uint64_t) *place, uint32_t slot)
+{
+    uint64_t value = hipti_load_relaxed(place); /* the caller owns the mapping, so its pair does not change */
+    struct hipti_pair pair;
+
+    if (!pair_unpack(value, &pair) || pair.slot != slot || !hipti_cas_release(place, &value, 0)) { /* [publish:pair] */
+        return 0;
+    }
+    return pair.cell;
+}
+
+/* Take the pair of @slot out of the blocks. => its cell. */
+static uint32_t frame_remove_alias(struct hipti_frames *frames, struct hipti_frame *frame, uint32_t slot)
+{
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] the list */
+    uint32_t number = word_block(word);
+
+    while (number != HIPTI_NONE) {
+        struct hipti_alias *block = block_at(frames, number);
+        unsigned i;
+
+        for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
+            uint32_t cell = place_clear(&block->pair[i], slot);
+
+            if (cell) {
+                frame_trim(frames, frame, number);
+                return cell;
+            }
+        }
+        number = hipti_load_relaxed(&block->next); /* constant while readers may stand on the block */
+    }
+    return 0;
+}
+
+uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, bool committed)
+{
+    struct hipti_frame *frame = frame_at(frames, number);
+    uint32_t cell = place_clear(&frame->first, slot);
+
+    if (cell == 0) {
+        cell = frame_remove_alias(frames, frame, slot);
+    }
+    HIPTI_INVARIANT(cell != 0);
+    frame_drop(frames, number, committed); /* last: at the last drop all pairs are out and no trim is under way */
+    return cell;
+}
+
+enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number)
+{
+    struct hipti_frame *frame = frame_at(frames, number);
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t next;
+
+    do {
+        enum hipt_frame_state state = word_state(word);
+
+        if (state == HIPT_FRAME_UNMAPPING || state == HIPT_FRAME_LIMBO) {
+            return HIPT_BUSY;
+        }
+        if (word_pins(word) == HIPT_PINS_MAX) {
+            return HIPT_FULL;
+        }
+        next = word + (UINT64_C(1) << PINS_SHIFT);
+        if (state == HIPT_FRAME_FREE) { /* F6 */
+            next = word_with_state(next, HIPT_FRAME_OWNED);
+        }
+    } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+    return HIPT_OK;
+}
+
+enum hipt_status hipti_frame_unpin(struct hipti_frames *frames, uint32_t number)
+{
+    struct hipti_frame *frame = frame_at(frames, number);
+    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t next;
+
+    do {
+        if (word_pins(word) == 0) {
+            return HIPT_ABSENT;
+        }
+        next = word - (UINT64_C(1) << PINS_SHIFT);
+        if (word_state(word) == HIPT_FRAME_OWNED && word_pins(next) == 0) { /* F7 */
+            next = word_with_state(next, HIPT_FRAME_LIMBO);
+        }
+    } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+    if (word_state(next) == HIPT_FRAME_LIMBO) {
+        hipti_freelist_push(&frames->limbo, &limbo_links, frames, number);
+    }
+    return HIPT_OK;
+}
+
+struct hipt_frame_status hipti_frame_status(const struct hipti_frames *frames, uint32_t number)
+{
+    uint64_t word = hipti_load_acquire(&frame_at(frames, number)->word); /* [observe:frame] */
+    struct hipt_frame_status status;
+
+    status.state = word_state(word);
+    status.mappings = word_count(word);
+    status.pins = word_pins(word);
+    return status;
+}
+
+/* The frame of record @number. */
+static struct hipt_frame frames_frame(const struct hipti_frames *frames, uint32_t number)
+{
+    struct hipt_frame frame = {0, false};
+    size_t i;
+
+    for (i = 0; i < frames->nranges; i++) {
+        const struct hipti_frame_range *range = &frames->ranges[i];
+
+        if (number - range->number < range->count) {
+            frame.pfn = range->first + (number - range->number);
+            frame.swap = range->swap;
+        }
+    }
+    return frame;
+}
+
+bool hipti_frame_reap(struct hipti_frames *frames, struct hipt_frame *frame)
+{
+    uint32_t number = hipti_freelist_pop(&frames->limbo, &limbo_links, frames, frames->ops);
+    struct hipti_frame *record;
+
+    if (number == HIPTI_NONE) {
+        return false;
+    }
+    record = frame_at(frames, number);
+    hipti_store_relaxed(&record->first, 0); /* F8 publishes */
+    hipti_store_release(&record->word, 0); /* F8 [publish:frame] */
+    *frame = frames_frame(frames, number);
+    return true;
+}
+
+struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t number)
+{
+    struct hipti_frame *frame = frame_at(frames, number);
+    struct hipti_pairs pairs;
+
+    pairs.frames = frames;
+    pairs.pair = hipti_load_acquire(&frame->first); /* [observe:pair] */
+    pairs.block = word_block(hipti_load_acquire(&frame->word)); /* [observe:frame] */
+    pairs.at = 0;
+    return pairs;
+}
+
+bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair)
+{
+    uint64_t first = pairs->pair;
+
+    pairs->pair = 0;
+    if (pair_unpack(first, pair)) {
+        return true;
+    }
+    while (pairs->block != HIPTI_NONE) {
+        struct hipti_alias *block = block_at(pairs->frames, pairs->block);
+
+        while (pairs->at < HIPTI_BLOCK_PAIRS) {
+            if (pair_unpack(hipti_load_acquire(&block->pair[pairs->at++]), pair)) { /* [observe:pair] */
+                return true;
+            }
+        }
+        pairs->block = hipti_load_relaxed(&block->next); /* constant while readers may stand on the block */
+        pairs->at = 0;
+    }
+    return false;
+}
+
+uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, uint32_t slot)
+{
+    struct hipti_pairs pairs = hipti_frame_pairs(frames, number);
+    struct hipti_pair pair;
+
+    while (hipti_pairs_next(&pairs, &pair)) {
+        if (pair.slot == slot) {
+            return pair.cell;
+        }
+    }
+    return 0;
+}
+
+bool hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks)
+{
+    uint32_t carved = hipti_load_relaxed(&frames->blocks.carved); /* a hint: others carve beside us */
+
+    return blocks <= frames->blocks.limit - carved && hipti_arena_prepare(&frames->blocks, carved + blocks, true);
+}

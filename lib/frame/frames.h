@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frame records: who maps a frame. One record of 16 bytes for each pfn of the ranges, and for each swap slot; the first
+ * mapping stands in the record, further ones in blocks of seven. A mapping is a pair (slot, cell): where its PTE is, and
+ * where its address space keeps it in mind. This room stores the pairs and knows neither table nor address spaces.
+ *
+ * The record's word:
+ *
+ *   bit  0  block        28   first alias block, 0 for none
+ *       28  mappings     20   links that have not been undone or taken out
+ *       48  pins         12
+ *       60  fresh         1   no mapping has ended since the frame was FREE
+ *       61  state         3
+ *
+ *   row  from       to         who                                        by
+ *   F1   FREE       MAPPED(1)  link                                       CAS acq_rel
+ *        OWNED
+ *   F2   MAPPED(n)  MAPPED(n+1) link                                      CAS acq_rel
+ *   F3   MAPPED(n)  MAPPED(n-1) unlink, n > 1                             CAS acq_rel, its pair is cleared before
+ *   F4   MAPPED(1)  UNMAPPING  unlink, blocks to be given back            CAS acq_rel
+ *   F5   MAPPED(1)  OWNED      as F4, pinned                              CAS acq_rel
+ *        UNMAPPING  LIMBO      as F4, not pinned
+ *                   FREE       as F4, not pinned, fresh, the link is undone: nothing was ever mapped
+ *   F6   FREE       OWNED      the first pin                              CAS acq_rel
+ *   F7   OWNED      LIMBO      the last unpin                             CAS acq_rel
+ *   F8   LIMBO      FREE       reap, after a grace period                 store release
+ *
+ * A pair is put by CAS from 0 and taken out by CAS to 0, so two links never share a place, and a walker that reads a
+ * pair with acquire sees what the slot held when it was put, or something newer: it reads the slot itself to be sure.
+ * An empty block that is first in its list is sealed (its seven places to ~0) and taken off; it goes back to the pool
+ * through a grace period, its link kept for walkers that stand on it.
+ */
+#ifndef HIPT_FRAME_FRAMES_H
+#define HIPT_FRAME_FRAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hipt/frame.h>
+#include <hipt/ops.h>
+#include <hipt/status.h>
+#include <hipt/table.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "reclaim/arena.h"
+#include "reclaim/freelist.h"
+
+#define HIPTI_BLOCK_PAIRS 7u
+
+/* Field key: all atomic. */
+struct hipti_frame {
+    HIPTI_ATOMIC(uint64_t) word;
+    HIPTI_ATOMIC(uint64_t) first; /* the first mapping's pair, or in LIMBO the freelist's link */
+};
+
+/* Field key: all atomic. */
+struct hipti_alias {
+    HIPTI_ATOMIC(uint32_t) next;   /* further block, kept while readers may stand here */
+    HIPTI_ATOMIC(uint32_t) spare;  /* the freelist's link */
+    HIPTI_ATOMIC(uint64_t) pair[HIPTI_BLOCK_PAIRS];
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct hipti_frame) == 16, "four records a line");
+_Static_assert(sizeof(struct hipti_alias) == HIPTI_CACHE_LINE, "a block is one cache line");
+#endif
+
+/* A range of the configuration and the number of its first record. Field key: all constant. */
+struct hipti_frame_range {
+    uint64_t first;
+    uint64_t count;
+    uint32_t number;
+    bool swap;
+};
+
+/* Field key: all constant, but for what arenas and lists say of themselves. */
+struct hipti_frames {
+    const struct hipt_ops *ops;
+    struct hipti_frame_range *ranges; /* sorted by (swap, first) */
+    size_t nranges;
+    struct hipti_arena records;
+    struct hipti_arena blocks;
+    struct hipti_freelist limbo;      /* records */
+    struct hipti_freelist spare;      /* blocks */
+};
+
+/* A mapping as a frame knows it. */
+struct hipti_pair {
+    uint32_t slot;
+    uint32_t cell; /* never 0 */
+};
+
+/* Where a walk over a frame's pairs stands. */
+struct hipti_pairs {
+    const struct hipti_frames *frames;
+    uint64_t pair; /* the record's own, to be given first */
+    uint32_t block;
+    unsigned at;
+};
+
+/* => HIPT_BAD_RANGE or HIPT_OK; *bad is the index of the range that is wrong. The order of the ranges is free. */
+enum hipt_status hipti_frames_check(const struct hipt_range *ranges, size_t count, size_t *bad);
+
+/* => false: no memory. The ranges have been checked; there are never more than @mappings pairs. */
+bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, const struct hipt_range *ranges,
+                       size_t count, uint64_t mappings);
+void hipti_frames_end(struct hipti_frames *frames);
+
+/* => the number of a frame's record, HIPTI_NONE if it is in no range. */
+uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bool swap);
+
+/* => HIPT_OK: linked; HIPT_BUSY: UNMAPPING or LIMBO; HIPT_FULL; HIPT_NOMEM: nothing has changed. Inside a read side. */
+enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, struct hipti_pair pair);
+
+/*
+ * Take a pair out. => its cell. Inside a read side.
+ * @committed: the mapping was one; otherwise its link is undone and the frame is as if it had never been.
+ */
+uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, bool committed);
+
+/* => the cell of the pair of @slot, which is linked and stays so; 0 if it is not. Inside a read side. */
+uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, uint32_t slot);
+
+enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number);
+enum hipt_status hipti_frame_unpin(struct hipti_frames *frames, uint32_t number);
+struct hipt_frame_status hipti_frame_status(const struct hipti_frames *frames, uint32_t number);
+
+/* => a frame that has been through limbo, true; or false. Inside a read side. */
+bool hipti_frame_reap(struct hipti_frames *frames, struct hipt_frame *frame);
+
+/* Walk over a frame's pairs. Inside a read side. A pair that is linked during the whole walk is given. */
+struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t number);
+bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair);
+
+/* => false: no memory for @blocks more alias blocks. */
+bool hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mapping a page: reserve everything that may fail (a claimed slot, a cell of the address space, a pair at the frame), then
+ * commit with one CAS on the bucket's header.
+ *
+ * Where a table has several page sizes, the commit makes the slot tentative, not live. Then the map looks whether pages of
+ * another size overlap it, and makes it live or gives it up. Two maps whose pages overlap cannot both miss each other: each
+ * first makes its own slot tentative, then looks for the other's, in the single order of seq_cst operations:
+ *
+ *     A: tentative a; reads b         B: tentative b; reads a        at least one reads the other's
+ *
+ * The smaller page decides: a map that finds a larger page tentative aborts that one, a map that finds a smaller page
+ * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's byte of sizes
+ * in use, which a map sets before it commits and reads after it, in the same order.
+ */
+#include "map/table.h"
+
+/* What one map holds on its way. */
+struct attempt {
+    struct hipt_table *table;
+    const struct hipt_mapping *mapping;
+    struct hipti_asid *asid;
+    uint32_t number; /* of the frame's record */
+    uint32_t cell;
+    struct hipti_claim claim;
+};
+
+/* Give the frame's pair and the cell back; the slot is not live. */
+static void attempt_unlink(struct attempt *attempt)
+{
+    (void)hipti_frame_unlink(&attempt->table->frames, attempt->number, attempt->claim.slot, false);
+}
+
+/* Everything that may fail. => HIPT_OK, or nothing is held. */
+static enum hipt_status attempt_reserve(struct attempt *attempt)
+{
+    struct hipt_table *table = attempt->table;
+    enum hipt_status status = hipti_bucket_claim(&table->buckets, hipti_page_place(table, &attempt->mapping->page),
+                                                 hipti_pte_pack(attempt->mapping), &attempt->claim);
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    attempt->cell = hipti_asid_remember(&table->asids, attempt->asid, attempt->claim.slot);
+    if (attempt->cell != 0) {
+        struct hipti_pair pair = {attempt->claim.slot, attempt->cell};
+
+        status = hipti_frame_link(&table->frames, attempt->number, pair);
+        if (status == HIPT_OK) {
+            return HIPT_OK;
+        }
+        hipti_bucket_forget(&table->buckets, &attempt->claim);
+        hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+        return status;
+    }
+    hipti_bucket_forget(&table->buckets, &attempt->claim);
+    return HIPT_NOMEM;
+}
+
+/* A smaller map aborts a larger one on its way (P6). => HIPT_OK: it is out of the way; HIPT_CHANGED: look again. */
+static enum hipt_status abort_larger(struct hipt_table *table, hipti_slot slot, uint64_t pte)
+{
+    return hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_state(pte, HIPTI_ABORTED)) ? HIPT_OK
+                                                                                                    : HIPT_CHANGED;
+}
+
+/* => HIPT_OK: no mapping of @page is in the way of a map of a page of class @size; HIPT_OVERLAP; HIPT_BUSY. */
+static enum hipt_status check_overlap(struct hipt_table *table, const struct hipt_page *page, uint32_t size)
+{
+    struct hipti_place place = hipti_page_place(table, page);
+    enum hipt_status status = HIPT_CHANGED;
+    hipti_slot slot;
+    uint64_t pte;
+
+    while (status == HIPT_CHANGED && hipti_bucket_find_seq_cst(&table->buckets, place, &slot, &pte)) {
+        switch (hipti_pte_state(pte)) {
+        case HIPTI_LIVE:
+        case HIPTI_HELD:
+            return HIPT_OVERLAP;
+        case HIPTI_FROZEN:
+            return HIPT_BUSY;
+        case HIPTI_TENTATIVE:
+            status = page->size > size ? abort_larger(table, slot, pte) : HIPT_BUSY;
+            break;
+        default: /* aborted: it will never be a mapping */
+            return HIPT_OK;
+        }
+    }
+    return status == HIPT_CHANGED ? HIPT_OK : status;
+}
+
+/* All pages of class @size that overlap @mapped. */
+static enum hipt_status check_overlaps(struct hipt_table *table, const struct hipt_page *mapped, uint32_t size)
+{
+    struct hipt_page page = *mapped;
+    uint64_t step = hipti_size_pages(table, size);
+    uint64_t end = mapped->vpn + hipti_size_pages(table, mapped->size);
+    enum hipt_status status = HIPT_OK;
+
+    page.size = size;
+    for (page.vpn = mapped->vpn & ~(step - 1u); status == HIPT_OK && page.vpn < end; page.vpn += step) {
+        status = check_overlap(table, &page, mapped->size);
+    }
+    return status;
+}
+
+/* Make a tentative slot live, or give it up (P5, P6). => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY. */
+static enum hipt_status attempt_settle(struct attempt *attempt)
+{
+    struct hipt_table *table = attempt->table;
+    const struct hipt_page *page = &attempt->mapping->page;
+    uint64_t pte = hipti_pte_with_state(attempt->claim.pte, HIPTI_TENTATIVE);
+    /* [observe:overlap] after the slot became tentative */
+    unsigned sizes = hipti_load_seq_cst(hipti_asid_sizes(&table->asids, page->asid));
+    enum hipt_status status = HIPT_OK;
+    uint32_t size;
+
+    for (size = 0; status == HIPT_OK && size < table->split.nsizes; size++) {
+        if (size != page->size && ((sizes >> size) & 1u)) {
+            status = check_overlaps(table, page, size);
+        }
+    }
+    if (!hipti_slot_change(&table->buckets, attempt->claim.slot, &pte,
+                           hipti_pte_with_state(pte, status == HIPT_OK ? HIPTI_LIVE : HIPTI_ABORTED))) {
+        status = status == HIPT_OK ? HIPT_BUSY : status; /* a smaller map was faster */
+    }
+    return status;
+}
+
+/* Commit what was reserved. => HIPT_OK, or nothing is held. */
+static enum hipt_status attempt_commit(struct attempt *attempt)
+{
+    struct hipt_table *table = attempt->table;
+    HIPTI_ATOMIC(uint8_t) *sizes = hipti_asid_sizes(&table->asids, attempt->mapping->page.asid);
+    uint8_t own = (uint8_t)(1u << attempt->mapping->page.size);
+    enum hipt_status status;
+
+    if (!(hipti_load_seq_cst(sizes) & own)) { /* [observe:overlap] */
+        (void)hipti_fetch_or_seq_cst(sizes, own); /* [publish:overlap] [publish:sizes] */
+    }
+    status = hipti_bucket_commit(&table->buckets, &attempt->claim);
+    if (status != HIPT_OK) {
+        attempt_unlink(attempt);
+        hipti_bucket_forget(&table->buckets, &attempt->claim);
+        hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+        return status;
+    }
+    if (table->split.nsizes > 1u) {
+        status = attempt_settle(attempt);
+        if (status != HIPT_OK) {
+            attempt_unlink(attempt);
+            hipti_slot_release(&table->buckets, attempt->claim.slot);
+            hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+        }
+    }
+    return status;
+}
+
+/* Map a page that has been checked. Inside a read side. */
+static enum hipt_status map_page(struct hipt_table *table, const struct hipt_mapping *mapping, uint32_t number)
+{
+    struct attempt attempt;
+    enum hipt_status status;
+
+    attempt.table = table;
+    attempt.mapping = mapping;
+    attempt.number = number;
+    attempt.asid = hipti_asid_active(&table->asids, mapping->page.asid);
+    if (!attempt.asid) {
+        return HIPT_BAD_ASID;
+    }
+    status = attempt_reserve(&attempt);
+    if (status == HIPT_OK) {
+        status = attempt_commit(&attempt);
+    }
+    if (status == HIPT_OK) {
+        hipti_unmap_if_retired(table, &mapping->page);
+    }
+    return status;
+}
+
+enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping)
+{
+    uint32_t number;
+    enum hipt_status status = hipti_mapping_check(table, mapping, 1, &number);
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    HIPT_PORT_READ_ENTER(&table->ops);
+    status = map_page(table, mapping, number);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return status;
+}
+
+enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
+                                uint64_t *done)
+{
+    struct hipt_mapping at = *mapping;
+    enum hipt_status status = HIPT_OK;
+    uint64_t mapped = 0;
+    uint32_t number;
+
+    if (npages > 0) {
+        status = hipti_mapping_check(table, mapping, npages, &number);
+    }
+    while (status == HIPT_OK && mapped < npages) {
+        status = hipt_map(table, &at);
+        at.page.vpn += hipti_size_pages(table, at.page.size);
+        at.pfn += hipti_size_pages(table, at.page.size);
+        mapped += status == HIPT_OK;
+    }
+    if (done) {
+        *done = mapped;
+    }
+    return status;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Walking over the whole table and counting it. */
+#include "map/table.h"
+
+enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out)
+{
+    enum hipt_status status = HIPT_ABSENT;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    while (status == HIPT_ABSENT && cursor->next < hipti_buckets_slots(&table->buckets)) {
+        uint64_t pte;
+        uint64_t key;
+
+        if (hipti_slot_read(&table->buckets, (hipti_slot)cursor->next, &pte, &key) && hipti_pte_is_visible(pte)) {
+            *out = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
+            status = HIPT_OK;
+        }
+        cursor->next++;
+    }
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return status;
+}
+
+/* => live and held slots of a line. */
+static unsigned line_mappings(struct hipti_line *line)
+{
+    unsigned count = 0;
+    unsigned i;
+
+    for (i = 0; i < HIPT_SLOTS; i++) {
+        count += hipti_pte_is_visible(hipti_load_relaxed(&line->pte[i])); /* a count for people */
+    }
+    return count;
+}
+
+static void stats_bucket(const struct hipti_buckets *buckets, uint32_t bucket, struct hipt_stats *stats)
+{
+    uint32_t number = bucket;
+    unsigned mappings = 0;
+    unsigned lines = 0;
+    uint32_t link;
+
+    do {
+        struct hipti_line *line = hipti_buckets_line(buckets, number);
+
+        lines++;
+        mappings += line_mappings(line);
+        link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+        number = hipti_buckets_linked(buckets, link);
+    } while (link != HIPTI_NONE && lines < HIPT_CHAIN_LINES_MAX);
+    stats->per_bucket[mappings]++;
+    stats->chain_lines[lines]++;
+    stats->mappings += mappings;
+    stats->lines_linked += lines - 1u;
+}
+
+void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
+{
+    static const struct hipt_stats zero;
+    uint64_t bucket;
+
+    *stats = zero;
+    stats->buckets = table->buckets.quotient.buckets;
+    stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved); /* a count for people */
+    for (bucket = 0; bucket < stats->buckets; bucket++) {
+        HIPT_PORT_READ_ENTER(&table->ops);
+        stats_bucket(&table->buckets, (uint32_t)bucket, stats);
+        HIPT_PORT_READ_EXIT(&table->ops);
+    }
+    stats->bytes_forward = hipti_arena_bytes(&table->buckets.lines) + hipti_arena_bytes(&table->buckets.overflow);
+    stats->bytes_frames = hipti_arena_bytes(&table->frames.records);
+    stats->bytes_aliases = hipti_arena_bytes(&table->frames.blocks);
+    stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +
+                         hipti_arena_bytes(&table->asids.sizes);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include "map/table.h"
+
+#include "base/text.h"
+
+#define ASID_BITS_MAX 20u
+#define LOAD_NUMERATOR 5u /* buckets = capacity * 5 / 14: 2.8 mappings in each */
+#define LOAD_DENOMINATOR 14u
+
+void hipt_config_init(struct hipt_config *config)
+{
+    static const struct hipt_config defaults = {
+        sizeof(struct hipt_config), NULL, UINT64_C(1) << 16, 0, 16, 57, 4, {12, 16, 21, 30}, NULL, 0,
+        HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX, NULL,
+    };
+
+    *config = defaults;
+}
+
+/* The hooks that the host knows; those beyond its structure's size stay unset. => false: the size is impossible. */
+static bool ops_copy(struct hipt_ops *copy, const struct hipt_ops *ops)
+{
+    const unsigned char *from = (const unsigned char *)ops;
+    unsigned char *to = (unsigned char *)copy;
+    size_t i;
+
+    for (i = 0; i < sizeof(*copy); i++) {
+        to[i] = ops && i < ops->size ? from[i] : 0;
+    }
+    return ops && ops->size >= offsetof(struct hipt_ops, block_max) && ops->size <= sizeof(*copy);
+}
+
+static enum hipt_status check_ops(const struct hipt_ops *ops, struct hipti_text *text)
+{
+    struct hipt_ops copy;
+    const char *missing = NULL;
+
+    if (!ops_copy(&copy, ops)) {
+        hipti_text_refuse(text, "ops size", ops ? ops->size : 0, " is none that this library knows; it knows up to ",
+                          sizeof(copy));
+        return HIPT_BAD_OPS;
+    }
+    missing = !copy.alloc ? "alloc" : missing;
+    missing = !copy.free ? "free" : missing;
+    missing = !copy.gp_start ? "gp_start" : missing;
+    missing = !copy.gp_elapsed ? "gp_elapsed" : missing;
+    missing = !copy.random ? "random" : missing;
+    missing = !copy.read_enter != !copy.read_exit ? "read_enter or read_exit, one without the other," : missing;
+    if (missing) {
+        hipti_text_put(text, "the hook ");
+        hipti_text_put(text, missing);
+        hipti_text_put(text, " is missing");
+        return HIPT_BAD_OPS;
+    }
+    return HIPT_OK;
+}
+
+static enum hipt_status check_sizes(const struct hipt_config *config, struct hipti_text *text)
+{
+    unsigned i;
+
+    if (config->nsizes < 1u || config->nsizes > HIPT_SIZES_MAX) {
+        hipti_text_refuse(text, "the number of size classes", config->nsizes, " is not in 1 to ", HIPT_SIZES_MAX);
+        return HIPT_BAD_SIZES;
+    }
+    for (i = 1; i < config->nsizes; i++) {
+        if (config->page_shift[i] <= config->page_shift[i - 1u]) {
+            hipti_text_refuse(text, "page_shift", config->page_shift[i], " is not above the one before it, ",
+                              config->page_shift[i - 1u]);
+            return HIPT_BAD_SIZES;
+        }
+    }
+    if (config->page_shift[config->nsizes - 1u] >= config->va_bits) {
+        hipti_text_refuse(text, "page_shift", config->page_shift[config->nsizes - 1u], " is not below va_bits, ",
+                          config->va_bits);
+        return HIPT_BAD_SIZES;
+    }
+    return HIPT_OK;
+}
+
+static void split_init(struct hipti_split *split, const struct hipt_config *config)
+{
+    unsigned i;
+
+    split->asid_bits = config->asid_bits;
+    split->nsizes = config->nsizes;
+    split->size_bits = hipti_bits_for(config->nsizes);
+    split->vpn_bits = config->va_bits - config->page_shift[0];
+    for (i = 0; i < HIPT_SIZES_MAX; i++) {
+        split->page_shift[i] = i < config->nsizes ? config->page_shift[i] : config->page_shift[0];
+        split->page_order[i] = split->page_shift[i] - config->page_shift[0];
+    }
+}
+
+static uint64_t buckets_for(const struct hipt_config *config, unsigned width)
+{
+    uint64_t least = hipti_quotient_least(width);
+    uint64_t wanted = config->capacity / LOAD_DENOMINATOR * LOAD_NUMERATOR +
+                      config->capacity % LOAD_DENOMINATOR * LOAD_NUMERATOR / LOAD_DENOMINATOR + 1u;
+
+    if (config->buckets) {
+        return config->buckets;
+    }
+    return wanted > least ? wanted : least;
+}
+
+static enum hipt_status check_numbers(const struct hipt_config *config, struct hipti_text *text)
+{
+    if (config->asid_bits < 1u || config->asid_bits > ASID_BITS_MAX) {
+        hipti_text_refuse(text, "asid_bits", config->asid_bits, " is not in 1 to ", ASID_BITS_MAX);
+        return HIPT_BAD_ASID_BITS;
+    }
+    if (config->va_bits < 1u || config->va_bits > 64u) {
+        hipti_text_refuse(text, "va_bits", config->va_bits, " is not in 1 to ", 64);
+        return HIPT_BAD_VA_BITS;
+    }
+    if (config->version_bits < 1u || config->version_bits > HIPT_VERSION_BITS_MAX) {
+        hipti_text_refuse(text, "version_bits", config->version_bits, " is not in 1 to ", HIPT_VERSION_BITS_MAX);
+        return HIPT_BAD_VERSION;
+    }
+    if (config->sequence_bits < 2u || config->sequence_bits > HIPT_SEQUENCE_BITS_MAX) {
+        hipti_text_refuse(text, "sequence_bits", config->sequence_bits, " is not in 2 to ", HIPT_SEQUENCE_BITS_MAX);
+        return HIPT_BAD_VERSION;
+    }
+    return HIPT_OK;
+}
+
+static enum hipt_status check_buckets(const struct hipt_config *config, struct hipti_text *text)
+{
+    struct hipti_split split;
+    unsigned width;
+    uint64_t count;
+
+    split_init(&split, config);
+    width = hipti_split_width(&split);
+    if (width > 64u) {
+        hipti_text_refuse(text, "the key's width", width, " (asid, size class and vpn bits) is above ", 64);
+        return HIPT_BAD_WIDTH;
+    }
+    count = buckets_for(config, width);
+    if (count < hipti_quotient_least(width)) {
+        hipti_text_refuse(text, "buckets", count, " are fewer than a key of this width needs, ",
+                          hipti_quotient_least(width));
+        return HIPT_FEW_BUCKETS;
+    }
+    if (count > HIPTI_BUCKETS_MAX) {
+        hipti_text_refuse(text, "buckets", count, " are more than a slot number can name, ", HIPTI_BUCKETS_MAX);
+        return HIPT_MANY_BUCKETS;
+    }
+    return HIPT_OK;
+}
+
+static enum hipt_status check_ranges(const struct hipt_config *config, struct hipti_text *text)
+{
+    size_t bad;
+    enum hipt_status status = hipti_frames_check(config->ranges, config->nranges, &bad);
+
+    if (status != HIPT_OK) {
+        hipti_text_refuse(text, "frame range", bad,
+                          " is missing, empty, overlaps an earlier one, ends beyond 2^40, or the total exceeds ",
+                          UINT32_MAX - 1u);
+    }
+    return status;
+}
+
+enum hipt_status hipt_config_check(const struct hipt_config *config, char *text, size_t bytes)
+{
+    struct hipti_text line;
+    enum hipt_status status;
+
+    hipti_text_start(&line, text, bytes);
+    if (config->size != sizeof(*config)) {
+        hipti_text_refuse(&line, "config size", config->size, " is not ", sizeof(*config));
+        return HIPT_BAD_OPS;
+    }
+    status = check_ops(config->ops, &line);
+    status = status != HIPT_OK ? status : check_numbers(config, &line);
+    status = status != HIPT_OK ? status : check_sizes(config, &line);
+    status = status != HIPT_OK ? status : check_buckets(config, &line);
+    return status != HIPT_OK ? status : check_ranges(config, &line);
+}
+
+/* => false: no randomness. */
+static bool draw_secret(const struct hipt_config *config, uint64_t secret[4])
+{
+    unsigned i;
+
+    for (i = 0; config->secret && i < 4u; i++) {
+        secret[i] = config->secret[i];
+    }
+    return config->secret || config->ops->random(config->ops->ctx, secret, 4u * sizeof(uint64_t));
+}
+
+static bool table_init(struct hipt_table *table, const struct hipt_config *config)
+{
+    uint64_t secret[4];
+    uint64_t count;
+    uint64_t mappings;
+
+    (void)ops_copy(&table->ops, config->ops);
+    split_init(&table->split, config);
+    count = buckets_for(config, hipti_split_width(&table->split));
+    mappings = count * HIPT_CHAIN_LINES_MAX * HIPT_SLOTS;
+    return draw_secret(config, secret) &&
+           hipti_buckets_init(&table->buckets, &table->ops, &table->split, config, count, secret) &&
+           hipti_frames_init(&table->frames, &table->ops, config->ranges, config->nranges, mappings) &&
+           hipti_asids_init(&table->asids, &table->ops, config->asid_bits, mappings);
+}
+
+enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt_table **table)
+{
+    enum hipt_status status = hipt_config_check(config, NULL, 0);
+    const struct hipt_ops *ops = config->ops;
+
+    *table = NULL;
+    if (status != HIPT_OK) {
+        return status;
+    }
+    *table = (struct hipt_table *)ops->alloc(ops->ctx, sizeof(**table), HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
+    if (!*table) {
+        return HIPT_NOMEM;
+    }
+    if (!table_init(*table, config)) {
+        hipt_table_destroy(*table);
+        *table = NULL;
+        return HIPT_NOMEM;
+    }
+    return HIPT_OK;
+}
+
+void hipt_table_destroy(struct hipt_table *table)
+{
+    struct hipt_ops ops;
+
+    if (!table) {
+        return;
+    }
+    ops = table->ops;
+    hipti_buckets_end(&table->buckets);
+    hipti_frames_end(&table->frames);
+    hipti_asids_end(&table->asids);
+    ops.free(ops.ctx, table, sizeof(*table));
+}
+
+void hipt_read_enter(struct hipt_table *table)
+{
+    HIPT_PORT_READ_ENTER(&table->ops);
+}
+
+void hipt_read_exit(struct hipt_table *table)
+{
+    HIPT_PORT_READ_EXIT(&table->ops);
+}

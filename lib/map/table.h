@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The table as its verbs see it: the four rooms below, and the checks that every verb begins with. */
+#ifndef HIPT_MAP_TABLE_H
+#define HIPT_MAP_TABLE_H
+
+#include <stdint.h>
+
+#include <hipt/asid.h>
+#include <hipt/frame.h>
+#include <hipt/map.h>
+#include <hipt/ops.h>
+#include <hipt/port.h>
+#include <hipt/table.h>
+
+#include "asid/asids.h"
+#include "base/check.h"
+#include "frame/frames.h"
+#include "table/bucket.h"
+
+/* Field key: all constant, but for what the rooms say of their parts. */
+struct hipt_table {
+    struct hipt_ops ops;
+    struct hipti_split split;
+    struct hipti_buckets buckets;
+    struct hipti_frames frames;
+    struct hipti_asids asids;
+};
+
+/* => HIPT_OK, or why a verb must refuse the page. */
+enum hipt_status hipti_page_check(const struct hipt_table *table, const struct hipt_page *page);
+
+/* The same for @npages pages in a row. */
+enum hipt_status hipti_pages_check(const struct hipt_table *table, const struct hipt_page *page, uint64_t npages);
+
+enum hipt_status hipti_prot_check(uint8_t prot);
+
+/* => HIPT_OK and *number, the record of the first frame; or why a verb must refuse the mapping, or @npages in a row. */
+enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
+                                     uint32_t *number);
+
+/* End the mapping of a page that has been checked. Inside a read side. => HIPT_OK, HIPT_ABSENT, HIPT_BUSY. */
+enum hipt_status hipti_unmap_page(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);
+
+/* Finish the retirement of the asid of a page just mapped or remapped, if one began meanwhile. Inside a read side. */
+void hipti_unmap_if_retired(struct hipt_table *table, const struct hipt_page *page);
+
+static inline struct hipti_place hipti_page_place(const struct hipt_table *table, const struct hipt_page *page)
+{
+    return hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, page->asid, page->size, page->vpn));
+}
+
+/* => base pages in a page of a size class. */
+static inline uint64_t hipti_size_pages(const struct hipt_table *table, uint32_t size)
+{
+    return UINT64_C(1) << table->split.page_order[size];
+}
+
+/* => the size classes that an asid uses, one bit each. */
+static inline unsigned hipti_sizes_in_use(const struct hipt_table *table, uint32_t asid)
+{
+    if (table->split.nsizes == 1u) {
+        return 1u;
+    }
+    return hipti_load_acquire(hipti_asid_sizes(&table->asids, asid)); /* [observe:sizes] */
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "reclaim/arena.h"
+
+#include <hipt/port.h>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "reclaim/freelist.h"
+
+static size_t arena_block_bytes(const struct hipti_arena *arena)
+{
+    return arena->item_bytes << arena->block_shift;
+}
+
+static uint32_t arena_blocks(const struct hipti_arena *arena)
+{
+    return (uint32_t)(((uint64_t)arena->limit + hipti_mask(arena->block_shift)) >> arena->block_shift);
+}
+
+bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
+                      size_t block_bytes)
+{
+    arena->ops = ops;
+    arena->item_bytes = item_bytes;
+    arena->limit = limit;
+    arena->block_shift = 0;
+    while (arena->block_shift < 31u && (item_bytes << (arena->block_shift + 1u)) <= block_bytes &&
+           (UINT64_C(1) << arena->block_shift) < limit) {
+        arena->block_shift++;
+    }
+    arena->directory = (hipti_block *)ops->alloc(ops->ctx, arena_blocks(arena) * sizeof(hipti_block),
+                                                 HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
+    return arena->directory != (hipti_block *)0;
+}
+
+void hipti_arena_end(struct hipti_arena *arena)
+{
+    uint32_t i;
+
+    if (!arena->directory) {
+        return;
+    }
+    for (i = 0; i < arena_blocks(arena); i++) {
+        char *block = hipti_load_relaxed(&arena->directory[i]); /* quiesced */
+
+        if (block) {
+            arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena));
+        }
+    }
+    arena->ops->free(arena->ops->ctx, arena->directory, arena_blocks(arena) * sizeof(hipti_block));
+    arena->directory = (hipti_block *)0;
+}
+
+/* Put memory behind block @index. => false: no memory. */
+static bool arena_fill(struct hipti_arena *arena, uint32_t index, bool may_wait)
+{
+    char *expected = hipti_load_acquire(&arena->directory[index]); /* [observe:block] */
+    char *block;
+
+    if (expected) {
+        return true;
+    }
+    block = (char *)arena->ops->alloc(arena->ops->ctx, arena_block_bytes(arena), HIPTI_CACHE_LINE, HIPT_ANY_NODE,
+                                      may_wait);
+    if (!block) {
+        return false;
+    }
+    if (!hipti_cas_acq_rel(&arena->directory[index], &expected, block)) { /* [publish:block] [observe:block] */
+        arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena));
+    }
+    return true;
+}
+
+uint32_t hipti_arena_carve(struct hipti_arena *arena, bool may_wait, bool *full)
+{
+    uint32_t carved = hipti_load_relaxed(&arena->carved); /* only compared */
+
+    do {
+        *full = carved == arena->limit;
+        if (*full || !arena_fill(arena, carved >> arena->block_shift, may_wait)) {
+            return HIPTI_NONE;
+        }
+    } while (!hipti_cas_relaxed(&arena->carved, &carved, carved + 1u));
+    return carved + 1u;
+}
+
+bool hipti_arena_prepare(struct hipti_arena *arena, uint32_t count, bool may_wait)
+{
+    uint32_t i;
+
+    if (count > arena->limit) {
+        return false;
+    }
+    for (i = 0; ((uint64_t)i << arena->block_shift) < count; i++) {
+        if (!arena_fill(arena, i, may_wait)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+size_t hipti_arena_bytes(const struct hipti_arena *arena)
+{
+    size_t bytes = arena_blocks(arena) * sizeof(hipti_block);
+    uint32_t i;
+
+    for (i = 0; i < arena_blocks(arena); i++) {
+        if (hipti_load_relaxed(&arena->directory[i])) { /* a count for people */
+            bytes += arena_block_bytes(arena);
+        }
+    }
+    return bytes;
+}

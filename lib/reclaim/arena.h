@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An array that grows, addressed by number: fixed-size items in blocks that the host can give, and a directory of blocks.
+ * Items are numbered from 1, zeroed at first use, and never move; blocks go back when the arena ends.
+ */
+#ifndef HIPT_RECLAIM_ARENA_H
+#define HIPT_RECLAIM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hipt/ops.h>
+
+#include "base/atomic.h"
+
+typedef HIPTI_ATOMIC(char *) hipti_block;
+
+/* Field key: c constant after hipti_arena_init(), a atomic. */
+struct hipti_arena {
+    hipti_block *directory;        /* c: its elements a: set once, from NULL */
+    const struct hipt_ops *ops;    /* c */
+    size_t item_bytes;             /* c */
+    uint32_t limit;                /* c: items at most */
+    unsigned block_shift;          /* c: items of a block, as a power of two */
+    HIPTI_ATOMIC(uint32_t) carved; /* a: items given out so far; they are never taken back here */
+};
+
+/* => false: no memory for the directory. Blocks have @block_bytes at most, or one item. */
+bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
+                      size_t block_bytes);
+void hipti_arena_end(struct hipti_arena *arena);
+
+/* => a number that was never given out before, HIPTI_NONE at the limit or without memory. @full tells which. */
+uint32_t hipti_arena_carve(struct hipti_arena *arena, bool may_wait, bool *full);
+
+/* Have memory ready for items 1 to @count. => false: no memory, or beyond the limit. */
+bool hipti_arena_prepare(struct hipti_arena *arena, uint32_t count, bool may_wait);
+
+/* => bytes of blocks and directory that the arena holds. */
+size_t hipti_arena_bytes(const struct hipti_arena *arena);
+
+/* => the address of item @number. It has been carved, or prepared, and the caller knows of it by synchronization. */
+static inline char *hipti_arena_at(const struct hipti_arena *arena, uint32_t number)
+{
+    uint32_t index = number - 1u;
+    /* relaxed: whoever hands a number on has seen its block, and what handed it on synchronizes */
+    char *block = hipti_load_relaxed(&arena->directory[index >> arena->block_shift]);
+
+    return block + (size_t)(index & ((UINT32_C(1) << arena->block_shift) - 1u)) * arena->item_bytes;
+}
+
+/* => the same, or NULL where no memory was ever put: for numbers that come from outside. */
+static inline char *hipti_arena_find(const struct hipti_arena *arena, uint32_t number)
+{
+    uint32_t index = number - 1u;
+    char *block;
+
+    if (index >= arena->limit) {
+        return (char *)0;
+    }
+    block = hipti_load_acquire(&arena->directory[index >> arena->block_shift]); /* [observe:block] its zeroes */
+    return block ? block + (size_t)(index & ((UINT32_C(1) << arena->block_shift) - 1u)) * arena->item_bytes : (char *)0;
+}
+
+#endif

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The transitions P1 to P13 are listed in pte.h, H1 to H3 in line.h. Tags:
+ *
+ *   slot     the pte word: who reads it with acquire sees the remainder that was stored before it
+ *   lo/hi    the remainder: stored with release after the claim, so who reads a newer one sees the claim too
+ *   commit   the header: who reads it with acquire sees every slot that was claimed before it
+ *   link     an overflow line: its slots and link are there before the header names it
+ */
+#include "table/bucket.h"
+
+#include "base/check.h"
+
+/* Overflow lines keep the freelist's link in a remainder: readers look at a remainder only behind a pte that has a key. */
+static uint32_t spare_get(void *owner, uint32_t number)
+{
+    struct hipti_buckets *buckets = (struct hipti_buckets *)owner;
+    struct hipti_line *line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
+
+    return hipti_load_relaxed(&line->lo[0]); /* ordered by the freelist */
+}
+
+static void spare_set(void *owner, uint32_t number, uint32_t next)
+{
+    struct hipti_buckets *buckets = (struct hipti_buckets *)owner;
+    struct hipti_line *line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
+
+    hipti_store_relaxed(&line->lo[0], next); /* ordered by the freelist */
+}
+
+static const struct hipti_links spare_links = {spare_get, spare_set};
+
+static struct hipti_line *slot_line(const struct hipti_buckets *buckets, hipti_slot slot)
+{
+    return hipti_buckets_line(buckets, slot / HIPT_SLOTS);
+}
+
+static HIPTI_ATOMIC(uint64_t) *slot_pte(const struct hipti_buckets *buckets, hipti_slot slot)
+{
+    return &slot_line(buckets, slot)->pte[slot % HIPT_SLOTS];
+}
+
+bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *ops, const struct hipti_split *split,
+                        const struct hipt_config *config, uint64_t count, const uint64_t secret[4])
+{
+    size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
+    uint64_t overflow = count * (HIPT_CHAIN_LINES_MAX - 1u);
+    size_t overflow_block = (size_t)(count * sizeof(struct hipti_line) / 64u);
+
+    buckets->ops = ops;
+    buckets->split = *split;
+    buckets->version_max = (unsigned)hipti_mask(config->version_bits);
+    buckets->sequence_bits = config->sequence_bits;
+    buckets->committed = split->nsizes > 1u ? HIPTI_TENTATIVE : HIPTI_LIVE;
+    hipti_hash_init(&buckets->hash, hipti_split_width(split), secret);
+    hipti_quotient_init(&buckets->quotient, count);
+    overflow = overflow < HIPTI_OVERFLOW_MAX ? overflow : HIPTI_OVERFLOW_MAX;
+    overflow_block = overflow_block > 4096u ? overflow_block : 4096u;
+    overflow_block = overflow_block < (size_t)1 << 20 ? overflow_block : (size_t)1 << 20;
+    return hipti_arena_init(&buckets->lines, ops, sizeof(struct hipti_line), (uint32_t)count, block) &&
+           hipti_arena_prepare(&buckets->lines, (uint32_t)count, true) &&
+           hipti_arena_init(&buckets->overflow, ops, sizeof(struct hipti_line), (uint32_t)overflow, overflow_block);
+}
+
+void hipti_buckets_end(struct hipti_buckets *buckets)
+{
+    hipti_arena_end(&buckets->lines);
+    hipti_arena_end(&buckets->overflow);
+}
+
+/* => true: slot @i of @line holds the remainder of @place, and *pte is its word in that life. */
+static inline bool line_match(struct hipti_line *line, unsigned i, struct hipti_place place, uint64_t *pte)
+{
+    uint64_t before;
+    uint64_t after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] the remainder of its life, or a newer one */
+
+    do {
+        before = after;
+        /* acquire: if either is of a later claim, the word read next is too [observe:lo/hi] */
+        if (!hipti_pte_has_key(before) || hipti_load_acquire(&line->lo[i]) != place.lo ||
+            hipti_load_acquire(&line->hi[i]) != place.hi) { /* [observe:lo/hi] */
+            return false;
+        }
+        after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
+    } while (!hipti_pte_same_life(before, after) || !hipti_pte_has_key(after));
+    *pte = after;
+    return true;
+}
+
+/* => true: *i is the slot of @line that holds @place. Remainders are compared first: a line has them in one place. */
+static inline bool line_find(struct hipti_line *line, struct hipti_place place, unsigned *i, uint64_t *pte)
+{
+    for (*i = 0; *i < HIPT_SLOTS; (*i)++) {
+        /* relaxed: a slot that became live before the call shows its remainder; line_match() reads it again */
+        if (hipti_load_relaxed(&line->lo[*i]) == place.lo && line_match(line, *i, place, pte)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
+                       unsigned *lines)
+{
+    uint32_t number = place.bucket;
+
+    for (;;) {
+        struct hipti_line *line = hipti_buckets_line(buckets, number);
+        uint32_t link;
+        unsigned i;
+
+        if (lines) {
+            (*lines)++;
+        }
+        if (line_find(line, place, &i, pte)) {
+            *slot = number * HIPT_SLOTS + i;
+            return true;
+        }
+        link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+        if (link == HIPTI_NONE) {
+            return false;
+        }
+        number = hipti_buckets_linked(buckets, link);
+    }
+}
+
+bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot,
+                               uint64_t *pte)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, place.bucket);
+    /* seq_cst: H1 and P4 of an overlapping map, or ours, is first in the single order [observe:overlap] */
+    uint32_t link = hipti_header_link(hipti_load_seq_cst(&line->header));
+    uint32_t number = place.bucket;
+
+    for (;;) {
+        unsigned i;
+
+        for (i = 0; i < HIPT_SLOTS; i++) {
+            /* seq_cst: as above, and it shows the remainder [observe:overlap] */
+            if (hipti_pte_has_key(hipti_load_seq_cst(&line->pte[i])) && line_match(line, i, place, pte)) {
+                *slot = number * HIPT_SLOTS + i;
+                return true;
+            }
+        }
+        if (link == HIPTI_NONE) {
+            return false;
+        }
+        number = hipti_buckets_linked(buckets, link);
+        line = hipti_buckets_line(buckets, number);
+        link = hipti_header_link(hipti_load_relaxed(&line->header)); /* constant while the line is linked */
+    }
+}
+
+/* => the line at @ordinal of the chain that @header, of @bucket, starts. */
+static uint32_t chain_line(const struct hipti_buckets *buckets, uint32_t bucket, uint64_t header, unsigned ordinal)
+{
+    uint32_t number = bucket;
+
+    while (ordinal-- > 0) {
+        number = hipti_buckets_linked(buckets, hipti_header_link(header));
+        header = hipti_load_relaxed(&hipti_buckets_line(buckets, number)->header); /* constant while linked */
+    }
+    return number;
+}
+
+/* => the ordinal of line @number in the chain that @header, of @bucket, starts. It is in it. */
+static unsigned chain_ordinal(const struct hipti_buckets *buckets, uint32_t bucket, uint64_t header, uint32_t number)
+{
+    unsigned ordinal = 0;
+    uint32_t at = bucket;
+
+    while (at != number) {
+        HIPTI_INVARIANT(hipti_header_link(header) != HIPTI_NONE);
+        at = hipti_buckets_linked(buckets, hipti_header_link(header));
+        header = hipti_load_relaxed(&hipti_buckets_line(buckets, at)->header); /* constant while linked */
+        ordinal++;
+    }
+    return ordinal;
+}
+
+/* Finish the commit of a slot that a header names (P4). => false: the header has changed, nothing was done. */
+static bool bucket_help(const struct hipti_buckets *buckets, uint32_t bucket, uint64_t header)
+{
+    unsigned position = hipti_header_position(header);
+    uint32_t number = chain_line(buckets, bucket, header, position / HIPT_SLOTS);
+    HIPTI_ATOMIC(uint64_t) *word = slot_pte(buckets, number * HIPT_SLOTS + position % HIPT_SLOTS);
+    uint64_t pte = hipti_load_acquire(word); /* [observe:slot] */
+
+    if (hipti_pte_state(pte) != HIPTI_CLAIMED || (hipti_pte_version(pte) & 1u) != hipti_header_parity(header)) {
+        return true;
+    }
+    /* A later claim may have the same parity; then the header has moved on. The acquire above orders the two reads. */
+    if (hipti_load_acquire(&hipti_buckets_line(buckets, bucket)->header) != header) { /* [observe:commit] */
+        return false;
+    }
+    /* Whoever fails here was helped, or overtaken by later states of the same life. [publish:slot] [publish:overlap] */
+    (void)hipti_cas_seq_cst(word, &pte, hipti_pte_with_state(pte, buckets->committed));
+    return true;
+}
+
+/* => a header of @bucket whose named slot, if any, is finished. */
+static uint64_t bucket_settle(const struct hipti_buckets *buckets, uint32_t bucket)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, bucket);
+    uint64_t header;
+
+    do {
+        header = hipti_load_acquire(&line->header); /* [observe:commit] [observe:link] */
+    } while ((header & HIPTI_HEADER_PENDING) && !bucket_help(buckets, bucket, header));
+    return header;
+}
+
+/* What a scan of a whole chain finds. */
+struct scan {
+    uint64_t header;    /* the bucket's, before the scan */
+    unsigned lines;     /* in the chain */
+    bool has_free;
+    hipti_slot free;    /* the first slot to be claimed */
+    uint64_t free_pte;  /* its word */
+};
+
+static bool slot_is_free(const struct hipti_buckets *buckets, uint64_t pte)
+{
+    uint64_t cookie = hipti_pte_cookie(pte);
+
+    switch (hipti_pte_state(pte)) {
+    case HIPTI_FREE:
+        return true;
+    case HIPTI_PARKED:
+        return cookie != HIPTI_COOKIE_NEVER && buckets->ops->gp_elapsed(buckets->ops->ctx, cookie);
+    default:
+        return false;
+    }
+}
+
+static void scan_free(const struct hipti_buckets *buckets, uint32_t number, struct scan *scan)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, number);
+    unsigned i;
+
+    for (i = 0; i < HIPT_SLOTS && !scan->has_free; i++) {
+        scan->free_pte = hipti_load_relaxed(&line->pte[i]); /* only compared: the claim's CAS acquires */
+        scan->has_free = slot_is_free(buckets, scan->free_pte);
+        scan->free = number * HIPT_SLOTS + i;
+    }
+}
+
+/*
+ * Look through a whole chain for a key.
+ * => HIPT_ABSENT, and as long as the bucket's header is scan->header, it stays absent; HIPT_EXISTS; HIPT_BUSY.
+ */
+static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct hipti_place place, struct scan *scan)
+{
+    uint32_t number = place.bucket;
+    uint32_t link;
+
+    scan->header = bucket_settle(buckets, place.bucket);
+    scan->lines = 0;
+    scan->has_free = false;
+    link = hipti_header_link(scan->header);
+    for (;;) {
+        struct hipti_line *line = hipti_buckets_line(buckets, number);
+        uint64_t pte;
+        unsigned i;
+
+        scan->lines++;
+        if (line_find(line, place, &i, &pte)) {
+            return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
+        }
+        scan_free(buckets, number, scan);
+        if (link == HIPTI_NONE) {
+            return HIPT_ABSENT;
+        }
+        number = hipti_buckets_linked(buckets, link);
+        link = hipti_header_link(hipti_load_relaxed(&hipti_buckets_line(buckets, number)->header)); /* constant */
+    }
+}
+
+static void claim_fill(const struct hipti_buckets *buckets, struct hipti_claim *claim, hipti_slot slot, uint64_t pte,
+                       uint64_t header)
+{
+    struct hipti_line *line = slot_line(buckets, slot);
+
+    claim->slot = slot;
+    claim->pte = pte;
+    claim->header = header;
+    /* release: who reads one of these sees the claim, and takes no word of the life before for theirs [publish:lo/hi] */
+    hipti_store_release(&line->lo[slot % HIPT_SLOTS], claim->place.lo);
+    hipti_store_release(&line->hi[slot % HIPT_SLOTS], claim->place.hi); /* [publish:lo/hi] */
+}
+
+/* Claim the free slot that a scan found (P1, P2). => false: somebody else has it. */
+static bool bucket_take(struct hipti_buckets *buckets, const struct scan *scan, uint64_t pte, struct hipti_claim *claim)
+{
+    uint64_t free_pte = scan->free_pte;
+    uint64_t version = hipti_pte_state(free_pte) == HIPTI_FREE ? hipti_pte_version(free_pte) : 0;
+
+    pte = hipti_pte_with_state(pte, HIPTI_CLAIMED) | (version << HIPTI_PTE_VERSION_SHIFT);
+    /* acquire: the last life is over; release: nothing, the remainder follows [observe:slot] [publish:slot] */
+    if (!hipti_cas_acq_rel(slot_pte(buckets, scan->free), &free_pte, pte)) {
+        return false;
+    }
+    claim_fill(buckets, claim, scan->free, pte, scan->header);
+    return true;
+}
+
+/* => a line that nobody looks at, with a claimed slot 0, HIPTI_NONE with *status set. */
+static uint32_t bucket_new_line(struct hipti_buckets *buckets, uint64_t pte, enum hipt_status *status)
+{
+    uint32_t number = hipti_freelist_pop(&buckets->spare, &spare_links, buckets, buckets->ops);
+    struct hipti_line *line;
+    bool full = false;
+    unsigned i;
+
+    if (number == HIPTI_NONE) {
+        number = hipti_arena_carve(&buckets->overflow, false, &full);
+    }
+    if (number == HIPTI_NONE) {
+        *status = full ? HIPT_FULL : HIPT_NOMEM;
+        return HIPTI_NONE;
+    }
+    line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
+    for (i = 0; i < HIPT_SLOTS; i++) {
+        hipti_store_relaxed(&line->pte[i], i == 0 ? pte : 0u); /* nobody looks; H2 publishes */
+    }
+    return number;
+}
+
+/* Put a new line in front of the chain's overflow (H2), its slot 0 claimed. => HIPT_CHANGED: scan again. */
+static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struct scan *scan, uint64_t pte,
+                                      struct hipti_claim *claim)
+{
+    struct hipti_line *bucket = hipti_buckets_line(buckets, claim->place.bucket);
+    uint64_t header = scan->header;
+    enum hipt_status status = HIPT_OK;
+    uint32_t number;
+    uint64_t next;
+
+    if (scan->lines == HIPT_CHAIN_LINES_MAX) {
+        return HIPT_FULL;
+    }
+    if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
+        return HIPT_BUSY;
+    }
+    pte = hipti_pte_with_state(pte, HIPTI_CLAIMED);
+    number = bucket_new_line(buckets, pte, &status);
+    if (number == HIPTI_NONE) {
+        return status;
+    }
+    /* relaxed: H2 publishes */
+    hipti_store_relaxed(&((struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number))->header,
+                        hipti_header_of_overflow(hipti_header_link(header), claim->place.bucket));
+    next = hipti_header_relink(header, number, buckets->sequence_bits);
+    claim_fill(buckets, claim, hipti_buckets_linked(buckets, number) * HIPT_SLOTS, pte, next);
+    if (!hipti_cas_acq_rel(&bucket->header, &header, next)) { /* [publish:link] [observe:commit] */
+        hipti_freelist_push(&buckets->spare, &spare_links, buckets, number);
+        return HIPT_CHANGED;
+    }
+    return HIPT_OK;
+}
+
+enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
+                                    struct hipti_claim *claim)
+{
+    enum hipt_status status;
+    struct scan scan;
+
+    claim->place = place;
+    do {
+        status = bucket_scan(buckets, place, &scan);
+        if (status != HIPT_ABSENT) {
+            return status;
+        }
+        if (scan.has_free) {
+            status = bucket_take(buckets, &scan, pte, claim) ? HIPT_OK : HIPT_CHANGED;
+        } else {
+            status = bucket_extend(buckets, &scan, pte, claim);
+        }
+    } while (status == HIPT_CHANGED);
+    return status;
+}
+
+enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti_claim *claim)
+{
+    struct hipti_line *bucket = hipti_buckets_line(buckets, claim->place.bucket);
+    struct scan scan;
+
+    for (;;) {
+        uint64_t header = claim->header;
+        unsigned ordinal = chain_ordinal(buckets, claim->place.bucket, header, claim->slot / HIPT_SLOTS);
+        uint64_t next = hipti_header_commit(header, ordinal * HIPT_SLOTS + claim->slot % HIPT_SLOTS,
+                                            hipti_pte_version(claim->pte) & 1u, buckets->sequence_bits);
+        uint64_t pte = claim->pte;
+        enum hipt_status status;
+
+        if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
+            return HIPT_BUSY;
+        }
+        /* H1. release: the remainder; seq_cst: see hipti_bucket_find_seq_cst() [publish:commit] [publish:overlap] */
+        if (hipti_cas_seq_cst(&bucket->header, &header, next)) {
+            /* P4, unless a helper was faster [publish:slot] [publish:overlap] */
+            (void)hipti_cas_seq_cst(slot_pte(buckets, claim->slot), &pte,
+                                    hipti_pte_with_state(pte, buckets->committed));
+            return HIPT_OK;
+        }
+        status = bucket_scan(buckets, claim->place, &scan);
+        if (status != HIPT_ABSENT) {
+            return status;
+        }
+        claim->header = scan.header;
+    }
+}
+
+uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot)
+{
+    return hipti_load_acquire(slot_pte(buckets, slot)); /* [observe:slot] */
+}
+
+bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
+{
+    return hipti_cas_acq_rel(slot_pte(buckets, slot), pte, next); /* [publish:slot] [observe:slot] */
+}
+
+void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next)
+{
+    hipti_store_release(slot_pte(buckets, slot), next); /* [publish:slot] */
+}
+
+/* Undo line_seal() for the first @count slots. */
+static void line_unseal(struct hipti_line *line, const uint64_t *sealed, unsigned count)
+{
+    while (count-- > 0) {
+        hipti_store_release(&line->pte[count], sealed[count]); /* as P3 [publish:slot] */
+    }
+}
+
+/* Make all slots of a line unusable (P13). => false: one is in use, nothing has changed. Slot 0 decides among several. */
+static bool line_seal(struct hipti_line *line, uint64_t *sealed)
+{
+    unsigned i;
+
+    for (i = 0; i < HIPT_SLOTS; i++) {
+        uint64_t pte = hipti_load_relaxed(&line->pte[i]); /* only compared */
+        bool is_free = hipti_pte_state(pte) == HIPTI_FREE ||
+                       (hipti_pte_state(pte) == HIPTI_PARKED && hipti_pte_cookie(pte) != HIPTI_COOKIE_NEVER);
+
+        sealed[i] = pte;
+        /* acquire: the slot's last life is over before the line is used again [observe:slot] */
+        if (!is_free || !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+            line_unseal(line, sealed, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Take overflow line @number out of its chain if it is empty and the first (H3). */
+static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, number);
+    uint64_t own = hipti_load_relaxed(&line->header); /* constant while linked, and the caller's slot was in it */
+    uint32_t bucket = hipti_header_bucket(own);
+    uint64_t sealed[HIPT_SLOTS];
+    uint64_t header = bucket_settle(buckets, bucket);
+
+    if (hipti_buckets_linked(buckets, hipti_header_link(header)) != number || !line_seal(line, sealed)) {
+        return;
+    }
+    while (hipti_header_link(header) != HIPTI_NONE &&
+           hipti_buckets_linked(buckets, hipti_header_link(header)) == number &&
+           hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
+        uint64_t next = hipti_header_relink(header, hipti_header_link(own), buckets->sequence_bits);
+
+        if (hipti_cas_acq_rel(&hipti_buckets_line(buckets, bucket)->header, &header, next)) { /* H3 [publish:link] */
+            hipti_freelist_push(&buckets->spare, &spare_links, buckets, number - (uint32_t)buckets->quotient.buckets + 1u);
+            return;
+        }
+        header = bucket_settle(buckets, bucket);
+    }
+    line_unseal(line, sealed, HIPT_SLOTS);
+}
+
+/* Let a slot that the caller owns go (P3, P11, P12), and its line if it was the last in it. */
+static void slot_free(struct hipti_buckets *buckets, hipti_slot slot, uint64_t pte)
+{
+    uint32_t number = slot / HIPT_SLOTS;
+
+    hipti_store_release(slot_pte(buckets, slot), pte); /* [publish:slot] */
+    if (number >= buckets->quotient.buckets) {
+        bucket_trim(buckets, number);
+    }
+}
+
+void hipti_bucket_forget(struct hipti_buckets *buckets, const struct hipti_claim *claim)
+{
+    slot_free(buckets, claim->slot, claim->pte & HIPTI_PTE_VERSION_MASK);
+}
+
+void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
+{
+    uint64_t pte = hipti_load_relaxed(slot_pte(buckets, slot)); /* the caller's own */
+    unsigned version = hipti_pte_version(pte);
+
+    HIPTI_REQUIRE(hipti_pte_state(pte) == HIPTI_FROZEN || hipti_pte_state(pte) == HIPTI_ABORTED);
+    if (version < buckets->version_max) {
+        slot_free(buckets, slot, (uint64_t)(version + 1u) << HIPTI_PTE_VERSION_SHIFT);
+    } else {
+        slot_free(buckets, slot, hipti_pte_parked(buckets->ops->gp_start(buckets->ops->ctx)));
+    }
+}
+
+bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key)
+{
+    uint32_t number = slot / HIPT_SLOTS;
+    struct hipti_line *line = hipti_buckets_line(buckets, number);
+    unsigned i = slot % HIPT_SLOTS;
+    uint64_t after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
+    struct hipti_place place;
+    uint64_t before;
+
+    do {
+        before = after;
+        if (!hipti_pte_has_key(before)) {
+            return false;
+        }
+        place.lo = hipti_load_acquire(&line->lo[i]); /* [observe:lo/hi] */
+        place.hi = hipti_load_acquire(&line->hi[i]); /* [observe:lo/hi] */
+        place.bucket = number;
+        if (number >= buckets->quotient.buckets) {
+            place.bucket = hipti_header_bucket(hipti_load_relaxed(&line->header)); /* constant while linked */
+        }
+        after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
+    } while (!hipti_pte_same_life(before, after) || !hipti_pte_has_key(after));
+    *pte = after;
+    *key = hipti_hash_unmix(&buckets->hash,
+                            hipti_quotient_mixed(&buckets->quotient, buckets->hash.width, place));
+    return true;
+}
+
+uint64_t hipti_buckets_slots(const struct hipti_buckets *buckets)
+{
+    uint64_t lines = buckets->quotient.buckets + hipti_load_relaxed(&buckets->overflow.carved); /* it only grows */
+
+    return lines * HIPT_SLOTS;
+}

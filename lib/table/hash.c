@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "table/hash.h"
+
+/* The inverse of an odd number mod 2^64, by Newton's iteration; each step doubles the bits that are right. */
+static uint64_t hash_inverse(uint64_t odd)
+{
+    uint64_t inverse = odd; /* right in 3 bits */
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        inverse *= 2u - odd * inverse;
+    }
+    return inverse;
+}
+
+void hipti_hash_init(struct hipti_hash *hash, unsigned width, const uint64_t secret[4])
+{
+    int i;
+
+    hash->width = width;
+    hash->half = (width + 1u) / 2u;
+    hash->mask = hipti_mask(width);
+    hash->add = secret[0] & hash->mask;
+    for (i = 0; i < HIPTI_HASH_ROUNDS; i++) {
+        hash->multiply[i] = secret[i + 1] | 1u;
+        hash->divide[i] = hash_inverse(hash->multiply[i]);
+    }
+}
+
+uint64_t hipti_hash_unmix(const struct hipti_hash *hash, uint64_t mixed)
+{
+    uint64_t x = mixed >> (64u - hash->width);
+    int i;
+
+    for (i = HIPTI_HASH_ROUNDS - 1; i >= 0; i--) {
+        x ^= x >> hash->half; /* its own inverse: 2h >= w */
+        x = (x * hash->divide[i]) & hash->mask;
+    }
+    return x ^ hash->add;
+}
+
+void hipti_quotient_init(struct hipti_quotient *quotient, uint64_t buckets)
+{
+    quotient->buckets = buckets;
+    quotient->whole = UINT64_MAX / buckets;
+    quotient->rest = 0u - quotient->whole * buckets;
+}
+
+/*
+ * The product was bucket * 2^64 + low, of low the upper 48 bits are known. The mixed key is the smallest multiple of
+ * 2^(64 - w) whose product is not below what is known: the next one is too far away to be meant.
+ */
+uint64_t hipti_quotient_mixed(const struct hipti_quotient *quotient, unsigned width, struct hipti_place place)
+{
+    uint64_t buckets = quotient->buckets;
+    uint64_t low = ((uint64_t)place.hi << 48) | ((uint64_t)place.lo << 16);
+    uint64_t rest = (uint64_t)place.bucket * quotient->rest;
+    uint64_t unit = ~hipti_mask(width) == 0 ? 1u : UINT64_C(1) << (64u - width);
+    uint64_t mixed = (uint64_t)place.bucket * quotient->whole + rest / buckets + low / buckets;
+
+    mixed += (rest % buckets + low % buckets + buckets - 1u) / buckets; /* rounded up */
+    return (mixed + unit - 1u) & ~(unit - 1u);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A cache line of the table: a header and four slots. Bucket b is line b; overflow lines are numbered behind the buckets and
+ * hang off a bucket's header, the newest first.
+ *
+ *   header of a bucket           header of an overflow line
+ *   bit  0  link          28     bit  0  link     28   number of the next overflow line, 0 at the end
+ *       28  pending        1         28  bucket   28   whose chain it is in
+ *       29  position       5
+ *       34  parity         1
+ *       35  (resize)       2
+ *       37  sequence      27
+ *
+ * The sequence covers the whole chain: it moves with every commit of a put and every change of the links. "pending,
+ * position, parity" name the slot that was committed last and its version's lowest bit. The protocol:
+ *
+ *   row  from                 to                              who               by
+ *   H1   sequence s           s + 1, names slot i, parity p   a put's commit    CAS seq_cst, sequence as it was at its scan
+ *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS acq_rel, sequence as it was at its scan
+ *   H3   link n, n empty      n's link; s + 1                 who emptied n     CAS acq_rel
+ *
+ * Before H1, H2 and H3 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a put that
+ * was stopped between H1 and P4. H2 and H3 name no slot.
+ *
+ * Why the header's slot is not mistaken for a later life: a life is committed by H1, which names another slot or parity. So
+ * as long as the header stays, the named slot has seen no further commit, and a claim in it is either the named one or, with
+ * the other parity, the next. The sequence passes a gate (reclaim/gate.h), so it does not come back under a reader.
+ */
+#ifndef HIPT_TABLE_LINE_H
+#define HIPT_TABLE_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hipt/table.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+
+/* Field key: all atomic. */
+struct hipti_line {
+    HIPTI_ATOMIC(uint64_t) header;
+    HIPTI_ATOMIC(uint64_t) pte[HIPT_SLOTS];
+    HIPTI_ATOMIC(uint32_t) lo[HIPT_SLOTS];
+    HIPTI_ATOMIC(uint16_t) hi[HIPT_SLOTS];
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct hipti_line) == HIPTI_CACHE_LINE, "a line is one cache line");
+#endif
+
+#define HIPTI_LINK_BITS 28u
+#define HIPTI_BUCKETS_MAX (UINT64_C(1) << HIPTI_LINK_BITS)
+#define HIPTI_OVERFLOW_MAX (UINT32_C(0x0fffffff)) /* lines + 2^28 buckets * 4 slots fit 31 bits */
+
+#define HIPTI_HEADER_OWNER_SHIFT 28u
+#define HIPTI_HEADER_PENDING (UINT64_C(1) << 28)
+#define HIPTI_HEADER_POSITION_SHIFT 29u
+#define HIPTI_HEADER_PARITY_SHIFT 34u
+#define HIPTI_HEADER_SEQUENCE_SHIFT 37u
+
+static inline uint32_t hipti_header_link(uint64_t header)
+{
+    return (uint32_t)(header & hipti_mask(HIPTI_LINK_BITS));
+}
+
+/* Of an overflow line. */
+static inline uint32_t hipti_header_bucket(uint64_t header)
+{
+    return (uint32_t)hipti_field_get(header, HIPTI_HEADER_OWNER_SHIFT, HIPTI_LINK_BITS);
+}
+
+static inline uint64_t hipti_header_of_overflow(uint32_t link, uint32_t bucket)
+{
+    return link | ((uint64_t)bucket << HIPTI_HEADER_OWNER_SHIFT);
+}
+
+static inline unsigned hipti_header_position(uint64_t header)
+{
+    return (unsigned)hipti_field_get(header, HIPTI_HEADER_POSITION_SHIFT, 5);
+}
+
+static inline unsigned hipti_header_parity(uint64_t header)
+{
+    return (unsigned)hipti_field_get(header, HIPTI_HEADER_PARITY_SHIFT, 1);
+}
+
+static inline uint64_t hipti_header_sequence(uint64_t header)
+{
+    return header >> HIPTI_HEADER_SEQUENCE_SHIFT;
+}
+
+/* The next header, with the sequence moved on within @bits bits, that names no slot. */
+static inline uint64_t hipti_header_relink(uint64_t header, uint32_t link, unsigned bits)
+{
+    uint64_t sequence = (hipti_header_sequence(header) + 1u) & hipti_mask(bits);
+
+    return link | (sequence << HIPTI_HEADER_SEQUENCE_SHIFT);
+}
+
+/* The same, that names the slot at @position, whose version has @parity. */
+static inline uint64_t hipti_header_commit(uint64_t header, unsigned position, unsigned parity, unsigned bits)
+{
+    return hipti_header_relink(header, hipti_header_link(header), bits) | HIPTI_HEADER_PENDING |
+           ((uint64_t)position << HIPTI_HEADER_POSITION_SHIFT) | ((uint64_t)parity << HIPTI_HEADER_PARITY_SHIFT);
+}
+
+#endif

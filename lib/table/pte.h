@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PTE: one atomic 64-bit word for each slot.
+ *
+ *   bit  0  pfn, or swap slot   40   in base pages
+ *       40  state                3
+ *       43  protection           4
+ *       47  accessed, dirty      2
+ *       49  swap                 1   the mapping is not present
+ *       50  attributes           3
+ *       53  version             11   counts the slot's lives
+ *
+ * A slot that waits for a grace period keeps the cookie in place of everything but the state.
+ */
+#ifndef HIPT_TABLE_PTE_H
+#define HIPT_TABLE_PTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hipt/map.h>
+#include <hipt/table.h>
+
+#include "base/bits.h"
+
+/*
+ * The states of a slot. Who makes each transition, by what, and what it publishes:
+ *
+ *   row  from       to         who                              by
+ *   P1   FREE       CLAIMED    a put                            CAS acq_rel: takes the slot from its last life
+ *   P2   PARKED     CLAIMED    a put, the cookie has elapsed    CAS acq_rel
+ *   P3   CLAIMED    FREE       the put that claimed it          store release; never committed, the version stays
+ *   P4   CLAIMED    TENTATIVE  the put or any helper, once the bucket's header names the slot; CAS seq_cst
+ *                   or LIVE    (LIVE at once in a table of one page size)
+ *   P5   TENTATIVE  LIVE       the put                          CAS acq_rel
+ *   P6   TENTATIVE  ABORTED    a map of a smaller page inside   CAS acq_rel
+ *                              it, or the put that gives up
+ *   P7   LIVE       LIVE'      protect, mark, clean             CAS acq_rel on the word that was read (T3)
+ *   P8   LIVE       HELD       a remap                          CAS acq_rel; readers still see it, writers do not
+ *   P9   HELD       HELD'      the remap that holds it          store release: the new word; then the old frame
+ *                   LIVE'                                       has no pair for the slot any more
+ *   P10  LIVE       FROZEN     an unmap                         CAS acq_rel; absent from here on
+ *   P11  FROZEN     FREE       the unmap that froze it          store release, version + 1
+ *        ABORTED               the put that was aborted
+ *   P12  as P11, to PARKED     when the version would wrap: version 0 after a grace period
+ *   P13  FREE,      PARKED     who takes an empty line out of its chain; for ever, until the line is used anew
+ *        PARKED
+ *
+ * A life is what lies between P4 and P11, and carries one key and one version. So a reader that reads the word, then the
+ * remainder, then the word again, and finds the version unchanged and the state visible, has read the remainder of that
+ * life: versions come back only after a grace period (P12), and readers are inside a read side.
+ */
+enum hipti_state {
+    HIPTI_FREE = 0,
+    HIPTI_CLAIMED,
+    HIPTI_PARKED,
+    HIPTI_ABORTED,
+    HIPTI_TENTATIVE,
+    HIPTI_FROZEN,
+    HIPTI_LIVE,
+    HIPTI_HELD
+};
+
+#define HIPTI_PTE_STATE_SHIFT 40u
+#define HIPTI_PTE_PROT_SHIFT 43u
+#define HIPTI_PTE_MARKS_SHIFT 47u
+#define HIPTI_PTE_SWAP_SHIFT 49u
+#define HIPTI_PTE_ATTR_SHIFT 50u
+#define HIPTI_PTE_VERSION_SHIFT 53u
+
+#define HIPTI_PTE_VERSION_MASK (hipti_mask(HIPT_VERSION_BITS_MAX) << HIPTI_PTE_VERSION_SHIFT)
+#define HIPTI_COOKIE_NEVER hipti_mask(56) /* elapses never */
+
+static inline enum hipti_state hipti_pte_state(uint64_t pte)
+{
+    return (enum hipti_state)((pte >> HIPTI_PTE_STATE_SHIFT) & 7u);
+}
+
+static inline uint64_t hipti_pte_with_state(uint64_t pte, enum hipti_state state)
+{
+    return hipti_field_set(pte, HIPTI_PTE_STATE_SHIFT, 3, (uint64_t)state);
+}
+
+static inline unsigned hipti_pte_version(uint64_t pte)
+{
+    return (unsigned)(pte >> HIPTI_PTE_VERSION_SHIFT);
+}
+
+/* The slot holds a key that has been committed: remainder and version belong together. */
+static inline bool hipti_pte_has_key(uint64_t pte)
+{
+    return hipti_pte_state(pte) >= HIPTI_ABORTED;
+}
+
+/* A lookup finds it. */
+static inline bool hipti_pte_is_visible(uint64_t pte)
+{
+    return hipti_pte_state(pte) >= HIPTI_LIVE;
+}
+
+static inline uint64_t hipti_pte_pfn(uint64_t pte)
+{
+    return pte & hipti_mask(HIPT_PFN_BITS);
+}
+
+static inline bool hipti_pte_is_swap(uint64_t pte)
+{
+    return (pte >> HIPTI_PTE_SWAP_SHIFT) & 1u;
+}
+
+static inline uint64_t hipti_pte_with_prot(uint64_t pte, uint8_t prot)
+{
+    return hipti_field_set(pte, HIPTI_PTE_PROT_SHIFT, 4, prot);
+}
+
+/* What a mapping says, apart from its page: everything but state and version. */
+static inline uint64_t hipti_pte_pack(const struct hipt_mapping *mapping)
+{
+    uint64_t pte = mapping->pfn;
+
+    pte = hipti_field_set(pte, HIPTI_PTE_PROT_SHIFT, 4, mapping->prot);
+    pte = hipti_field_set(pte, HIPTI_PTE_MARKS_SHIFT, 2, mapping->marks);
+    pte = hipti_field_set(pte, HIPTI_PTE_SWAP_SHIFT, 1, mapping->swap);
+    return hipti_field_set(pte, HIPTI_PTE_ATTR_SHIFT, 3, mapping->attr);
+}
+
+static inline struct hipt_mapping hipti_pte_unpack(uint64_t pte, struct hipt_page page)
+{
+    struct hipt_mapping mapping;
+
+    mapping.page = page;
+    mapping.pfn = hipti_pte_pfn(pte);
+    mapping.prot = (uint8_t)hipti_field_get(pte, HIPTI_PTE_PROT_SHIFT, 4);
+    mapping.attr = (uint8_t)hipti_field_get(pte, HIPTI_PTE_ATTR_SHIFT, 3);
+    mapping.marks = (uint8_t)hipti_field_get(pte, HIPTI_PTE_MARKS_SHIFT, 2);
+    mapping.swap = hipti_pte_is_swap(pte);
+    return mapping;
+}
+
+/* The same slot in the same life. */
+static inline bool hipti_pte_same_life(uint64_t a, uint64_t b)
+{
+    return ((a ^ b) & HIPTI_PTE_VERSION_MASK) == 0;
+}
+
+static inline uint64_t hipti_pte_parked(uint64_t cookie)
+{
+    uint64_t pte = cookie & hipti_mask(HIPT_PFN_BITS);
+
+    pte |= (cookie >> HIPT_PFN_BITS) << HIPTI_PTE_PROT_SHIFT;
+    return hipti_pte_with_state(pte, HIPTI_PARKED);
+}
+
+static inline uint64_t hipti_pte_cookie(uint64_t pte)
+{
+    return hipti_pte_pfn(pte) | ((pte >> HIPTI_PTE_PROT_SHIFT) << HIPT_PFN_BITS);
+}
+
+#endif

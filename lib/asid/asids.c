@@ -86,17 +86,19 @@ bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, uns
     uint32_t limit = blocks < BLOCKS_MAX ? (uint32_t)blocks : BLOCKS_MAX;
 
     asids->ops = ops;
-    return hipti_arena_init(&asids->records, ops, sizeof(struct hipti_asid), count, (size_t)1 << 14) &&
-           hipti_arena_init(&asids->blocks, ops, sizeof(struct hipti_cells), limit, (size_t)1 << 16) &&
-           hipti_arena_init(&asids->sizes, ops, 1u, count, (size_t)1 << 20) &&
-           hipti_arena_prepare(&asids->sizes, count, true);
+    asids->count = count;
+    asids->sizes = (HIPTI_ATOMIC(uint8_t) *)ops->alloc(ops->ctx, count, HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
+    return asids->sizes && hipti_arena_init(&asids->records, ops, sizeof(struct hipti_asid), count, (size_t)1 << 14) &&
+           hipti_arena_init(&asids->blocks, ops, sizeof(struct hipti_cells), limit, (size_t)1 << 16);
 }
 
 void hipti_asids_end(struct hipti_asids *asids)
 {
     hipti_arena_end(&asids->records);
     hipti_arena_end(&asids->blocks);
-    hipti_arena_end(&asids->sizes);
+    if (asids->sizes) {
+        asids->ops->free(asids->ops->ctx, asids->sizes, asids->count);
+    }
 }
 
 bool hipti_asid_is_active(const struct hipti_asid *asid)
@@ -292,9 +294,4 @@ bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot)
 bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot)
 {
     return hipti_load_acquire(cell_at(asids, cell)) == (slot | CELL_USED); /* [observe:cell] */
-}
-
-HIPTI_ATOMIC(uint8_t) *hipti_asid_sizes(const struct hipti_asids *asids, uint32_t number)
-{
-    return (HIPTI_ATOMIC(uint8_t) *)(void *)hipti_arena_at(&asids->sizes, number + 1u);
 }

@@ -53,7 +53,8 @@ struct hipti_asids {
     const struct hipt_ops *ops;
     struct hipti_arena records;
     struct hipti_arena blocks;
-    struct hipti_arena sizes;          /* a byte for each asid: the size classes in use */
+    HIPTI_ATOMIC(uint8_t) *sizes;      /* its elements atomic: for each asid the size classes in use, a bit each */
+    uint32_t count;                    /* of asids, 2^bits */
     struct hipti_freelist limbo;       /* records */
     struct hipti_freelist spare;       /* blocks */
 };
@@ -105,6 +106,9 @@ bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot);
 bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot);
 
 /* The size classes that an asid uses, one bit each; bits stay until it ends. */
-HIPTI_ATOMIC(uint8_t) *hipti_asid_sizes(const struct hipti_asids *asids, uint32_t number);
+static inline HIPTI_ATOMIC(uint8_t) *hipti_asid_sizes(const struct hipti_asids *asids, uint32_t number)
+{
+    return &asids->sizes[number];
+}
 
 #endif

@@ -1,129 +1,172 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/table.h"
 
+#include "table/find.h"
+
 #define GROUP 64u /* lookups whose misses overlap */
 
 static enum hipt_status lookup_check(const struct hipt_table *table, uint32_t asid, uint64_t vpn)
 {
-    if (asid > hipti_mask(table->split.asid_bits)) {
+    if (asid > table->split.last_asid) {
         return HIPT_BAD_ASID;
     }
-    return vpn > hipti_mask(table->split.vpn_bits) ? HIPT_BAD_VPN : HIPT_OK;
+    return vpn > table->split.last_vpn ? HIPT_BAD_VPN : HIPT_OK;
 }
 
 /* The page of size class @size that covers base page @vpn. */
-static struct hipt_page page_around(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size)
+static inline struct hipt_page page_around(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size)
 {
     struct hipt_page page;
 
     page.asid = asid;
     page.size = size;
-    page.vpn = vpn & ~(hipti_size_pages(table, size) - 1u);
+    page.vpn = hipti_vpn_first(&table->split, size, vpn);
     return page;
 }
 
-/* => whether there is a size class from *size on that is in use; then *size is it. */
-static bool next_size(unsigned sizes, uint32_t *size)
+static inline void translation_set(struct hipt_translation *out, struct hipt_page page, uint64_t pte, hipti_slot slot)
 {
-    while (*size < HIPT_SIZES_MAX && !((sizes >> *size) & 1u)) {
-        (*size)++;
-    }
-    return *size < HIPT_SIZES_MAX;
+    out->mapping = hipti_pte_unpack(pte, page);
+    out->pte = pte;
+    out->slot = slot;
 }
 
-/* Probe one size class. => whether a mapping is there; *out is set then. */
-static bool lookup_probe(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
-                         struct hipt_translation *out, unsigned *lines)
+/* One size class, the whole chain. => whether a mapping is there; *out is set then. */
+static HIPTI_COLD bool lookup_chain(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
+                                    struct hipt_translation *out)
 {
     hipti_slot slot;
     uint64_t pte;
 
-    if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, lines) || !hipti_pte_is_visible(pte)) {
+    if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
         return false;
     }
-    out->mapping = hipti_pte_unpack(pte, page);
-    out->pte = pte;
-    out->slot = slot;
+    translation_set(out, page, pte, slot);
     return true;
 }
 
-static enum hipt_status lookup_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn,
-                                     struct hipt_translation *out, unsigned *lines)
+/* One size class, its @line at hand. => whether a mapping is there; *out is set then. */
+static inline bool lookup_line(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
+                               struct hipti_line *line, struct hipt_translation *out)
 {
-    unsigned sizes = hipti_sizes_in_use(table, asid);
-    uint32_t size;
+    unsigned i;
+    uint64_t pte = hipti_line_lookup(line, place, &i);
 
-    for (size = 0; next_size(sizes, &size); size++) {
-        struct hipt_page page = page_around(table, asid, vpn, size);
+    if (pte == 0) {
+        return lookup_chain(table, page, place, out);
+    }
+    translation_set(out, page, pte, place.bucket * HIPT_SLOTS + i);
+    return true;
+}
 
-        if (lookup_probe(table, page, hipti_page_place(table, &page), out, lines)) {
-            return HIPT_OK;
+static inline bool lookup_size(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
+                               struct hipt_translation *out)
+{
+    struct hipti_place place = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
+
+    return lookup_line(table, page_around(table, asid, vpn, size), place,
+                       hipti_buckets_bucket(&table->buckets, place.bucket), out);
+}
+
+/* Several size classes, or none. */
+static HIPTI_COLD bool lookup_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+                                    struct hipt_translation *out)
+{
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        if (lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)) {
+            return true;
         }
     }
-    return HIPT_ABSENT;
+    return false;
+}
+
+static inline bool is_single(unsigned sizes)
+{
+    return sizes != 0 && (sizes & (sizes - 1u)) == 0;
 }
 
 enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
 {
     enum hipt_status status = lookup_check(table, asid, vpn);
+    unsigned sizes;
+    bool is_mapped;
 
     if (status != HIPT_OK) {
         return status;
     }
     HIPT_PORT_READ_ENTER(&table->ops);
-    status = lookup_sizes(table, asid, vpn, out, NULL);
+    sizes = hipti_sizes_in_use(table, asid);
+    is_mapped = is_single(sizes) ? lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)
+                                 : lookup_sizes(table, asid, vpn, sizes, out);
     HIPT_PORT_READ_EXIT(&table->ops);
-    return status;
+    return is_mapped ? HIPT_OK : HIPT_ABSENT;
+}
+
+/* Count the lines that a lookup reads. => whether it finds a mapping. */
+static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned *lines)
+{
+    unsigned sizes = hipti_sizes_in_use(table, asid);
+
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
+        hipti_slot slot;
+        uint64_t pte;
+
+        if (hipti_bucket_find(&table->buckets, hipti_page_place(table, &page), &slot, &pte, lines) &&
+            hipti_pte_is_visible(pte)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, bool *found)
 {
-    struct hipt_translation translation;
-    enum hipt_status status = lookup_check(table, asid, vpn);
+    bool is_mapped = false;
     unsigned lines = 0;
 
-    if (status == HIPT_OK) {
+    if (lookup_check(table, asid, vpn) == HIPT_OK) {
         HIPT_PORT_READ_ENTER(&table->ops);
-        status = lookup_sizes(table, asid, vpn, &translation, &lines);
+        is_mapped = count_lines(table, asid, vpn, &lines);
         HIPT_PORT_READ_EXIT(&table->ops);
     }
     if (found) {
-        *found = status == HIPT_OK;
+        *found = is_mapped;
     }
     return lines;
 }
 
 /* What a batch keeps of one lookup between prefetch and probe. */
 struct intent {
-    unsigned sizes;
-    struct hipti_place place[HIPT_SIZES_MAX];
+    struct hipti_line *line;
+    struct hipti_place place;
+    unsigned sizes; /* the place is that of the only size, or of none */
 };
 
-/* Compute the places of a lookup and fetch their lines. */
-static void intend(const struct hipt_table *table, const struct hipt_page *wanted, struct intent *intent)
+/* Compute the place of a lookup and fetch its line; of all sizes where there are several. */
+static inline void intend(const struct hipt_table *table, const struct hipt_page *wanted, struct intent *intent)
 {
-    uint32_t size;
+    unsigned sizes = hipti_sizes_in_use(table, wanted->asid);
 
-    intent->sizes = hipti_sizes_in_use(table, wanted->asid);
-    for (size = 0; next_size(intent->sizes, &size); size++) {
-        struct hipt_page page = page_around(table, wanted->asid, wanted->vpn, size);
+    intent->sizes = sizes;
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        uint64_t key = hipti_key_pack(&table->split, wanted->asid, hipti_lowest_bit(sizes), wanted->vpn);
 
-        intent->place[size] = hipti_page_place(table, &page);
-        HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, intent->place[size].bucket));
+        intent->place = hipti_buckets_place(&table->buckets, key);
+        intent->line = hipti_buckets_bucket(&table->buckets, intent->place.bucket);
+        HIPT_PORT_PREFETCH(intent->line);
     }
 }
 
-static enum hipt_status fulfil(const struct hipt_table *table, const struct hipt_page *wanted,
-                               const struct intent *intent, struct hipt_translation *out)
+static inline bool fulfil(const struct hipt_table *table, const struct hipt_page *wanted, const struct intent *intent,
+                          struct hipt_translation *out)
 {
-    uint32_t size;
+    if (is_single(intent->sizes)) {
+        uint32_t size = hipti_lowest_bit(intent->sizes);
 
-    for (size = 0; next_size(intent->sizes, &size); size++) {
-        if (lookup_probe(table, page_around(table, wanted->asid, wanted->vpn, size), intent->place[size], out, NULL)) {
-            return HIPT_OK;
-        }
+        return lookup_line(table, page_around(table, wanted->asid, wanted->vpn, size), intent->place, intent->line, out);
     }
-    return HIPT_ABSENT;
+    return lookup_sizes(table, wanted->asid, wanted->vpn, intent->sizes, out);
 }
 
 /* Up to GROUP lookups. => how many were found. */
@@ -142,8 +185,10 @@ static size_t lookup_group(const struct hipt_table *table, const struct hipt_pag
     }
     for (i = 0; i < count; i++) {
         if (status[i] == HIPT_OK) {
-            status[i] = fulfil(table, &pages[i], &intents[i], &out[i]);
-            found += status[i] == HIPT_OK;
+            bool is_mapped = fulfil(table, &pages[i], &intents[i], &out[i]);
+
+            status[i] = is_mapped ? HIPT_OK : HIPT_ABSENT;
+            found += is_mapped;
         }
     }
     return found;

@@ -19,11 +19,11 @@ static enum hipt_status refuse(enum hipt_status status, struct hipti_text *text,
 static enum hipt_status check_pages(const struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                     struct hipti_text *text)
 {
-    uint64_t vpns = hipti_mask(table->split.vpn_bits); /* the last one */
+    uint64_t vpns = table->split.last_vpn;
     uint64_t step;
 
-    if (page->asid > hipti_mask(table->split.asid_bits)) {
-        return refuse(HIPT_BAD_ASID, text, "asid", page->asid, " is above ", hipti_mask(table->split.asid_bits));
+    if (page->asid > table->split.last_asid) {
+        return refuse(HIPT_BAD_ASID, text, "asid", page->asid, " is above ", table->split.last_asid);
     }
     if (page->size >= table->split.nsizes) {
         return refuse(HIPT_BAD_SIZE, text, "size class", page->size, " is not below ", table->split.nsizes);
@@ -127,7 +127,7 @@ enum hipt_status hipt_mapping_explain(struct hipt_table *table, const struct hip
     status = check_mapping(table, mapping, 1, &number, &line);
     if (status == HIPT_OK && !hipti_asid_active(&table->asids, mapping->page.asid)) {
         hipti_text_refuse(&line, "asid", mapping->page.asid, " is not allocated; hipt_asid_alloc() issues one of 0 to ",
-                          hipti_mask(table->split.asid_bits));
+                          table->split.last_asid);
         return HIPT_BAD_ASID;
     }
     return status;

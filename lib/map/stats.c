@@ -71,5 +71,5 @@ void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
     stats->bytes_frames = hipti_arena_bytes(&table->frames.records);
     stats->bytes_aliases = hipti_arena_bytes(&table->frames.blocks);
     stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +
-                         hipti_arena_bytes(&table->asids.sizes);
+                         table->asids.count;
 }

@@ -10,6 +10,7 @@
 #include "table/bucket.h"
 
 #include "base/check.h"
+#include "table/find.h"
 
 /* Overflow lines keep the freelist's link in a remainder: readers look at a remainder only behind a pte that has a key. */
 static uint32_t spare_get(void *owner, uint32_t number)
@@ -68,37 +69,6 @@ void hipti_buckets_end(struct hipti_buckets *buckets)
     hipti_arena_end(&buckets->overflow);
 }
 
-/* => true: slot @i of @line holds the remainder of @place, and *pte is its word in that life. */
-static inline bool line_match(struct hipti_line *line, unsigned i, struct hipti_place place, uint64_t *pte)
-{
-    uint64_t before;
-    uint64_t after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] the remainder of its life, or a newer one */
-
-    do {
-        before = after;
-        /* acquire: if either is of a later claim, the word read next is too [observe:lo/hi] */
-        if (!hipti_pte_has_key(before) || hipti_load_acquire(&line->lo[i]) != place.lo ||
-            hipti_load_acquire(&line->hi[i]) != place.hi) { /* [observe:lo/hi] */
-            return false;
-        }
-        after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
-    } while (!hipti_pte_same_life(before, after) || !hipti_pte_has_key(after));
-    *pte = after;
-    return true;
-}
-
-/* => true: *i is the slot of @line that holds @place. Remainders are compared first: a line has them in one place. */
-static inline bool line_find(struct hipti_line *line, struct hipti_place place, unsigned *i, uint64_t *pte)
-{
-    for (*i = 0; *i < HIPT_SLOTS; (*i)++) {
-        /* relaxed: a slot that became live before the call shows its remainder; line_match() reads it again */
-        if (hipti_load_relaxed(&line->lo[*i]) == place.lo && line_match(line, *i, place, pte)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
                        unsigned *lines)
 {
@@ -112,7 +82,7 @@ bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place p
         if (lines) {
             (*lines)++;
         }
-        if (line_find(line, place, &i, pte)) {
+        if (hipti_line_find(line, place, &i, pte)) {
             *slot = number * HIPT_SLOTS + i;
             return true;
         }
@@ -137,7 +107,7 @@ bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti
 
         for (i = 0; i < HIPT_SLOTS; i++) {
             /* seq_cst: as above, and it shows the remainder [observe:overlap] */
-            if (hipti_pte_has_key(hipti_load_seq_cst(&line->pte[i])) && line_match(line, i, place, pte)) {
+            if (hipti_pte_has_key(hipti_load_seq_cst(&line->pte[i])) && hipti_line_match(line, i, place, pte)) {
                 *slot = number * HIPT_SLOTS + i;
                 return true;
             }
@@ -264,7 +234,7 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
         unsigned i;
 
         scan->lines++;
-        if (line_find(line, place, &i, &pte)) {
+        if (hipti_line_find(line, place, &i, &pte)) {
             return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
         }
         scan_free(buckets, number, scan);
@@ -285,8 +255,8 @@ static void claim_fill(const struct hipti_buckets *buckets, struct hipti_claim *
     claim->pte = pte;
     claim->header = header;
     /* release: who reads one of these sees the claim, and takes no word of the life before for theirs [publish:lo/hi] */
-    hipti_store_release(&line->lo[slot % HIPT_SLOTS], claim->place.lo);
-    hipti_store_release(&line->hi[slot % HIPT_SLOTS], claim->place.hi); /* [publish:lo/hi] */
+    hipti_store_release(&line->lo[slot % HIPT_SLOTS], hipti_place_lo(claim->place));
+    hipti_store_release(&line->hi[slot % HIPT_SLOTS], hipti_place_hi(claim->place)); /* [publish:lo/hi] */
 }
 
 /* Claim the free slot that a scan found (P1, P2). => false: somebody else has it. */
@@ -523,8 +493,8 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
         if (!hipti_pte_has_key(before)) {
             return false;
         }
-        place.lo = hipti_load_acquire(&line->lo[i]); /* [observe:lo/hi] */
-        place.hi = hipti_load_acquire(&line->hi[i]); /* [observe:lo/hi] */
+        place.rest = (uint64_t)hipti_load_acquire(&line->lo[i]) << 16;  /* [observe:lo/hi] */
+        place.rest |= (uint64_t)hipti_load_acquire(&line->hi[i]) << 48; /* [observe:lo/hi] */
         place.bucket = number;
         if (number >= buckets->quotient.buckets) {
             place.bucket = hipti_header_bucket(hipti_load_relaxed(&line->header)); /* constant while linked */

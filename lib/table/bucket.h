@@ -58,12 +58,22 @@ static inline struct hipti_place hipti_buckets_place(const struct hipti_buckets 
     return hipti_quotient_place(&buckets->quotient, hipti_hash_mix(&buckets->hash, key));
 }
 
+/* The line of a bucket. Its address is worked out with the line's size known to the compiler. */
+static inline struct hipti_line *hipti_buckets_bucket(const struct hipti_buckets *buckets, uint32_t bucket)
+{
+    unsigned shift = buckets->lines.block_shift;
+    /* relaxed: all buckets were there before the table was */
+    char *block = hipti_load_relaxed(&buckets->lines.directory[bucket >> shift]);
+
+    return (struct hipti_line *)(void *)block + (bucket & ((UINT32_C(1) << shift) - 1u));
+}
+
 static inline struct hipti_line *hipti_buckets_line(const struct hipti_buckets *buckets, uint32_t line)
 {
     uint32_t count = (uint32_t)buckets->quotient.buckets;
 
-    return (struct hipti_line *)(void *)(line < count ? hipti_arena_at(&buckets->lines, line + 1u)
-                                                      : hipti_arena_at(&buckets->overflow, line - count + 1u));
+    return line < count ? hipti_buckets_bucket(buckets, line)
+                        : (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, line - count + 1u);
 }
 
 /* The line number behind a header's link. */

@@ -19,7 +19,7 @@ void hipti_hash_init(struct hipti_hash *hash, unsigned width, const uint64_t sec
 
     hash->width = width;
     hash->half = (width + 1u) / 2u;
-    hash->mask = hipti_mask(width);
+    hash->mask = ~(hipti_mask(64u - width));
     hash->add = secret[0] & hash->mask;
     for (i = 0; i < HIPTI_HASH_ROUNDS; i++) {
         hash->multiply[i] = secret[i + 1] | 1u;
@@ -29,12 +29,12 @@ void hipti_hash_init(struct hipti_hash *hash, unsigned width, const uint64_t sec
 
 uint64_t hipti_hash_unmix(const struct hipti_hash *hash, uint64_t mixed)
 {
-    uint64_t x = mixed >> (64u - hash->width);
+    uint64_t x = mixed;
     int i;
 
     for (i = HIPTI_HASH_ROUNDS - 1; i >= 0; i--) {
-        x ^= x >> hash->half; /* its own inverse: 2h >= w */
-        x = (x * hash->divide[i]) & hash->mask;
+        x ^= (x >> hash->half) & hash->mask; /* its own inverse: 2h >= w */
+        x *= hash->divide[i];
     }
     return x ^ hash->add;
 }
@@ -53,9 +53,9 @@ void hipti_quotient_init(struct hipti_quotient *quotient, uint64_t buckets)
 uint64_t hipti_quotient_mixed(const struct hipti_quotient *quotient, unsigned width, struct hipti_place place)
 {
     uint64_t buckets = quotient->buckets;
-    uint64_t low = ((uint64_t)place.hi << 48) | ((uint64_t)place.lo << 16);
+    uint64_t low = place.rest & ~hipti_mask(16);
     uint64_t rest = (uint64_t)place.bucket * quotient->rest;
-    uint64_t unit = ~hipti_mask(width) == 0 ? 1u : UINT64_C(1) << (64u - width);
+    uint64_t unit = UINT64_C(1) << (64u - width);
     uint64_t mixed = (uint64_t)place.bucket * quotient->whole + rest / buckets + low / buckets;
 
     mixed += (rest % buckets + low % buckets + buckets - 1u) / buckets; /* rounded up */

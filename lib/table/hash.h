@@ -5,6 +5,8 @@
  *
  *   x ^= a;  x *= m0;  x ^= x >> h;  x *= m1;  x ^= x >> h;  x *= m2;  x ^= x >> h      (mod 2^w, h = w/2 rounded up)
  *
+ * Keys and mixed keys are kept left-justified in 64 bits: products need no mask then, and the upper bits choose the bucket.
+ *
  * Multiplication by an odd number carries every bit upwards, the shift carries the upper half down; three rounds let every
  * bit reach every bit (the test of avalanche holds two rounds against it). The multipliers are the secret: with a secret
  * that is only added or XORed in front, a set of keys that collides under one secret collides under all.
@@ -20,20 +22,30 @@
 
 /* Field key: all constant. */
 struct hipti_hash {
-    uint64_t mask;                        /* w ones */
-    uint64_t add;                         /* secret */
+    uint64_t mask;                        /* the upper w bits */
+    uint64_t add;                         /* secret, within the mask */
     uint64_t multiply[HIPTI_HASH_ROUNDS]; /* secret, odd */
     uint64_t divide[HIPTI_HASH_ROUNDS];   /* their inverses mod 2^64 */
     unsigned width;                       /* w, 1 to 64 */
     unsigned half;                        /* h */
 };
 
-/* Where a key lives: its bucket, and the 48 bits that tell it from the bucket's other keys. */
+/* Where a key lives: its bucket, and what tells it from the bucket's other keys: the upper 48 bits of @rest. */
 struct hipti_place {
+    uint64_t rest;
     uint32_t bucket;
-    uint32_t lo;
-    uint16_t hi;
 };
+
+/* The two parts in which a slot keeps the 48 bits. */
+static inline uint32_t hipti_place_lo(struct hipti_place place)
+{
+    return (uint32_t)(place.rest >> 16);
+}
+
+static inline uint16_t hipti_place_hi(struct hipti_place place)
+{
+    return (uint16_t)(place.rest >> 48);
+}
 
 /* The geometry of places: which of @buckets, and back. Field key: all constant. */
 struct hipti_quotient {
@@ -51,17 +63,16 @@ static inline uint64_t hipti_quotient_least(unsigned width)
     return width <= 48u ? 1u : UINT64_C(1) << (width - 48u);
 }
 
-/* Left-justified in 64 bits, so that its upper bits choose the bucket. */
 static inline uint64_t hipti_hash_mix(const struct hipti_hash *hash, uint64_t key)
 {
     uint64_t x = key ^ hash->add;
     int i;
 
     for (i = 0; i < HIPTI_HASH_ROUNDS; i++) {
-        x = (x * hash->multiply[i]) & hash->mask;
-        x ^= x >> hash->half;
+        x *= hash->multiply[i];
+        x ^= (x >> hash->half) & hash->mask;
     }
-    return x << (64u - hash->width);
+    return x;
 }
 
 /* The inverse of hipti_hash_mix(). */
@@ -73,16 +84,13 @@ uint64_t hipti_hash_unmix(const struct hipti_hash *hash, uint64_t mixed);
  */
 static inline struct hipti_place hipti_quotient_place(const struct hipti_quotient *quotient, uint64_t mixed)
 {
-    uint64_t low;
     struct hipti_place place;
 
-    place.bucket = (uint32_t)hipti_multiply(mixed, quotient->buckets, &low);
-    place.lo = (uint32_t)(low >> 16);
-    place.hi = (uint16_t)(low >> 48);
+    place.bucket = (uint32_t)hipti_multiply(mixed, quotient->buckets, &place.rest);
     return place;
 }
 
-/* The inverse, for a key of @width bits. */
+/* The inverse, for a key of @width bits; the lower 16 bits of the rest do not matter. */
 uint64_t hipti_quotient_mixed(const struct hipti_quotient *quotient, unsigned width, struct hipti_place place);
 
 #endif

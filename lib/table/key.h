@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key: (asid, size class, vpn), packed from the top. Its split is chosen when the table is made. The vpn is counted in
- * pages of its own size class, so that no two keys name the same page.
+ * The key: (asid, size class, vpn), packed from bit 63 down. Its split is chosen when the table is made. The vpn is counted
+ * in pages of its own size class, so that no two keys name the same page.
  */
 #ifndef HIPT_TABLE_KEY_H
 #define HIPT_TABLE_KEY_H
@@ -17,8 +17,14 @@
 struct hipti_split {
     unsigned asid_bits;
     unsigned size_bits;
-    unsigned vpn_bits;                    /* of a vpn in base pages */
+    unsigned vpn_bits;                   /* of a vpn in base pages */
+    unsigned spare_bits;                 /* what is left of 64 */
+    unsigned asid_shift;                 /* of the asid in a key */
     unsigned nsizes;
+    uint64_t size_key[HIPT_SIZES_MAX];   /* the size class, in its place in a key */
+    uint64_t vpn_mask[HIPT_SIZES_MAX];   /* the bits of a page's first vpn */
+    uint64_t last_asid;                  /* the bounds, ready to be compared with */
+    uint64_t last_vpn;
     unsigned page_shift[HIPT_SIZES_MAX];
     unsigned page_order[HIPT_SIZES_MAX]; /* log2 of the base pages in a page of this class */
 };
@@ -28,22 +34,28 @@ static inline unsigned hipti_split_width(const struct hipti_split *split)
     return split->asid_bits + split->size_bits + split->vpn_bits;
 }
 
-/* The page's vpn is a multiple of its size; everything is in range. */
+/* The page's vpn is one of its base pages; everything is in range. */
 static inline uint64_t hipti_key_pack(const struct hipti_split *split, uint32_t asid, uint32_t size, uint64_t vpn)
 {
-    uint64_t space = ((uint64_t)asid << split->size_bits) | size;
+    return ((uint64_t)asid << split->asid_shift) | split->size_key[size] |
+           ((vpn >> split->page_order[size]) << split->spare_bits);
+}
 
-    return (space << split->vpn_bits) | (vpn >> split->page_order[size]);
+/* The first base page of the page of class @size that covers @vpn. */
+static inline uint64_t hipti_vpn_first(const struct hipti_split *split, uint32_t size, uint64_t vpn)
+{
+    return vpn & split->vpn_mask[size];
 }
 
 static inline struct hipt_page hipti_key_unpack(const struct hipti_split *split, uint64_t key)
 {
-    uint64_t space = key >> split->vpn_bits;
+    uint64_t vpn = key >> split->spare_bits;
+    uint64_t space = vpn >> split->vpn_bits;
     struct hipt_page page;
 
     page.size = (uint32_t)(space & hipti_mask(split->size_bits));
     page.asid = (uint32_t)(space >> split->size_bits);
-    page.vpn = (key & hipti_mask(split->vpn_bits)) << split->page_order[page.size];
+    page.vpn = (vpn & hipti_mask(split->vpn_bits)) << split->page_order[page.size];
     return page;
 }
 

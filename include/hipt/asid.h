@@ -35,7 +35,8 @@ struct hipt_retired {
  * @table: table.
  * @asid:  receives number and generation on OK.
  *
- * Shape:    expected O(1); when only retired ones are left, also the final sweep of those whose grace period has passed.
+ * Shape:    expected O(1); when only retired ones are left, also the final sweep of those whose grace period has
+ *           passed.
  * Progress: lock-free; retries only because another alloc took the number.
  * Order:    acquire: whatever was done under the number's last life happens before.
  * Context:  any thread; outside a read side gives reuse the best chance; does not sleep.

@@ -2,13 +2,13 @@
 /*
  * hipt: a lock-free hashed inverted page table. This is the front door; it includes the rest.
  *
- * Two questions in constant time, from any number of CPUs at once: which frame holds (asid, vpn), and which (asid, vpn)s map a
- * frame.
+ * Two questions in constant time, from any number of CPUs at once: which frame holds (asid, vpn), and which (asid,
+ * vpn)s map a frame.
  *
  *     config -> hipt_table_create -> hipt_asid_alloc -> hipt_map -> hipt_lookup, hipt_reverse -> hipt_unmap
  *
- * Read on in: map.h (the verbs), asid.h, frame.h, table.h (geometry), ops.h (your host at run time), port.h (your host at
- * compile time), user.h (a ready-made host for user space), status.h.
+ * Read on in: map.h (the verbs), asid.h, frame.h, table.h (geometry), ops.h (your host at run time), port.h (your host
+ * at compile time), user.h (a ready-made host for user space), status.h.
  *
  * Words
  *   asid          number of an address space; its generation tells one life of the number from the next
@@ -25,24 +25,25 @@
  *   marks         accessed and dirty
  *
  * What is guaranteed
- *   T1  at most one live mapping of a page at any instant, whatever its size; lookup, map, unmap, protect and remap of one
- *       page are linearizable
+ *   T1  at most one live mapping of a page at any instant, whatever its size; lookup, map, unmap, protect and remap of
+ *       one page are linearizable
  *   T2  what a lookup returns is one live pte's value, never a mixture
  *   T3  an update hits the mapping that it was read from or says HIPT_CHANGED; never a slot that another page has since
- *   T4  stop any one thread at any step, for ever: all others complete their operations on other pages, and lookups complete
- *       on every page. (What waits for a grace period waits for a thread stopped inside a read side; memory is then
- *       taken anew, and HIPT_NOMEM or HIPT_BUSY is an answer, not a wait.)
+ *   T4  stop any one thread at any step, for ever: all others complete their operations on other pages, and lookups
+ *       complete on every page. (What waits for a grace period waits for a thread stopped inside a read side; memory is
+ *       then taken anew, and HIPT_NOMEM or HIPT_BUSY is an answer, not a wait.)
  *   F1  hipt_reverse() never omits a mapping that was live during the whole call, and reports none that was not live
  *   F2  the first mapping of a frame needs no memory
  *   S3  the marks that an unmap reports are final; no dirty mark is lost
  *   R1  a frame is handed back, and a line or block used again, only after a grace period
  *   A1  an asid is issued again only when no mapping carries it
  *   X1  who does not know the secret cannot choose pages that share a bucket more often than chance has it
- * Letters S1, S2 (shootdown on CPUs with translation caches), N1 (NUMA) and V1 (snapshots) belong to parts that are not in this
- * version: a host whose CPUs cache translations must still invalidate them itself before it uses a reaped frame.
+ * Letters S1, S2 (shootdown on CPUs with translation caches), N1 (NUMA) and V1 (snapshots) belong to parts that are not
+ * in this version: a host whose CPUs cache translations must still invalidate them itself before it uses a reaped
+ * frame.
  *
- * What is not: a range verb is not one atomic step; counts in hipt_stats are approximate while others run; a lookup does not
- * mark a page accessed (hipt_mark() does); nothing survives the process.
+ * What is not: a range verb is not one atomic step; counts in hipt_stats are approximate while others run; a lookup
+ * does not mark a page accessed (hipt_mark() does); nothing survives the process.
  *
  * Progress, in four words only
  *   wait-free         done in a bounded number of own steps

@@ -148,8 +148,8 @@ unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn
  * @room:  how many fit.
  * @count: receives how many there are, also beyond @room.
  *
- * Shape:    O(sharers): one line for the first mapping, one more for seven further ones, and each mapping's own line; the
- *           record of the enclosing frame of each larger size class is looked at too.
+ * Shape:    O(sharers): one line for the first mapping, one more for seven further ones, and each mapping's own line;
+ *           the record of the enclosing frame of each larger size class is looked at too.
  * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
  * Order:    acquire.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
@@ -166,16 +166,16 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  * @mapping: to publish. Not retained.
  *
  * Shape:    expected O(1), one cache line and the frame's record; may allocate when the frame is shared, when a bucket
- *           overflows, or when the asid's page list grows. Where other page sizes are in use in the asid: one line for each
- *           larger size, and one for each page of each smaller size that it would cover.
+ *           overflows, or when the asid's page list grows. Where other page sizes are in use in the asid: one line for
+ *           each larger size, and one for each page of each smaller size that it would cover.
  * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded.
  * Order:    release on OK: stores made before the call are visible to whoever looks this mapping up.
  * Context:  any thread; enters a read side of its own; does not sleep; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
- * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: the page's last mapping is still being taken out, another thread's map of
- *           an overlapping page is under way, or the frame is UNMAPPING or in LIMBO; HIPT_NOMEM; HIPT_FULL; HIPT_BAD_ASID,
- *           HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On every error
- *           nothing has changed.
+ * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: the page's last mapping is still being taken out, another thread's
+ *           map of an overlapping page is under way, or the frame is UNMAPPING or in LIMBO; HIPT_NOMEM; HIPT_FULL;
+ *           HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On
+ *           every error nothing has changed.
  * Upholds:  T1, F1, F2, S2.
  */
 enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping);
@@ -191,8 +191,8 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  * Order:    acq_rel: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap() returns it.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     gives the mapping's reference on its frame back.
- * Errors:   HIPT_ABSENT; HIPT_BUSY: another thread is unmapping or remapping it; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE,
- *           HIPT_UNALIGNED. On every error nothing has changed.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY: another thread is unmapping or remapping it; HIPT_BAD_ASID, HIPT_BAD_VPN,
+ *           HIPT_BAD_SIZE, HIPT_UNALIGNED. On every error nothing has changed.
  * Upholds:  T1, T3, F1, S3, R1.
  */
 enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);
@@ -222,7 +222,8 @@ enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *
  *
  * Shape:    expected O(1), the bucket's line and both frames' records.
  * Progress: lock-free; retries only because another update of the same page succeeded.
- * Order:    as hipt_unmap() for the old frame, as hipt_map() for the new one. Lookups see the old mapping or the new one.
+ * Order:    as hipt_unmap() for the old frame, as hipt_map() for the new one. Lookups see the old mapping or the new
+ *           one.
  * Context:  any thread; enters a read side of its own; does not sleep; may allocate when the new frame is shared.
  * Owns:     takes a reference on the new frame, gives the one on the old back.
  * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_NOMEM; HIPT_FULL; the bad-input ones of hipt_map(). On every error nothing has
@@ -242,8 +243,8 @@ enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping 
  * Order:    acq_rel.
  * Context:  inside the read side in which @translation was read; does not sleep.
  * Owns:     the caller keeps @translation.
- * Errors:   HIPT_CHANGED: that mapping has ended, or translates elsewhere or otherwise: look it up again; HIPT_BAD_ATTR:
- *           unknown marks. On every error nothing has changed.
+ * Errors:   HIPT_CHANGED: that mapping has ended, or translates elsewhere or otherwise: look it up again;
+ *           HIPT_BAD_ATTR: unknown marks. On every error nothing has changed.
  * Upholds:  T3, S3.
  */
 enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);
@@ -276,8 +277,8 @@ enum hipt_status hipt_clean(struct hipt_table *table, struct hipt_translation *t
  * Order:    as hipt_map(), each for itself.
  * Context:  as hipt_map().
  * Owns:     as hipt_map(), for the first @done pages.
- * Errors:   as hipt_map(). The whole range is checked for bad input first; then it stops at the first page that fails, and
- *           those before it stay mapped.
+ * Errors:   as hipt_map(). The whole range is checked for bad input first; then it stops at the first page that fails,
+ *           and those before it stay mapped.
  * Upholds:  T1, F1, F2.
  */
 enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
@@ -295,8 +296,8 @@ enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapp
  * Order:    as hipt_unmap().
  * Context:  as hipt_unmap().
  * Owns:     as hipt_unmap().
- * Errors:   HIPT_BUSY: some page is being changed by another thread and was left, the others were ended; the bad-input ones
- *           of hipt_unmap(), then nothing has changed. Holes are no error.
+ * Errors:   HIPT_BUSY: some page is being changed by another thread and was left, the others were ended; the bad-input
+ *           ones of hipt_unmap(), then nothing has changed. Holes are no error.
  * Upholds:  T1, T3, F1, S3, R1.
  */
 enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
@@ -315,8 +316,8 @@ enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_pa
  * Order:    as hipt_protect().
  * Context:  as hipt_protect().
  * Owns:     nothing.
- * Errors:   HIPT_BUSY: some page is being changed by another thread and was left; the bad-input ones of hipt_protect(), then
- *           nothing has changed. Holes are no error.
+ * Errors:   HIPT_BUSY: some page is being changed by another thread and was left; the bad-input ones of hipt_protect(),
+ *           then nothing has changed. Holes are no error.
  * Upholds:  T1, T3.
  */
 enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,

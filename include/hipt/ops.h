@@ -37,8 +37,8 @@ struct hipt_ops {
     void (*free)(void *ctx, void *ptr, size_t bytes);
 
     /*
-     * read_enter, read_exit (both or neither): a read-side critical section; sections nest. Where the host is always inside
-     * one (a kernel without preemption, quiescent-state reclamation) both are left NULL.
+     * read_enter, read_exit (both or neither): a read-side critical section; sections nest. Where the host is always
+     * inside one (a kernel without preemption, quiescent-state reclamation) both are left NULL.
      * post of read_enter: a grace period that starts later does not end before the matching read_exit.
      * Neither sleeps nor fails.
      */
@@ -49,23 +49,27 @@ struct hipt_ops {
      * gp_start (mandatory): asks for a grace period and returns at once with a cookie below 2^56 - 1 that names it.
      * pre:  any context in which map and unmap are called, read side included.
      * post: gp_elapsed(cookie) becomes true, in finite time, after every read-side section that was under way at the
-     *       call has ended, and not before. Cookies are at least 1 and never fall; when one has elapsed, so have all smaller
-     *       ones. What the caller stored before gp_start() is visible to whoever sees it elapsed.
+     *       call has ended, and not before. Cookies are at least 1 and never fall; when one has elapsed, so have all
+     *       smaller ones. What the caller stored before gp_start() is visible to whoever sees it elapsed.
      */
     uint64_t (*gp_start)(void *ctx);
 
     /* gp_elapsed (mandatory): whether the grace period of @cookie has ended. Never waits. Acquire order when true. */
     bool (*gp_elapsed)(void *ctx, uint64_t cookie);
 
-    /* gp_wait (optional): returns when gp_elapsed(@cookie) is true. pre: outside any read side, the caller may sleep. */
+    /*
+     * gp_wait (optional): returns when gp_elapsed(@cookie) is true. pre: outside any read side, the caller may sleep.
+     */
     void (*gp_wait)(void *ctx, uint64_t cookie);
 
-    /* random (mandatory): @bytes unpredictable bytes into @buffer; true if they were to be had. Secrets are drawn here. */
+    /*
+     * random (mandatory): @bytes unpredictable bytes into @buffer; true if they were to be had. Secrets are drawn here.
+     */
     bool (*random)(void *ctx, void *buffer, size_t bytes);
 
     /*
-     * block_max (optional): the largest block, in bytes, that alloc() gives as readily as small ones. 0 counts as 1 MiB.
-     * A host with huge pages sets it high, so that the buckets lie in few translations of its own.
+     * block_max (optional): the largest block, in bytes, that alloc() gives as readily as small ones. 0 counts as 1
+     * MiB. A host with huge pages sets it high, so that the buckets lie in few translations of its own.
      */
     size_t block_max;
 };

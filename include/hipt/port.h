@@ -4,8 +4,8 @@
  * with -DHIPT_PORT_HEADER="\"my_port.h\"" and defines every name below there; a missing one is an error, never a stub.
  *
  *   HIPT_PORT_READ_ENTER(ops), HIPT_PORT_READ_EXIT(ops)
- *       open and close a read-side section; @ops is the const struct hipt_ops * of the table. A kernel maps them to its own
- *       RCU directly; the default goes through the run-time hooks.
+ *       open and close a read-side section; @ops is the const struct hipt_ops * of the table. A kernel maps them to its
+ *       own RCU directly; the default goes through the run-time hooks.
  *   HIPT_PORT_PREFETCH(address)
  *       hint that a line is read soon; may do nothing.
  *   HIPT_PORT_PANIC(condition, file, line)

@@ -130,7 +130,9 @@ static uint32_t block_new(struct hipti_asids *asids)
     return block;
 }
 
-/* Put a new block in front and take its first cell. => the cell; 0 with *again set if somebody else did; 0: no memory. */
+/*
+ * Put a new block in front and take its first cell. => the cell; 0 with *again set if somebody else did; 0: no memory.
+ */
 static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, uint64_t fill, bool *again)
 {
     uint32_t block = block_new(asids);
@@ -197,7 +199,7 @@ static void asid_activate(struct hipti_asid *asid, struct hipt_asid *issued)
 enum hipt_status hipti_asid_issue_new(struct hipti_asids *asids, struct hipt_asid *issued)
 {
     bool full;
-    uint32_t number = hipti_arena_carve(&asids->records, true, &full);
+    uint32_t number = hipti_arena_carve(&asids->records, false, &full);
     struct hipti_asid *asid;
 
     if (number == HIPTI_NONE) {
@@ -261,7 +263,7 @@ struct hipti_asid *hipti_asid_end(struct hipti_asids *asids, struct hipt_asid as
     return record;
 }
 
-struct hipti_asid_walk hipti_asid_walk(const struct hipti_asids *asids, const struct hipti_asid *asid)
+struct hipti_asid_walk hipti_asid_walk_start(const struct hipti_asids *asids, const struct hipti_asid *asid)
 {
     struct hipti_asid_walk walk;
 
@@ -276,9 +278,10 @@ bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot)
 {
     while (walk->block != HIPTI_NONE) {
         while (walk->at < HIPTI_BLOCK_CELLS) {
-            uint32_t cell = hipti_load_acquire(cell_at(walk->asids, walk->block * HIPTI_BLOCK_CELLS + walk->at));
+            uint32_t at = walk->block * HIPTI_BLOCK_CELLS + walk->at;
+            uint32_t cell = hipti_load_acquire(cell_at(walk->asids, at)); /* [observe:cell] */
 
-            walk->at++; /* [observe:cell] above */
+            walk->at++;
             walk->visited++;
             if (cell & CELL_USED) {
                 *slot = cell & ~CELL_USED;

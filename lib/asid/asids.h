@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces: which asids are issued, and a list of each one's pages, so that its end costs as much as its own pages.
+ * Address spaces: which asids are issued, and a list of each one's pages, so that its end costs as much as its own
+ * pages.
  *
  *   row  from       to         who                                               by
  *   A1   new, LIMBO ACTIVE     alloc: a new number, or one that a grace period   store release, generation + 1
@@ -9,10 +10,11 @@
  *   A3   RETIRING   LIMBO      the retire that made A2, or the alloc that found  by the freelist
  *                              the list not empty yet
  *
- * The list of pages is an array of cells in blocks of 63. A map takes a cell before it commits and writes the slot there; an
- * unmap gives the cell back after it has taken the page out. So every committed page has a cell; a cell may name a slot that is
- * not committed yet, or not any more. Who retires an asid walks its cells, and once more after a grace period, when every
- * map that had still found it ACTIVE has ended (such a map has its cell by then, or has given up).
+ * The list of pages is an array of cells in blocks of 63. A map takes a cell before it commits and writes the slot
+ * there; an unmap gives the cell back after it has taken the page out. So every committed page has a cell; a cell may
+ * name a slot that is not committed yet, or not any more. Who retires an asid walks its cells, and once more after a
+ * grace period, when every map that had still found it ACTIVE has ended (such a map has its cell by then, or has given
+ * up).
  *
  * A given-back cell is used again by the same asid only (its freelist), a block after the asid's end.
  */
@@ -45,7 +47,7 @@ struct hipti_asid {
 
 /* Field key: a atomic. */
 struct hipti_cells {
-    HIPTI_ATOMIC(uint32_t) cell[HIPTI_BLOCK_CELLS]; /* a: [0] the asid's next block; a slot with the top bit, or a link */
+    HIPTI_ATOMIC(uint32_t) cell[HIPTI_BLOCK_CELLS]; /* a: [0] the next block; a slot with the top bit, or a link */
 };
 
 /* Field key: all constant, but for what arenas and lists say of themselves. */
@@ -99,7 +101,7 @@ void hipti_asid_put_back(struct hipti_asids *asids, struct hipti_asid *asid);
 struct hipti_asid *hipti_asid_end(struct hipti_asids *asids, struct hipt_asid asid);
 
 /* Walk over the slots that the cells name. Inside a read side. */
-struct hipti_asid_walk hipti_asid_walk(const struct hipti_asids *asids, const struct hipti_asid *asid);
+struct hipti_asid_walk hipti_asid_walk_start(const struct hipti_asids *asids, const struct hipti_asid *asid);
 bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot);
 
 /* => whether @cell names @slot, for the validators. */

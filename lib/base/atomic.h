@@ -3,8 +3,8 @@
  * Atomic words. The order is in the operation's name, and every access is one step.
  *
  * A step is an access to shared mutable state. Each passes the macro HIPT_STEP, which names the operation and the word.
- * It is empty in release builds. With -DHIPT_STEPS=1 it calls hipt_port_step(), which the program that links the library
- * supplies: a test yields there, a scheduler switches threads there.
+ * It is empty in release builds. With -DHIPT_STEPS=1 it calls hipt_port_step(), which the program that links the
+ * library supplies: a test yields there, a scheduler switches threads there.
  *
  * Stand-alone fences are not offered: sanitizers do not model them, so order is on the accesses.
  */

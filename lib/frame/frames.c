@@ -582,7 +582,10 @@ bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair)
         struct hipti_alias *block = block_at(pairs->frames, pairs->block);
 
         while (pairs->at < HIPTI_BLOCK_PAIRS) {
-            if (pair_unpack(hipti_load_acquire(&block->pair[pairs->at++]), pair)) { /* [observe:pair] */
+            uint64_t value = hipti_load_acquire(&block->pair[pairs->at]); /* [observe:pair] */
+
+            pairs->at++;
+            if (pair_unpack(value, pair)) {
                 return true;
             }
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frame records: who maps a frame. One record of 16 bytes for each pfn of the ranges, and for each swap slot; the first
- * mapping stands in the record, further ones in blocks of seven. A mapping is a pair (slot, cell): where its PTE is, and
- * where its address space keeps it in mind. This room stores the pairs and knows neither table nor address spaces.
+ * mapping stands in the record, further ones in blocks of seven. A mapping is a pair (slot, cell): where its PTE is,
+ * and where its address space keeps it in mind. This room stores the pairs and knows neither table nor address spaces.
  *
  * The record's word:
  *

@@ -9,8 +9,8 @@
  *   5  release     the slot: from here on the page can be mapped again
  *   6  forget      the address space's cell
  *
- * A gather carries mappings that have been through 1. It is a value on the caller's stack and never allocates: when it is
- * full it finishes early and goes on.
+ * A gather carries mappings that have been through 1. It is a value on the caller's stack and never allocates: when it
+ * is full it finishes early and goes on.
  */
 #ifndef HIPT_MAP_GATHER_H
 #define HIPT_MAP_GATHER_H

@@ -164,7 +164,9 @@ static inline bool fulfil(const struct hipt_table *table, const struct hipt_page
     if (is_single(intent->sizes)) {
         uint32_t size = hipti_lowest_bit(intent->sizes);
 
-        return lookup_line(table, page_around(table, wanted->asid, wanted->vpn, size), intent->place, intent->line, out);
+        struct hipt_page page = page_around(table, wanted->asid, wanted->vpn, size);
+
+        return lookup_line(table, page, intent->place, intent->line, out);
     }
     return lookup_sizes(table, wanted->asid, wanted->vpn, intent->sizes, out);
 }

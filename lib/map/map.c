@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mapping a page: reserve everything that may fail (a claimed slot, a cell of the address space, a pair at the frame), then
- * commit with one CAS on the bucket's header.
+ * Mapping a page: reserve everything that may fail (a claimed slot, a cell of the address space, a pair at the frame),
+ * then commit with one CAS on the bucket's header.
  *
- * Where a table has several page sizes, the commit makes the slot tentative, not live. Then the map looks whether pages of
- * another size overlap it, and makes it live or gives it up. Two maps whose pages overlap cannot both miss each other: each
- * first makes its own slot tentative, then looks for the other's, in the single order of seq_cst operations:
+ * Where a table has several page sizes, the commit makes the slot tentative, not live. Then the map looks whether pages
+ * of another size overlap it, and makes it live or gives it up. Two maps whose pages overlap cannot both miss each
+ * other: each first makes its own slot tentative, then looks for the other's, in the single order of seq_cst
+ * operations:
  *
  *     A: tentative a; reads b         B: tentative b; reads a        at least one reads the other's
  *
  * The smaller page decides: a map that finds a larger page tentative aborts that one, a map that finds a smaller page
- * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's byte of sizes
- * in use, which a map sets before it commits and reads after it, in the same order.
+ * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's byte of
+ * sizes in use, which a map sets before it commits and reads after it, in the same order.
  */
 #include "map/table.h"
 

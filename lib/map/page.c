@@ -110,8 +110,8 @@ enum hipt_status hipti_prot_check(uint8_t prot)
     return check_prot(prot, NULL);
 }
 
-enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
-                                     uint32_t *number)
+enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struct hipt_mapping *mapping,
+                                     uint64_t npages, uint32_t *number)
 {
     return check_mapping(table, mapping, npages, number, NULL);
 }

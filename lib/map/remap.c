@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Remapping a page: hold the slot (P8), link the new frame, shoot the old translation down, publish the new word while
- * still holding (P9), take the old frame out, let go (P9). Lookups see the old mapping until the publication and the new one
- * from then on. The order of shootdown and publication matters for copy on write: with the new word out first, a CPU
- * that still has the old translation would write where nobody reads. No CPU is attached yet, so nothing is to be shot down.
+ * still holding (P9), take the old frame out, let go (P9). Lookups see the old mapping until the publication and the
+ * new one from then on. The order of shootdown and publication matters for copy on write: with the new word out first,
+ * a CPU that still has the old translation would write where nobody reads. No CPU is attached yet, so nothing is to be
+ * shot down.
  *
- * The slot is let go last: while the old frame still has its pair, no second life of the slot may come to the same frame,
- * or an unmap would find two pairs for one slot.
+ * The slot is let go last: while the old frame still has its pair, no second life of the slot may come to the same
+ * frame, or an unmap would find two pairs for one slot.
  */
 #include "map/table.h"
 
@@ -33,7 +34,10 @@ static enum hipt_status remap_hold(struct hipt_table *table, const struct hipt_p
     return HIPT_ABSENT;
 }
 
-/* Link the frame that a held slot shall go to, with the cell that the old frame has. => HIPT_OK, or nothing has changed. */
+/*
+ * Link the frame that a held slot shall go to, with the cell that the old frame has. => HIPT_OK, or nothing has
+ * changed.
+ */
 static enum hipt_status remap_link(struct hipt_table *table, hipti_slot slot, uint32_t from, uint32_t to)
 {
     struct hipti_pair pair;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/gather.h"
 
-/* Freeze one slot if it maps a page of the asid. => HIPT_OK; anything else: there is nothing to do, or others are at it. */
+/*
+ * Freeze one slot if it maps a page of the asid. => HIPT_OK; anything else: there is nothing to do, or others are at
+ * it.
+ */
 static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, struct hipti_taken *taken)
 {
     enum hipt_status status;
@@ -21,7 +24,7 @@ static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, stru
 /* Unmap what the cells of an asid name. Inside a read side. */
 static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_asid *asid)
 {
-    struct hipti_asid_walk walk = hipti_asid_walk(&table->asids, asid);
+    struct hipti_asid_walk walk = hipti_asid_walk_start(&table->asids, asid);
     struct hipt_retired report = {0, 0};
     struct hipti_gather gather;
     struct hipti_taken taken;

@@ -35,8 +35,8 @@ enum hipt_status hipti_pages_check(const struct hipt_table *table, const struct 
 enum hipt_status hipti_prot_check(uint8_t prot);
 
 /* => HIPT_OK and *number, the record of the first frame; or why a verb must refuse the mapping, or @npages in a row. */
-enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
-                                     uint32_t *number);
+enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struct hipt_mapping *mapping,
+                                     uint64_t npages, uint32_t *number);
 
 /* End the mapping of a page that has been checked. Inside a read side. => HIPT_OK, HIPT_ABSENT, HIPT_BUSY. */
 enum hipt_status hipti_unmap_page(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An array that grows, addressed by number: fixed-size items in blocks that the host can give, and a directory of blocks.
- * Items are numbered from 1, zeroed at first use, and never move; blocks go back when the arena ends.
+ * An array that grows, addressed by number: fixed-size items in blocks that the host can give, and a directory of
+ * blocks. Items are numbered from 1, zeroed at first use, and never move; blocks go back when the arena ends.
  */
 #ifndef HIPT_RECLAIM_ARENA_H
 #define HIPT_RECLAIM_ARENA_H

@@ -2,8 +2,8 @@
 /*
  * A list of numbered things to be used again, each only after a grace period.
  *
- * What is given back goes to a list of returned ones. Once in a while these are moved, all together, to a list that waits
- * for a grace period, and from there to the list that is handed out. So hipt keeps its deferred frees itself, in
+ * What is given back goes to a list of returned ones. Once in a while these are moved, all together, to a list that
+ * waits for a grace period, and from there to the list that is handed out. So hipt keeps its deferred frees itself, in
  * memory that the things already have, and asks the host for nothing but grace periods.
  *
  *   list      who pushes                   who pops

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A gate in the way of counters that would wrap. A counter of k bits that readers compare (a sequence) must not come back to
- * the same value while one of them is looking. It may go on freely inside a quarter of its range; to enter the next
- * quarter, a grace period must have ended since any counter behind the same gate last did so.
+ * A gate in the way of counters that would wrap. A counter of k bits that readers compare (a sequence) must not come
+ * back to the same value while one of them is looking. It may go on freely inside a quarter of its range; to enter the
+ * next quarter, a grace period must have ended since any counter behind the same gate last did so.
  *
- * Why three crossings cannot happen within one read side S: the thread that makes the second one asked for its grace period
- * after it had seen the first one done, so after S began; the third one needs that grace period to have ended, and it
- * does not end before S. To come back to its value a counter makes four crossings.
+ * Why three crossings cannot happen within one read side S: the thread that makes the second one asked for its grace
+ * period after it had seen the first one done, so after S began; the third one needs that grace period to have ended,
+ * and it does not end before S. To come back to its value a counter makes four crossings.
  */
 #ifndef HIPT_RECLAIM_GATE_H
 #define HIPT_RECLAIM_GATE_H

@@ -12,7 +12,9 @@
 #include "base/check.h"
 #include "table/find.h"
 
-/* Overflow lines keep the freelist's link in a remainder: readers look at a remainder only behind a pte that has a key. */
+/*
+ * Overflow lines keep the freelist's link in a remainder: readers look at a remainder only behind a pte that has a key.
+ */
 static uint32_t spare_get(void *owner, uint32_t number)
 {
     struct hipti_buckets *buckets = (struct hipti_buckets *)owner;
@@ -254,7 +256,9 @@ static void claim_fill(const struct hipti_buckets *buckets, struct hipti_claim *
     claim->slot = slot;
     claim->pte = pte;
     claim->header = header;
-    /* release: who reads one of these sees the claim, and takes no word of the life before for theirs [publish:lo/hi] */
+    /*
+     * release: who reads one of these sees the claim, and takes no word of the life before for theirs [publish:lo/hi]
+     */
     hipti_store_release(&line->lo[slot % HIPT_SLOTS], hipti_place_lo(claim->place));
     hipti_store_release(&line->hi[slot % HIPT_SLOTS], hipti_place_hi(claim->place)); /* [publish:lo/hi] */
 }
@@ -404,7 +408,9 @@ static void line_unseal(struct hipti_line *line, const uint64_t *sealed, unsigne
     }
 }
 
-/* Make all slots of a line unusable (P13). => false: one is in use, nothing has changed. Slot 0 decides among several. */
+/*
+ * Make all slots of a line unusable (P13). => false: one is in use, nothing has changed. Slot 0 decides among several.
+ */
 static bool line_seal(struct hipti_line *line, uint64_t *sealed)
 {
     unsigned i;
@@ -442,7 +448,7 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
         uint64_t next = hipti_header_relink(header, hipti_header_link(own), buckets->sequence_bits);
 
         if (hipti_cas_acq_rel(&hipti_buckets_line(buckets, bucket)->header, &header, next)) { /* H3 [publish:link] */
-            hipti_freelist_push(&buckets->spare, &spare_links, buckets, number - (uint32_t)buckets->quotient.buckets + 1u);
+            hipti_freelist_push(&buckets->spare, &spare_links, buckets, hipti_header_link(header));
             return;
         }
         header = bucket_settle(buckets, bucket);

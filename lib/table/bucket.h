@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bucket: find, claim, commit, change, release. Everything here runs inside a read side. Nothing here retries because a
- * slot changed under the caller: outcomes are returned, and the verb decides. The exceptions are loops whose every turn
- * means that somebody else committed to the same bucket.
+ * The bucket: find, claim, commit, change, release. Everything here runs inside a read side. Nothing here retries
+ * because a slot changed under the caller: outcomes are returned, and the verb decides. The exceptions are loops whose
+ * every turn means that somebody else committed to the same bucket.
  */
 #ifndef HIPT_TABLE_BUCKET_H
 #define HIPT_TABLE_BUCKET_H
@@ -90,7 +90,10 @@ static inline uint32_t hipti_buckets_linked(const struct hipti_buckets *buckets,
 bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
                        unsigned *lines);
 
-/* The same in the single order of all seq_cst operations: it misses no slot that was committed (P4) before in that order. */
+/*
+ * The same in the single order of all seq_cst operations: it misses no slot that was committed (P4) before in that
+ * order.
+ */
 bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot,
                                uint64_t *pte);
 
@@ -115,13 +118,17 @@ void hipti_bucket_forget(struct hipti_buckets *buckets, const struct hipti_claim
 /* => the word of a slot, now. */
 uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot);
 
-/* Change a slot's word from *pte, which the caller has read in this read side. => false: *pte is what it found instead. */
+/*
+ * Change a slot's word from *pte, which the caller has read in this read side. => false: *pte is what it found instead.
+ */
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next);
 
 /* Let a word go again that the caller holds (P9). */
 void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next);
 
-/* End the life of a slot that the caller froze, or whose put was aborted (P11, P12), and the line's if it was the last. */
+/*
+ * End the life of a slot that the caller froze, or whose put was aborted (P11, P12), and the line's if it was the last.
+ */
 void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot);
 
 /* => true: the slot holds a key, *pte and *key are of one life. */

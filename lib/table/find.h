@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding a key in a line, and the way that nearly all lookups take: one line, no call. How many lookups a processor can
- * overlap is how many fit its window of instructions, so what stands here is counted in instructions.
+ * Finding a key in a line, and the way that nearly all lookups take: one line, no call. How many lookups a processor
+ * can overlap is how many fit its window of instructions, so what stands here is counted in instructions.
  */
 #ifndef HIPT_TABLE_FIND_H
 #define HIPT_TABLE_FIND_H
@@ -28,15 +28,16 @@ static inline bool hipti_line_match(struct hipti_line *line, unsigned i, struct 
 }
 
 /*
- * => a bit for each slot of @line that may hold @place, judged by 32 bits. Without a branch: which slot it is cannot be predicted,
- * and a branch on it would wait for the line and hold up the lookups behind.
+ * => a bit for each slot of @line that may hold @place, judged by 32 bits. Without a branch: which slot it is cannot be
+ * predicted, and a branch on it would wait for the line and hold up the lookups behind.
  */
 static inline unsigned hipti_line_candidates(struct hipti_line *line, struct hipti_place place)
 {
     uint64_t lo = hipti_place_lo(place);
 
     /* relaxed: a slot that became live before the call shows its remainder; hipti_line_match() reads it again */
-    return hipti_is_zero(hipti_load_relaxed(&line->lo[0]) ^ lo) | hipti_is_zero(hipti_load_relaxed(&line->lo[1]) ^ lo) << 1 |
+    return hipti_is_zero(hipti_load_relaxed(&line->lo[0]) ^ lo) |
+           hipti_is_zero(hipti_load_relaxed(&line->lo[1]) ^ lo) << 1 |
            hipti_is_zero(hipti_load_relaxed(&line->lo[2]) ^ lo) << 2 |
            hipti_is_zero(hipti_load_relaxed(&line->lo[3]) ^ lo) << 3;
 }

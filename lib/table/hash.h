@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keyed bijection: a key of w bits becomes another number of w bits, from which the key can be had back, and of which
- * nobody who does not know the secret can say where it lies.
+ * The keyed bijection: a key of w bits becomes another number of w bits, from which the key can be had back, and of
+ * which nobody who does not know the secret can say where it lies.
  *
  *   x ^= a;  x *= m0;  x ^= x >> h;  x *= m1;  x ^= x >> h;  x *= m2;  x ^= x >> h      (mod 2^w, h = w/2 rounded up)
  *
- * Keys and mixed keys are kept left-justified in 64 bits: products need no mask then, and the upper bits choose the bucket.
+ * Keys and mixed keys are kept left-justified in 64 bits: products need no mask then, and the upper bits choose the
+ * bucket.
  *
- * Multiplication by an odd number carries every bit upwards, the shift carries the upper half down; three rounds let every
- * bit reach every bit (the test of avalanche holds two rounds against it). The multipliers are the secret: with a secret
- * that is only added or XORed in front, a set of keys that collides under one secret collides under all.
+ * Multiplication by an odd number carries every bit upwards, the shift carries the upper half down; three rounds let
+ * every bit reach every bit (the test of avalanche holds two rounds against it). The multipliers are the secret: with a
+ * secret that is only added or XORed in front, a set of keys that collides under one secret collides under all.
  */
 #ifndef HIPT_TABLE_HASH_H
 #define HIPT_TABLE_HASH_H

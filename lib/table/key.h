@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key: (asid, size class, vpn), packed from bit 63 down. Its split is chosen when the table is made. The vpn is counted
- * in pages of its own size class, so that no two keys name the same page.
+ * The key: (asid, size class, vpn), packed from bit 63 down. Its split is chosen when the table is made. The vpn is
+ * counted in pages of its own size class, so that no two keys name the same page.
  */
 #ifndef HIPT_TABLE_KEY_H
 #define HIPT_TABLE_KEY_H

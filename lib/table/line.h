@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cache line of the table: a header and four slots. Bucket b is line b; overflow lines are numbered behind the buckets and
- * hang off a bucket's header, the newest first.
+ * A cache line of the table: a header and four slots. Bucket b is line b; overflow lines are numbered behind the
+ * buckets and hang off a bucket's header, the newest first.
  *
  *   header of a bucket           header of an overflow line
  *   bit  0  link          28     bit  0  link     28   number of the next overflow line, 0 at the end
@@ -15,16 +15,18 @@
  * position, parity" name the slot that was committed last and its version's lowest bit. The protocol:
  *
  *   row  from                 to                              who               by
- *   H1   sequence s           s + 1, names slot i, parity p   a put's commit    CAS seq_cst, sequence as it was at its scan
- *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS acq_rel, sequence as it was at its scan
+ *   H1   sequence s           s + 1, names slot i, parity p   a put's commit    CAS seq_cst from the header
+ *                                                                               that it had read before its scan
+ *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS acq_rel, as H1
  *   H3   link n, n empty      n's link; s + 1                 who emptied n     CAS acq_rel
  *
- * Before H1, H2 and H3 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a put that
- * was stopped between H1 and P4. H2 and H3 name no slot.
+ * Before H1, H2 and H3 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a
+ * put that was stopped between H1 and P4. H2 and H3 name no slot.
  *
- * Why the header's slot is not mistaken for a later life: a life is committed by H1, which names another slot or parity. So
- * as long as the header stays, the named slot has seen no further commit, and a claim in it is either the named one or, with
- * the other parity, the next. The sequence passes a gate (reclaim/gate.h), so it does not come back under a reader.
+ * Why the header's slot is not mistaken for a later life: a life is committed by H1, which names another slot or
+ * parity. So as long as the header stays, the named slot has seen no further commit, and a claim in it is either the
+ * named one or, with the other parity, the next. The sequence passes a gate (reclaim/gate.h), so it does not come back
+ * under a reader.
  */
 #ifndef HIPT_TABLE_LINE_H
 #define HIPT_TABLE_LINE_H

@@ -46,9 +46,9 @@
  *   P13  FREE,      PARKED     who takes an empty line out of its chain; for ever, until the line is used anew
  *        PARKED
  *
- * A life is what lies between P4 and P11, and carries one key and one version. So a reader that reads the word, then the
- * remainder, then the word again, and finds the version unchanged and the state visible, has read the remainder of that
- * life: versions come back only after a grace period (P12), and readers are inside a read side.
+ * A life is what lies between P4 and P11, and carries one key and one version. So a reader that reads the word, then
+ * the remainder, then the word again, and finds the version unchanged and the state visible, has read the remainder of
+ * that life: versions come back only after a grace period (P12), and readers are inside a read side.
  */
 enum hipti_state {
     HIPTI_FREE = 0,

@@ -15,6 +15,7 @@
 
 #define CELL_USED (UINT32_C(1) << 31)
 #define BLOCKS_MAX ((UINT32_C(1) << 25) - 1u)
+#define LIMBO_BLOCKS 65536u /* room for the cells that wait for a grace period: 4 M unmaps */
 
 enum life {
     LIFE_NEW = 0,
@@ -82,7 +83,7 @@ static const struct hipti_links record_links = {record_get, record_set};
 bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, unsigned bits, uint64_t mappings)
 {
     uint32_t count = UINT32_C(1) << bits;
-    uint64_t blocks = mappings / (HIPTI_BLOCK_CELLS - 1u) + count;
+    uint64_t blocks = mappings / (HIPTI_BLOCK_CELLS - 1u) + count + LIMBO_BLOCKS;
     uint32_t limit = blocks < BLOCKS_MAX ? (uint32_t)blocks : BLOCKS_MAX;
 
     asids->ops = ops;

@@ -22,6 +22,7 @@
 
 #define PAIR_SEALED UINT64_MAX
 #define BLOCKS_MAX ((UINT32_C(1) << BLOCK_BITS) - 1u)
+#define LIMBO_BLOCKS 65536u /* room for blocks that wait for a grace period */
 
 static struct hipti_frame *frame_at(const struct hipti_frames *frames, uint32_t number)
 {
@@ -166,7 +167,7 @@ bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, 
                        size_t count, uint64_t mappings)
 {
     size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
-    uint32_t blocks = mappings < BLOCKS_MAX ? (uint32_t)mappings : BLOCKS_MAX;
+    uint32_t blocks = mappings < BLOCKS_MAX - LIMBO_BLOCKS ? (uint32_t)mappings + LIMBO_BLOCKS : BLOCKS_MAX;
     uint32_t records;
 
     frames->ops = ops;

@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "table/find.h"
 
+#define LIMBO_LINES 65536u /* room for lines that wait for a grace period */
+
 /*
  * Overflow lines keep the freelist's link in a remainder: readers look at a remainder only behind a pte that has a key.
  */
@@ -47,7 +49,7 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
                         const struct hipt_config *config, uint64_t count, const uint64_t secret[4])
 {
     size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
-    uint64_t overflow = count * (HIPT_CHAIN_LINES_MAX - 1u);
+    uint64_t overflow = count * (HIPT_CHAIN_LINES_MAX - 1u) + LIMBO_LINES;
     size_t overflow_block = (size_t)(count * sizeof(struct hipti_line) / 64u);
 
     buckets->ops = ops;

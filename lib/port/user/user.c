@@ -95,6 +95,7 @@ enum hipt_status hipt_user_create(enum hipt_user_grace grace, struct hipt_user *
         .gp_elapsed = user_gp_elapsed,
         .gp_wait = user_gp_wait,
         .random = user_random,
+        .block_max = (size_t)1 << 40, /* mappings are cheap at any length, and huge pages want long ones */
     };
     hipti_memory_open(&made->memory);
     if (!hipti_period_open(&made->period, backend)) {

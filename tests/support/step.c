@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the stepped library does at each access to shared state: now and then it gives the processor away, so that threads
- * meet in places where they would meet once in a million times. Each thread has a generator of its own.
+ * What the stepped library does at each access to shared state: now and then it gives the processor away, so that
+ * threads meet in places where they would meet once in a million times. Each thread has a generator of its own.
  */
 #include "support/step.h"
 

@@ -7,6 +7,12 @@
 
 #define HIPTI_CACHE_LINE 64u
 
+#ifdef __cplusplus
+#define HIPTI_ALIGNED(bytes) alignas(bytes)
+#else
+#define HIPTI_ALIGNED(bytes) _Alignas(bytes)
+#endif
+
 /* A function that is called rarely: kept out of line, so that it costs its callers no registers. */
 #define HIPTI_COLD __attribute__((noinline, cold))
 

@@ -49,11 +49,12 @@ static HIPTI_COLD bool lookup_chain(const struct hipt_table *table, struct hipt_
 static inline bool lookup_line(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
                                struct hipti_line *line, struct hipt_translation *out)
 {
+    bool is_absent;
     unsigned i;
-    uint64_t pte = hipti_line_lookup(line, place, &i);
+    uint64_t pte = hipti_line_lookup(line, place, &i, &is_absent);
 
     if (pte == 0) {
-        return lookup_chain(table, page, place, out);
+        return !is_absent && lookup_chain(table, page, place, out);
     }
     translation_set(out, page, pte, place.bucket * HIPT_SLOTS + i);
     return true;

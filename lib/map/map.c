@@ -137,6 +137,7 @@ static enum hipt_status attempt_commit(struct attempt *attempt)
     enum hipt_status status;
 
     if (!(hipti_load_seq_cst(sizes) & own)) { /* [observe:overlap] */
+        (void)hipti_fetch_or_seq_cst(&table->sizes, own); /* [publish:sizes] the asid's bit says that it is set */
         (void)hipti_fetch_or_seq_cst(sizes, own); /* [publish:overlap] [publish:sizes] */
     }
     status = hipti_bucket_commit(&table->buckets, &attempt->claim);

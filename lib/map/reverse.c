@@ -52,16 +52,16 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
                               size_t *count)
 {
     struct search search = {table, frame, out, room, 0};
+    unsigned sizes = hipti_load_acquire(&table->sizes); /* [observe:sizes] of all mappings that are live by now */
     uint64_t last = UINT64_MAX;
-    uint32_t size;
 
     *count = 0;
     if (hipti_frames_number(&table->frames, frame.pfn, frame.swap) == HIPTI_NONE) {
         return HIPT_BAD_PFN;
     }
     HIPT_PORT_READ_ENTER(&table->ops);
-    for (size = 0; size < table->split.nsizes; size++) {
-        uint64_t head = frame.pfn & ~(hipti_size_pages(table, size) - 1u);
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        uint64_t head = hipti_vpn_first(&table->split, hipti_lowest_bit(sizes), frame.pfn);
 
         if (head != last) { /* the first frame of two sizes is walked once */
             search_head(&search, head);

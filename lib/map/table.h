@@ -24,6 +24,7 @@ struct hipt_table {
     struct hipti_buckets buckets;
     struct hipti_frames frames;
     struct hipti_asids asids;
+    HIPTI_ATOMIC(uint8_t) sizes; /* atomic: the size classes that were ever mapped, a bit each */
 };
 
 /* => HIPT_OK, or why a verb must refuse the page. */

@@ -7,9 +7,13 @@
 #include "base/check.h"
 #include "reclaim/freelist.h"
 
-static size_t arena_block_bytes(const struct hipti_arena *arena)
+/* Block @index holds as many items as the others, or what is left up to the limit. */
+static size_t arena_block_bytes(const struct hipti_arena *arena, uint32_t index)
 {
-    return arena->item_bytes << arena->block_shift;
+    uint64_t first = (uint64_t)index << arena->block_shift;
+    uint64_t items = UINT64_C(1) << arena->block_shift;
+
+    return (size_t)(arena->limit - first < items ? arena->limit - first : items) * arena->item_bytes;
 }
 
 static uint32_t arena_blocks(const struct hipti_arena *arena)
@@ -44,7 +48,7 @@ void hipti_arena_end(struct hipti_arena *arena)
         char *block = hipti_load_relaxed(&arena->directory[i]); /* quiesced */
 
         if (block) {
-            arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena));
+            arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena, i));
         }
     }
     arena->ops->free(arena->ops->ctx, arena->directory, arena_blocks(arena) * sizeof(hipti_block));
@@ -60,13 +64,13 @@ static bool arena_fill(struct hipti_arena *arena, uint32_t index, bool may_wait)
     if (expected) {
         return true;
     }
-    block = (char *)arena->ops->alloc(arena->ops->ctx, arena_block_bytes(arena), HIPTI_CACHE_LINE, HIPT_ANY_NODE,
-                                      may_wait);
+    block = (char *)arena->ops->alloc(arena->ops->ctx, arena_block_bytes(arena, index), HIPTI_CACHE_LINE,
+                                      HIPT_ANY_NODE, may_wait);
     if (!block) {
         return false;
     }
     if (!hipti_cas_acq_rel(&arena->directory[index], &expected, block)) { /* [publish:block] [observe:block] */
-        arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena));
+        arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena, index));
     }
     return true;
 }
@@ -106,7 +110,7 @@ size_t hipti_arena_bytes(const struct hipti_arena *arena)
 
     for (i = 0; i < arena_blocks(arena); i++) {
         if (hipti_load_relaxed(&arena->directory[i])) { /* a count for people */
-            bytes += arena_block_bytes(arena);
+            bytes += arena_block_bytes(arena, i);
         }
     }
     return bytes;

@@ -58,15 +58,19 @@ static inline bool hipti_line_find(struct hipti_line *line, struct hipti_place p
 }
 
 /*
- * The way that nearly all lookups take: the key's slot is in the bucket's own line and nobody changes it meanwhile.
- * => its word, live or held, and *i; 0: it takes hipti_bucket_find() to say.
+ * The way that nearly all lookups take: the key's slot is in the bucket's own line and nobody changes it meanwhile, or
+ * that line is all there is and no slot is like it.
+ * => its word, live or held, and *i; 0: *is_absent, or else it takes hipti_bucket_find() to say.
  */
-static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_place place, unsigned *i)
+static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_place place, unsigned *i,
+                                         bool *is_absent)
 {
     unsigned candidates = hipti_line_candidates(line, place);
     uint64_t pte;
 
+    *is_absent = false;
     if (candidates == 0) {
+        *is_absent = hipti_header_link(hipti_load_acquire(&line->header)) == HIPTI_NONE; /* [observe:link] */
         return 0;
     }
     *i = hipti_lowest_bit(candidates);

@@ -41,7 +41,7 @@ static inline uint64_t hipti_key_pack(const struct hipti_split *split, uint32_t 
            ((vpn >> split->page_order[size]) << split->spare_bits);
 }
 
-/* The first base page of the page of class @size that covers @vpn. */
+/* The first base page of the page of class @size that covers @vpn; likewise of frames. */
 static inline uint64_t hipti_vpn_first(const struct hipti_split *split, uint32_t size, uint64_t vpn)
 {
     return vpn & split->vpn_mask[size];

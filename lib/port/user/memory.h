@@ -5,12 +5,13 @@
 #ifndef HIPT_PORT_USER_MEMORY_H
 #define HIPT_PORT_USER_MEMORY_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/atomic.h"
+
 struct hipti_memory {
-    atomic_size_t bytes; /* atomic: given out and not got back, as asked for */
+    HIPTI_ATOMIC(size_t) bytes; /* atomic: given out and not got back, as asked for */
     size_t page;         /* constant: bytes of a page */
     int nodes;           /* constant: NUMA nodes that a block can be bound to; 0: the system has no notion of them */
 };

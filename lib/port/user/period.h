@@ -9,28 +9,29 @@
 #include <assert.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
+#include "base/bits.h"
 #include "port/user/grace.h"
 
 #define HIPTI_PERIOD_LINE 64
 
 struct hipti_period {
     /* What callers and the thread both write. */
-    _Alignas(HIPTI_PERIOD_LINE) _Atomic(uint64_t) started; /* atomic: the last grace period that has begun */
-    _Atomic(uint64_t) requested;                           /* atomic: the last one that somebody waits for */
-    atomic_bool sleeping;                                  /* atomic: the thread waits for .wake, or is about to */
-    atomic_bool stop;                                      /* atomic: the thread is to end */
+    HIPTI_ALIGNED(HIPTI_PERIOD_LINE) HIPTI_ATOMIC(uint64_t) started; /* atomic: the last grace period that has begun */
+    HIPTI_ATOMIC(uint64_t) requested;                           /* atomic: the last one that somebody waits for */
+    HIPTI_ATOMIC(bool) sleeping;                                  /* atomic: the thread waits for .wake, or is about to */
+    HIPTI_ATOMIC(bool) stop;                                      /* atomic: the thread is to end */
 
     /* What callers read on every poll and the thread writes once a grace period. */
-    _Alignas(HIPTI_PERIOD_LINE) _Atomic(uint64_t) completed; /* atomic: the last one that has ended */
-    _Atomic(uint32_t) turns; /* atomic: low bits of .completed, the futex of waiters */
+    HIPTI_ALIGNED(HIPTI_PERIOD_LINE) HIPTI_ATOMIC(uint64_t) completed; /* atomic: the last one that has ended */
+    HIPTI_ATOMIC(uint32_t) turns; /* atomic: low bits of .completed, the futex of waiters */
 
     /* What nobody touches while it runs. */
-    _Alignas(HIPTI_PERIOD_LINE) const struct hipti_grace *grace; /* constant */
+    HIPTI_ALIGNED(HIPTI_PERIOD_LINE) const struct hipti_grace *grace; /* constant */
     pthread_t thread;                                            /* constant */
     sem_t wake;                                                  /* atomic: at most one post, for one .sleeping */
 };

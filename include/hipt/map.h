@@ -22,6 +22,11 @@ extern "C" {
 
 struct hipt_table;
 
+/*
+ * In every contract below HIPT_BAD_ASID of a verb that makes a mapping also means that the asid is not allocated. For
+ * the others an asid in range that is not allocated has nothing mapped: HIPT_ABSENT.
+ */
+
 /* Protection: at least one of the first three. */
 #define HIPT_READ 0x1u
 #define HIPT_WRITE 0x2u
@@ -243,8 +248,9 @@ enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping 
  * Order:    acq_rel.
  * Context:  inside the read side in which @translation was read; does not sleep.
  * Owns:     the caller keeps @translation.
- * Errors:   HIPT_CHANGED: that mapping has ended, or translates elsewhere or otherwise: look it up again;
- *           HIPT_BAD_ATTR: unknown marks. On every error nothing has changed.
+ * Errors:   HIPT_CHANGED: that mapping has ended, or translates elsewhere or otherwise: look it up again (one that was
+ *           remapped or protected and back again is the same mapping); HIPT_BAD_ATTR: unknown marks. On every error
+ *           nothing has changed.
  * Upholds:  T3, S3.
  */
 enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);

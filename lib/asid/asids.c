@@ -115,30 +115,31 @@ struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t n
     return asid && hipti_asid_is_active(asid) ? asid : (struct hipti_asid *)0;
 }
 
-/* => a block in front of @older, all its cells unused, or HIPTI_NONE. */
-static uint32_t block_new(struct hipti_asids *asids)
+/* => a block that nobody looks at, all its cells unused; HIPTI_NONE with *status set. */
+static uint32_t block_new(struct hipti_asids *asids, enum hipt_status *status)
 {
     uint32_t block = hipti_freelist_pop(&asids->spare, &block_links, asids, asids->ops);
+    bool full = false;
     unsigned i;
-    bool full;
 
     if (block == HIPTI_NONE) {
         block = hipti_arena_carve(&asids->blocks, false, &full);
     }
-    for (i = 0; block != HIPTI_NONE && i < HIPTI_BLOCK_CELLS; i++) {
+    if (block == HIPTI_NONE) {
+        *status = full ? HIPT_FULL : HIPT_NOMEM;
+        return HIPTI_NONE;
+    }
+    for (i = 0; i < HIPTI_BLOCK_CELLS; i++) {
         hipti_store_relaxed(&block_at(asids, block)->cell[i], 0u); /* nobody looks; .fill publishes */
     }
     return block;
 }
 
-/*
- * Put a new block in front and take its first cell. => the cell; 0 with *again set if somebody else did; 0: no memory.
- */
-static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, uint64_t fill, bool *again)
+/* Put a new block in front and take its first cell. => the cell; 0 with *status, HIPT_CHANGED if somebody else did. */
+static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, uint64_t fill, enum hipt_status *status)
 {
-    uint32_t block = block_new(asids);
+    uint32_t block = block_new(asids, status);
 
-    *again = false;
     if (block == HIPTI_NONE) {
         return 0;
     }
@@ -147,33 +148,34 @@ static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, 
         return block * HIPTI_BLOCK_CELLS + 1u;
     }
     hipti_freelist_push(&asids->spare, &block_links, asids, block);
-    *again = true;
+    *status = HIPT_CHANGED;
     return 0;
 }
 
-/* => an unused cell, or 0. */
-static uint32_t asid_cell(struct hipti_asids *asids, struct hipti_asid *asid)
+/* => an unused cell; 0 with *status set. */
+static uint32_t asid_cell(struct hipti_asids *asids, struct hipti_asid *asid, enum hipt_status *status)
 {
     uint32_t cell = hipti_freelist_pop(&asid->spare, &cell_links, asids, asids->ops);
     uint64_t fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
-    bool again = true;
 
-    while (cell == 0 && again) {
+    *status = HIPT_CHANGED;
+    while (cell == 0 && *status == HIPT_CHANGED) {
         if (fill != 0 && (uint32_t)fill < HIPTI_BLOCK_CELLS) {
             if (hipti_cas_acq_rel(&asid->fill, &fill, fill + 1u)) { /* [publish:fill] [observe:fill] */
                 cell = (uint32_t)(fill >> 32) * HIPTI_BLOCK_CELLS + (uint32_t)fill;
             }
         } else {
-            cell = asid_extend(asids, asid, fill, &again);
+            cell = asid_extend(asids, asid, fill, status);
             fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
         }
     }
     return cell;
 }
 
-uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot)
+uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot,
+                             enum hipt_status *status)
 {
-    uint32_t cell = asid_cell(asids, asid);
+    uint32_t cell = asid_cell(asids, asid, status);
 
     if (cell != 0) {
         (void)hipti_fetch_add_relaxed(&asid->cells, 1u); /* read after a grace period */

@@ -79,8 +79,9 @@ struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t n
 /* => whether it still is. */
 bool hipti_asid_is_active(const struct hipti_asid *asid);
 
-/* Take a cell for @slot. => its number; 0: no memory. Inside a read side. */
-uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot);
+/* Take a cell for @slot. => its number; 0 with *status HIPT_NOMEM or HIPT_FULL. Inside a read side. */
+uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot,
+                             enum hipt_status *status);
 
 /* Give a cell back, as the last thing done for a page of this asid. */
 void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell);

@@ -259,18 +259,19 @@ static bool block_put(struct hipti_alias *block, uint64_t value)
     return false;
 }
 
-/* => a block that nobody looks at, all places empty but the first, which holds @value; HIPTI_NONE: no memory. */
-static uint32_t block_new(struct hipti_frames *frames, uint64_t value)
+/* => a block that nobody looks at, all places empty but the first, which holds @value; HIPTI_NONE with *status set. */
+static uint32_t block_new(struct hipti_frames *frames, uint64_t value, enum hipt_status *status)
 {
     uint32_t number = hipti_freelist_pop(&frames->spare, &spare_links, frames, frames->ops);
     struct hipti_alias *block;
-    bool full;
+    bool full = false;
     unsigned i;
 
     if (number == HIPTI_NONE) {
         number = hipti_arena_carve(&frames->blocks, false, &full);
     }
     if (number == HIPTI_NONE) {
+        *status = full ? HIPT_FULL : HIPT_NOMEM;
         return HIPTI_NONE;
     }
     block = block_at(frames, number);
@@ -284,6 +285,7 @@ static uint32_t block_new(struct hipti_frames *frames, uint64_t value)
 static enum hipt_status frame_add_alias(struct hipti_frames *frames, struct hipti_frame *frame, uint64_t value)
 {
     uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] the list */
+    enum hipt_status status = HIPT_OK;
     uint32_t number;
 
     for (number = word_block(word); number != HIPTI_NONE;) {
@@ -294,9 +296,9 @@ static enum hipt_status frame_add_alias(struct hipti_frames *frames, struct hipt
         }
         number = hipti_load_relaxed(&block->next); /* constant while readers may stand on the block */
     }
-    number = block_new(frames, value);
+    number = block_new(frames, value, &status);
     if (number == HIPTI_NONE) {
-        return HIPT_NOMEM;
+        return status;
     }
     do {
         hipti_store_relaxed(&block_at(frames, number)->next, word_block(word)); /* the head publishes */

@@ -38,24 +38,24 @@ static enum hipt_status attempt_reserve(struct attempt *attempt)
     struct hipt_table *table = attempt->table;
     enum hipt_status status = hipti_bucket_claim(&table->buckets, hipti_page_place(table, &attempt->mapping->page),
                                                  hipti_pte_pack(attempt->mapping), &attempt->claim);
+    struct hipti_pair pair;
 
     if (status != HIPT_OK) {
         return status;
     }
-    attempt->cell = hipti_asid_remember(&table->asids, attempt->asid, attempt->claim.slot);
-    if (attempt->cell != 0) {
-        struct hipti_pair pair = {attempt->claim.slot, attempt->cell};
-
-        status = hipti_frame_link(&table->frames, attempt->number, pair);
-        if (status == HIPT_OK) {
-            return HIPT_OK;
-        }
+    attempt->cell = hipti_asid_remember(&table->asids, attempt->asid, attempt->claim.slot, &status);
+    if (attempt->cell == 0) {
         hipti_bucket_forget(&table->buckets, &attempt->claim);
-        hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
         return status;
     }
-    hipti_bucket_forget(&table->buckets, &attempt->claim);
-    return HIPT_NOMEM;
+    pair.slot = attempt->claim.slot;
+    pair.cell = attempt->cell;
+    status = hipti_frame_link(&table->frames, attempt->number, pair);
+    if (status != HIPT_OK) {
+        hipti_bucket_forget(&table->buckets, &attempt->claim);
+        hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+    }
+    return status;
 }
 
 /* A smaller map aborts a larger one on its way (P6). => HIPT_OK: it is out of the way; HIPT_CHANGED: look again. */

@@ -329,6 +329,7 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
     next = hipti_header_relink(header, number, buckets->sequence_bits);
     claim_fill(buckets, claim, hipti_buckets_linked(buckets, number) * HIPT_SLOTS, pte, next);
     if (!hipti_cas_acq_rel(&bucket->header, &header, next)) { /* [publish:link] [observe:commit] */
+        hipti_store_relaxed(slot_pte(buckets, claim->slot), 0u); /* nobody looks; the freelist publishes */
         hipti_freelist_push(&buckets->spare, &spare_links, buckets, number);
         return HIPT_CHANGED;
     }

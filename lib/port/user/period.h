@@ -21,10 +21,10 @@
 
 struct hipti_period {
     /* What callers and the thread both write. */
-    HIPTI_ALIGNED(HIPTI_PERIOD_LINE) HIPTI_ATOMIC(uint64_t) started; /* atomic: the last grace period that has begun */
-    HIPTI_ATOMIC(uint64_t) requested;                           /* atomic: the last one that somebody waits for */
-    HIPTI_ATOMIC(bool) sleeping;                                  /* atomic: the thread waits for .wake, or is about to */
-    HIPTI_ATOMIC(bool) stop;                                      /* atomic: the thread is to end */
+    HIPTI_ALIGNED(HIPTI_PERIOD_LINE) HIPTI_ATOMIC(uint64_t) started; /* atomic: the last that has begun */
+    HIPTI_ATOMIC(uint64_t) requested;                                /* atomic: the last that somebody waits for */
+    HIPTI_ATOMIC(bool) sleeping;                                     /* atomic: the thread waits, or is about to */
+    HIPTI_ATOMIC(bool) stop;                                         /* atomic: the thread is to end */
 
     /* What callers read on every poll and the thread writes once a grace period. */
     HIPTI_ALIGNED(HIPTI_PERIOD_LINE) HIPTI_ATOMIC(uint64_t) completed; /* atomic: the last one that has ended */

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hipt-bench: what a lookup, an insert and a delete cost in hipt, beside the memory's own limit over as many bytes and
+ * beside other tables, all in one run. README.md beside this file says how to read it.
+ *
+ * All tables of a run exist at once; rounds go through them in turn (A, B, C, A, B, C, ...), so that whatever happens
+ * to the machine meanwhile happens to all of them.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "impl.h"
+#include "keys.h"
+#include "measure.h"
+#include "options.h"
+#include "report.h"
+#include "workload.h"
+
+#define LINE_BYTES 64u
+#define ENTRIES_PER_TEN_LINES 28u /* hipt's default load */
+
+#define MALLOC_SETTING "GLIBC_TUNABLES"
+#define MALLOC_HUGE_PAGES "glibc.malloc.hugetlb=1"
+
+/* In the order of creation: the memory covers as many bytes as hipt was seen to take. */
+static const struct bench_impl *const impls[] = {
+#ifndef BENCH_WITHOUT_HIPT
+    &bench_hipt,
+#endif
+#ifndef BENCH_WITHOUT_LFHT
+    &bench_lfht,
+#endif
+    &bench_memory,
+};
+#define IMPLS (sizeof(impls) / sizeof(impls[0]))
+
+/* An implementation in use. */
+struct contender {
+    const struct bench_impl *impl;
+    void *self; /* NULL: not in this run */
+    struct bench_bytes bytes;
+    struct bench_sample samples[2 * BENCH_ROUNDS_MAX];
+    size_t taken;
+    size_t clean; /* undisturbed ones of them */
+};
+
+/* All of them, over one population. */
+struct arena {
+    const struct bench_options *options;
+    struct bench_keys keys;
+    uint64_t *probes;
+    struct contender contenders[IMPLS];
+    size_t done; /* rounds, for the progress bar */
+    size_t all;
+    bool failed; /* something had the wrong outcome */
+};
+
+static unsigned threads_max(const struct bench_options *options)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < options->threads.count; i++) {
+        most = options->threads.values[i] > most ? options->threads.values[i] : most;
+    }
+    return (unsigned)most;
+}
+
+/* Filled by the main thread, so that what it allocates is in the main heap, and pinned, as the rounds are. */
+static bool contender_fill(struct contender *contender, const struct bench_keys *keys)
+{
+    const struct bench_impl *impl = contender->impl;
+    uint64_t wrong;
+
+    (void)bench_processors_pin(); /* the fill is not timed */
+    if (impl->thread_begin != NULL) {
+        impl->thread_begin(contender->self);
+    }
+    wrong = impl->fill(contender->self, keys->present, keys->count);
+    if (impl->thread_end != NULL) {
+        impl->thread_end(contender->self);
+    }
+    (void)bench_processors_free();
+    if (wrong > 0) {
+        fprintf(stderr, "hipt-bench: %s: %llu of %zu keys could not be inserted\n", impl->name,
+                (unsigned long long)wrong, keys->count);
+    }
+    return wrong == 0;
+}
+
+static bool contender_create(struct contender *contender, struct bench_geometry *geometry, struct arena *arena)
+{
+    const struct bench_impl *impl = contender->impl;
+
+    bench_progress(arena->done, arena->all, impl->name);
+    contender->self = impl->create(geometry);
+    if (contender->self == NULL || (impl->fill != NULL && !contender_fill(contender, &arena->keys))) {
+        return false;
+    }
+    impl->bytes(contender->self, &contender->bytes);
+    if (strcmp(impl->name, "hipt") == 0) {
+        geometry->line_bytes = contender->bytes.forward;
+    }
+    return true;
+}
+
+static bool arena_create(struct arena *arena, const struct bench_options *options, size_t entries)
+{
+    size_t probes = (size_t)options->operations * threads_max(options);
+    struct bench_geometry geometry = {.entries = entries,
+                                      .threads = threads_max(options),
+                                      .line_bytes = entries * 10 / ENTRIES_PER_TEN_LINES * LINE_BYTES,
+                                      .seed = options->seed};
+
+    arena->probes = calloc(probes, sizeof(*arena->probes));
+    if (arena->probes == NULL || !bench_keys_create(&arena->keys, entries, options->seed)) {
+        fprintf(stderr, "hipt-bench: no memory for %zu keys and %zu probes\n", 2 * entries, probes);
+        return false;
+    }
+    for (size_t i = 0; i < IMPLS; i++) {
+        arena->contenders[i].impl = impls[i];
+        if (options->impls[i] && !contender_create(&arena->contenders[i], &geometry, arena)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void arena_destroy(struct arena *arena)
+{
+    for (size_t i = 0; i < IMPLS; i++) {
+        struct contender *contender = &arena->contenders[i];
+
+        if (contender->self != NULL) {
+            contender->impl->destroy(contender->self);
+            contender->self = NULL;
+        }
+    }
+    bench_keys_destroy(&arena->keys);
+    free(arena->probes);
+    arena->probes = NULL;
+}
+
+static bool takes_part(const struct contender *contender, enum bench_workload workload)
+{
+    return contender->self != NULL && contender->impl->run[workload] != NULL;
+}
+
+/* One round of one contender. Once it has the undisturbed samples that are wanted it runs, for the keys, unrecorded. */
+static bool run_contender(struct contender *contender, struct arena *arena, enum bench_workload workload,
+                          unsigned threads)
+{
+    const struct bench_impl *impl = contender->impl;
+    size_t count = (size_t)arena->options->operations;
+    struct bench_sample sample;
+
+    if ((impl->prepare != NULL && !impl->prepare(contender->self, workload, arena->probes, count * threads)) ||
+        !bench_round(impl, contender->self, workload, threads, arena->probes, count, &sample)) {
+        fprintf(stderr, "hipt-bench: %s: no memory or no threads for a round\n", impl->name);
+        return false;
+    }
+    if (contender->clean < arena->options->rounds) {
+        contender->samples[contender->taken++] = sample;
+        contender->clean += !sample.disturbed;
+    }
+    return true;
+}
+
+/* The choices of a round follow from its number and the seed, however many rounds had to be repeated before it. */
+static bool run_round(struct arena *arena, enum bench_workload workload, unsigned threads, size_t round)
+{
+    uint64_t place = (((uint64_t)workload * BENCH_THREADS_MAX) + threads) * 2 * BENCH_ROUNDS_MAX + round;
+    struct bench_random random = {.state = bench_mix(arena->options->seed ^ bench_mix(place + 1))};
+
+    bench_workload_probes(workload, &arena->keys, threads, (size_t)arena->options->operations, &random, arena->probes);
+    bench_progress(arena->done, arena->all, bench_workload_texts[workload].name);
+    for (size_t i = 0; i < IMPLS; i++) {
+        struct contender *contender = &arena->contenders[i];
+
+        if (takes_part(contender, workload) && !run_contender(contender, arena, workload, threads)) {
+            return false;
+        }
+    }
+    arena->done++;
+    return true;
+}
+
+static bool wants_more(const struct arena *arena, enum bench_workload workload)
+{
+    for (size_t i = 0; i < IMPLS; i++) {
+        if (takes_part(&arena->contenders[i], workload) && arena->contenders[i].clean < arena->options->rounds) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void report(struct arena *arena, enum bench_workload workload, unsigned threads)
+{
+    struct bench_row row = {.workload = bench_workload_texts[workload].name,
+                            .entries = arena->keys.count,
+                            .threads = threads,
+                            .operations = arena->options->operations,
+                            .seed = arena->options->seed};
+
+    for (size_t i = IMPLS; i-- > 0;) { /* the memory first: the others are set in relation to it */
+        struct contender *contender = &arena->contenders[i];
+
+        if (takes_part(contender, workload)) {
+            row.impl = contender->impl->name;
+            row.bytes = contender->bytes;
+            bench_figure(contender->samples, contender->taken, (size_t)arena->options->rounds, &row.figure);
+            if (contender->impl == &bench_memory) {
+                row.memory = row.figure.median;
+            }
+            arena->failed |= row.figure.wrong > 0;
+            bench_report_row(arena->options->json, &row);
+        }
+    }
+}
+
+/* As many rounds as are wanted; disturbed ones are repeated, up to as many again. */
+static bool run_workload(struct arena *arena, enum bench_workload workload, unsigned threads)
+{
+    size_t rounds = (size_t)arena->options->rounds;
+
+    for (size_t i = 0; i < IMPLS; i++) {
+        arena->contenders[i].taken = 0;
+        arena->contenders[i].clean = 0;
+    }
+    for (size_t i = 0; i < 2 * rounds && wants_more(arena, workload); i++) {
+        if (!run_round(arena, workload, threads, i)) {
+            return false;
+        }
+    }
+    report(arena, workload, threads);
+    return true;
+}
+
+/* => false if the run cannot go on; what went wrong without stopping it is in @arena->failed. */
+static bool run_entries(struct arena *arena, size_t entries)
+{
+    const struct bench_options *options = arena->options;
+    bool going = arena_create(arena, options, entries);
+
+    if (going) {
+        bench_progress_clear();
+        bench_report_head(options->json, entries, options->seed);
+    }
+    for (size_t i = 0; going && i < BENCH_WORKLOADS; i++) {
+        for (size_t j = 0; going && options->workloads[i] && j < options->threads.count; j++) {
+            going = run_workload(arena, (enum bench_workload)i, (unsigned)options->threads.values[j]);
+        }
+    }
+    bench_progress_clear();
+    arena_destroy(arena);
+    return going;
+}
+
+static size_t count_rounds(const struct bench_options *options)
+{
+    size_t workloads = 0;
+
+    for (size_t i = 0; i < BENCH_WORKLOADS; i++) {
+        workloads += options->workloads[i];
+    }
+    return workloads * options->entries.count * options->threads.count * (size_t)options->rounds;
+}
+
+/*
+ * glibc's malloc() asks for huge pages only if its environment says so when the program starts. The peers' nodes and
+ * buckets shall have them as hipt's lines do, so the program starts once more with that said.
+ */
+static void start_with_huge_pages(char **argv)
+{
+    const char *setting = getenv(MALLOC_SETTING);
+    char extended[512];
+
+    if (setting != NULL && strstr(setting, "glibc.malloc.hugetlb=") != NULL) {
+        return;
+    }
+    snprintf(extended, sizeof(extended), "%s%s" MALLOC_HUGE_PAGES, setting != NULL ? setting : "",
+             setting != NULL ? ":" : "");
+    if (setenv(MALLOC_SETTING, extended, 1) == 0) {
+        execv("/proc/self/exe", argv);
+    }
+    fprintf(stderr, "hipt-bench: malloc() has no huge pages; the peers' figures suffer\n");
+}
+
+int main(int argc, char **argv)
+{
+    static struct arena arena;
+    bool chosen[IMPLS];
+    struct bench_options options = {.entries = {.values = {1000000}, .count = 1},
+                                    .threads = {.values = {1}, .count = 1},
+                                    .rounds = 5,
+                                    .operations = 1u << 20,
+                                    .seed = 1,
+                                    .impls = chosen};
+    bool going = true;
+
+    start_with_huge_pages(argv);
+    memset(chosen, 1, sizeof(chosen));
+    memset(options.workloads, 1, sizeof(options.workloads));
+    switch (bench_options_parse(&options, argc, argv, impls, IMPLS)) {
+    case BENCH_REFUSED:
+        return 2;
+    case BENCH_HELPED:
+        return 0;
+    case BENCH_RUN:
+        break;
+    }
+    bench_processors_remember();
+    arena.options = &options;
+    arena.all = count_rounds(&options);
+    for (size_t i = 0; going && i < options.entries.count; i++) {
+        going = run_entries(&arena, (size_t)options.entries.values[i]);
+    }
+    return going && !arena.failed ? 0 : 1;
+}

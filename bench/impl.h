@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the driver knows of an implementation. The loops that are timed belong to the implementation: a call through
+ * these pointers happens once for some hundred thousand operations, never once for each.
+ *
+ * A further peer is one .c file: define the functions that loops.h asks for, include it, fill in a struct bench_impl,
+ * and name it in hipt_bench.c.
+ */
+#ifndef BENCH_IMPL_H
+#define BENCH_IMPL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keys.h"
+
+#define BENCH_THREADS_MAX 64u
+#define BENCH_BATCH 64u    /* lookups of one batch */
+#define BENCH_STREAM 512u  /* lookups handed over at once where batches shall run into each other */
+#define BENCH_SECTION 1024 /* operations of one read-side section where entries come and go */
+
+/* In the order in which they run: what changes the population comes last. */
+enum bench_workload {
+    BENCH_HIT = 0,     /* independent random lookups, one read-side section around the loop */
+    BENCH_HIT_SECTION, /* the same, a read-side section for each lookup */
+    BENCH_DEPENDENT,   /* each key depends on the previous result */
+    BENCH_BATCH64,     /* groups of BENCH_BATCH */
+    BENCH_STREAMING,   /* groups of BENCH_STREAM */
+    BENCH_MISS,        /* independent random lookups of keys that are absent */
+    BENCH_REVERSE,     /* who maps a random frame */
+    BENCH_MIXED_90,    /* 90 lookups, 5 inserts, 5 deletes of 100 */
+    BENCH_MIXED_50,    /* 50 lookups, 25 inserts, 25 deletes of 100 */
+    BENCH_WORKLOADS
+};
+
+/* A step of a mixed workload: what to do in the top two bits, the key below. */
+enum bench_step { BENCH_LOOKUP = 0, BENCH_INSERT, BENCH_DELETE };
+#define BENCH_STEP_SHIFT 62u
+#define BENCH_STEP_KEY ((UINT64_C(1) << BENCH_STEP_SHIFT) - 1)
+
+/* One thread's share of one round. */
+struct bench_job {
+    const uint64_t *probes; /* keys; steps (mixed); ordinals of the filled keys (reverse) */
+    size_t first;           /* where @probes begins in the array that prepare() saw */
+    size_t count;
+    unsigned thread; /* from 0 */
+    uint64_t zero;   /* is 0, which the compiler does not know: ties a key to the previous result */
+};
+
+struct bench_geometry {
+    size_t entries;
+    unsigned threads;  /* the most that will run at once */
+    size_t line_bytes; /* what hipt's lines take, or would take by arithmetic where hipt is not measured */
+    uint64_t seed;
+};
+
+struct bench_bytes {
+    size_t forward; /* what finding an entry by its key takes */
+    size_t total;   /* everything, hipt's frame records and page lists included */
+};
+
+/* What a loop found: what it did wrong makes a figure worthless, the sum keeps the compiler from dropping the loop. */
+struct bench_outcome {
+    uint64_t wrong;
+    uint64_t sum;
+};
+
+struct bench_impl {
+    const char *name;
+    const char *text; /* for --help */
+
+    /* => NULL, with a line on stderr, if it cannot be made. Runs unpinned: helper threads keep out of the way. */
+    void *(*create)(const struct bench_geometry *geometry);
+    void (*destroy)(void *self);
+
+    /* Inserts @count keys. => how many could not be. NULL where there is nothing to fill. */
+    uint64_t (*fill)(void *self, const uint64_t *keys, size_t count);
+
+    void (*bytes)(void *self, struct bench_bytes *bytes);
+
+    /* Around a thread's use of an implementation; both may be NULL. */
+    void (*thread_begin)(void *self);
+    void (*thread_end)(void *self);
+
+    /*
+     * Brings the keys of all threads into the implementation's own form before the clock starts; the next call replaces
+     * it. => false if memory is not to be had. May be NULL.
+     */
+    bool (*prepare)(void *self, enum bench_workload workload, const uint64_t *keys, size_t count);
+
+    /* The timed loops; NULL where a workload has no meaning here. */
+    struct bench_outcome (*run[BENCH_WORKLOADS])(void *self, const struct bench_job *job);
+};
+
+extern const struct bench_impl bench_memory;
+extern const struct bench_impl bench_lfht;
+extern const struct bench_impl bench_hipt;
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timed loops, the same for every table. Included once by a peer's .c file, after it has defined, static inline:
+ *
+ *   struct peer                                                   the table and what belongs to it
+ *   void peer_enter(struct peer *), peer_exit(struct peer *)      a read-side section
+ *   bool peer_lookup(struct peer *, uint64_t key, uint64_t *value)
+ *   bool peer_insert(struct peer *, unsigned thread, uint64_t key)
+ *   bool peer_delete(struct peer *, unsigned thread, uint64_t key)
+ *   void peer_rest(struct peer *, unsigned thread)                between sections: take back what deletes left
+ *
+ * peer_lookup() and peer_insert() are called inside a section, or enter one of their own if that is the table's way;
+ * run_hit_section() opens one for each lookup only where PEER_OWN_SECTION is not defined.
+ */
+#ifndef BENCH_LOOPS_H
+#define BENCH_LOOPS_H
+
+#include "impl.h"
+
+static inline void look_up(struct peer *peer, uint64_t key, bool expected, struct bench_outcome *outcome)
+{
+    uint64_t value = 0;
+
+    outcome->wrong += peer_lookup(peer, key, &value) != expected;
+    outcome->sum += value;
+}
+
+static struct bench_outcome run_hit(void *self, const struct bench_job *job)
+{
+    struct bench_outcome outcome = {0};
+
+    peer_enter(self);
+    for (size_t i = 0; i < job->count; i++) {
+        look_up(self, job->probes[i], true, &outcome);
+    }
+    peer_exit(self);
+    return outcome;
+}
+
+static struct bench_outcome run_hit_section(void *self, const struct bench_job *job)
+{
+    struct bench_outcome outcome = {0};
+
+    for (size_t i = 0; i < job->count; i++) {
+#ifndef PEER_OWN_SECTION
+        peer_enter(self);
+#endif
+        look_up(self, job->probes[i], true, &outcome);
+#ifndef PEER_OWN_SECTION
+        peer_exit(self);
+#endif
+    }
+    return outcome;
+}
+
+static struct bench_outcome run_dependent(void *self, const struct bench_job *job)
+{
+    struct bench_outcome outcome = {0};
+
+    peer_enter(self);
+    for (size_t i = 0; i < job->count; i++) {
+        look_up(self, job->probes[i] ^ (outcome.sum & job->zero), true, &outcome);
+    }
+    peer_exit(self);
+    return outcome;
+}
+
+static struct bench_outcome run_miss(void *self, const struct bench_job *job)
+{
+    struct bench_outcome outcome = {0};
+
+    peer_enter(self);
+    for (size_t i = 0; i < job->count; i++) {
+        look_up(self, job->probes[i], false, &outcome);
+    }
+    peer_exit(self);
+    return outcome;
+}
+
+static inline void take_step(struct peer *peer, unsigned thread, uint64_t step, struct bench_outcome *outcome)
+{
+    uint64_t key = step & BENCH_STEP_KEY;
+
+    switch ((enum bench_step)(step >> BENCH_STEP_SHIFT)) {
+    case BENCH_LOOKUP:
+        look_up(peer, key, true, outcome);
+        break;
+    case BENCH_INSERT:
+        outcome->wrong += !peer_insert(peer, thread, key);
+        break;
+    case BENCH_DELETE:
+        outcome->wrong += !peer_delete(peer, thread, key);
+        break;
+    }
+}
+
+/* Grace periods need an end to every section, so this one is cut into pieces, for every table alike. */
+static struct bench_outcome run_mixed(void *self, const struct bench_job *job)
+{
+    struct bench_outcome outcome = {0};
+
+    for (size_t done = 0; done < job->count; done += BENCH_SECTION) {
+        size_t end = job->count - done < BENCH_SECTION ? job->count : done + BENCH_SECTION;
+
+        peer_rest(self, job->thread);
+        peer_enter(self);
+        for (size_t i = done; i < end; i++) {
+            take_step(self, job->thread, job->probes[i], &outcome);
+        }
+        peer_exit(self);
+    }
+    return outcome;
+}
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workload.h"
+
+#define ENTRIES_MIN 1000u
+#define ENTRIES_MAX (UINT64_C(1) << 28)
+#define OPERATIONS_MIN 1000u
+#define OPERATIONS_MAX (UINT64_C(1) << 26)
+
+/* What can be named in a list: implementations or workloads. */
+struct names {
+    const char *option;
+    size_t count;
+    const char *(*name)(const void *all, size_t which);
+    const void *all;
+};
+
+static const struct option long_options[] = {
+    {"entries", required_argument, NULL, 'e'},  {"threads", required_argument, NULL, 't'},
+    {"rounds", required_argument, NULL, 'r'},   {"ops", required_argument, NULL, 'o'},
+    {"workload", required_argument, NULL, 'w'}, {"impl", required_argument, NULL, 'i'},
+    {"seed", required_argument, NULL, 's'},     {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+};
+
+static const char *impl_name(const void *all, size_t which)
+{
+    const struct bench_impl *const *impls = all;
+
+    return impls[which]->name;
+}
+
+static const char *workload_name(const void *all, size_t which)
+{
+    const struct bench_workload_text *texts = all;
+
+    return texts[which].name;
+}
+
+static bool parse_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || *value < min || *value > max) {
+        fprintf(stderr, "hipt-bench: %s '%s': a number from %llu to %llu is needed\n", option, text,
+                (unsigned long long)min, (unsigned long long)max);
+        return false;
+    }
+    return true;
+}
+
+/* Calls for each element of a comma-separated list. @text is cut in place. => false as soon as one is refused. */
+static bool each_element(char *text, bool (*take)(void *ctx, const char *element), void *ctx)
+{
+    while (text != NULL) {
+        char *comma = strchr(text, ',');
+
+        if (comma != NULL) {
+            *comma++ = '\0';
+        }
+        if (!take(ctx, text)) {
+            return false;
+        }
+        text = comma;
+    }
+    return true;
+}
+
+struct number_list {
+    const char *option;
+    uint64_t min;
+    uint64_t max;
+    struct bench_list *list;
+};
+
+static bool take_number(void *ctx, const char *element)
+{
+    struct number_list *numbers = ctx;
+    struct bench_list *list = numbers->list;
+
+    if (list->count == BENCH_LIST_MAX) {
+        fprintf(stderr, "hipt-bench: %s: at most %u numbers\n", numbers->option, BENCH_LIST_MAX);
+        return false;
+    }
+    return parse_number(numbers->option, element, numbers->min, numbers->max, &list->values[list->count++]);
+}
+
+static bool parse_numbers(struct number_list numbers, char *text)
+{
+    numbers.list->count = 0;
+    return each_element(text, take_number, &numbers);
+}
+
+struct choice {
+    const struct names *names;
+    bool *chosen;
+};
+
+static bool take_name(void *ctx, const char *element)
+{
+    const struct choice *choice = ctx;
+    const struct names *names = choice->names;
+
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->name(names->all, i), element) == 0) {
+            choice->chosen[i] = true;
+            return true;
+        }
+    }
+    fprintf(stderr, "hipt-bench: %s '%s': one or more of", names->option, element);
+    for (size_t i = 0; i < names->count; i++) {
+        fprintf(stderr, "%c%s", i == 0 ? ' ' : ',', names->name(names->all, i));
+    }
+    fprintf(stderr, " is needed\n");
+    return false;
+}
+
+static bool parse_names(const struct names *names, bool *chosen, char *text)
+{
+    struct choice choice = {.names = names, .chosen = chosen};
+
+    memset(chosen, 0, names->count * sizeof(*chosen));
+    return each_element(text, take_name, &choice);
+}
+
+static void print_help(const struct bench_impl *const *impls, size_t nimpls)
+{
+    printf("usage: hipt-bench [options]\n"
+           "\n"
+           "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
+           "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"
+           "\n"
+           "  --entries N[,N]    entries in the table (1000000)\n"
+           "  --threads N[,N]    threads; one is pinned to a processor, more are not (1)\n"
+           "  --rounds N         rounds of each workload and implementation (5)\n"
+           "  --ops N            operations of each thread in a round (1048576)\n"
+           "  --workload LIST    comma-separated (all)\n"
+           "  --impl LIST        comma-separated (all)\n"
+           "  --seed N           seed of the keys and of all choices (1)\n"
+           "  --json             one JSON object a line instead of the table\n"
+           "  --help             this text\n"
+           "\nWorkloads:\n");
+    for (size_t i = 0; i < BENCH_WORKLOADS; i++) {
+        printf("  %-12s %s\n", bench_workload_texts[i].name, bench_workload_texts[i].text);
+    }
+    printf("\nImplementations:\n");
+    for (size_t i = 0; i < nimpls; i++) {
+        printf("  %-12s %s\n", impls[i]->name, impls[i]->text);
+    }
+    printf("\nExit status: 0 done; 1 a lookup, insert or delete had another outcome than it must have, or memory was\n"
+           "not to be had; 2 the command line was not understood.\n");
+}
+
+static void refuse_option(char **argv)
+{
+    const char *given = argv[optind - 1];
+
+    if (optopt != 0 && optopt != '?' && strncmp(given, "--", 2) == 0) {
+        fprintf(stderr, "hipt-bench: %s: %s; see --help\n", given,
+                strchr(given, '=') != NULL ? "takes no value" : "needs a value");
+        return;
+    }
+    fprintf(stderr, "hipt-bench: unknown option '%s'; there are", given);
+    for (const struct option *option = long_options; option->name != NULL; option++) {
+        fprintf(stderr, " --%s", option->name);
+    }
+    fprintf(stderr, "\n");
+}
+
+static bool take_option(struct bench_options *options, int option, const struct names *impls,
+                        const struct names *workloads)
+{
+    switch (option) {
+    case 'e':
+        return parse_numbers((struct number_list){"--entries", ENTRIES_MIN, ENTRIES_MAX, &options->entries}, optarg);
+    case 't':
+        return parse_numbers((struct number_list){"--threads", 1, BENCH_THREADS_MAX, &options->threads}, optarg);
+    case 'r':
+        return parse_number("--rounds", optarg, 1, BENCH_ROUNDS_MAX, &options->rounds);
+    case 'o':
+        return parse_number("--ops", optarg, OPERATIONS_MIN, OPERATIONS_MAX, &options->operations);
+    case 's':
+        return parse_number("--seed", optarg, 0, UINT64_MAX, &options->seed);
+    case 'w':
+        return parse_names(workloads, options->workloads, optarg);
+    case 'i':
+        return parse_names(impls, options->impls, optarg);
+    default:
+        options->json = true;
+        return true;
+    }
+}
+
+enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
+                                      const struct bench_impl *const *impls, size_t nimpls)
+{
+    const struct names impl_names = {"--impl", nimpls, impl_name, impls};
+    const struct names workload_names = {"--workload", BENCH_WORKLOADS, workload_name, bench_workload_texts};
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option == 'h') {
+            print_help(impls, nimpls);
+            return BENCH_HELPED;
+        }
+        if (option == '?') {
+            refuse_option(argv);
+            return BENCH_REFUSED;
+        }
+        if (!take_option(options, option, &impl_names, &workload_names)) {
+            return BENCH_REFUSED;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "hipt-bench: '%s': there are only options; see --help\n", argv[optind]);
+        return BENCH_REFUSED;
+    }
+    return BENCH_RUN;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of hipt-bench. */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "impl.h"
+
+#define BENCH_LIST_MAX 8u
+#define BENCH_ROUNDS_MAX 99u
+
+struct bench_list {
+    uint64_t values[BENCH_LIST_MAX];
+    size_t count;
+};
+
+struct bench_options {
+    struct bench_list entries;
+    struct bench_list threads;
+    uint64_t rounds;
+    uint64_t operations; /* of each thread in each round */
+    uint64_t seed;
+    bool workloads[BENCH_WORKLOADS];
+    bool *impls; /* one for each implementation, owned by the caller */
+    bool json;
+};
+
+enum bench_parsed { BENCH_RUN, BENCH_HELPED, BENCH_REFUSED };
+
+/*
+ * Reads the command line; @impls is an array of @nimpls. => BENCH_RUN: @options is complete; BENCH_HELPED: the help is
+ * on stdout; BENCH_REFUSED: stderr says what was wrong and what would be right.
+ */
+enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
+                                      const struct bench_impl *const *impls, size_t nimpls);
+
+#endif

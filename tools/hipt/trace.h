@@ -17,8 +17,8 @@ struct trace_access {
 };
 
 /*
- * One line of text, without its newline. => 1: *access is set; 0: a line that is no access (valgrind's own ==pid== lines,
- * blank lines); -1: not a line of such a trace, *error says why (the caller knows the line number).
+ * One line of text, without its newline. => 1: *access is set; 0: a line that is no access (valgrind's own ==pid==
+ * lines, blank lines); -1: not a line of such a trace, *error says why (the caller knows the line number).
  */
 int trace_parse_line(const char *line, size_t length, struct trace_access *access, struct file_error *error);
 

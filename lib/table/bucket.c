@@ -518,7 +518,7 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
 
 uint64_t hipti_buckets_slots(const struct hipti_buckets *buckets)
 {
-    uint64_t lines = buckets->quotient.buckets + hipti_load_relaxed(&buckets->overflow.carved); /* it only grows */
+    uint64_t lines = buckets->quotient.buckets + hipti_load_acquire(&buckets->overflow.carved); /* [observe:carved] */
 
     return lines * HIPT_SLOTS;
 }

@@ -8,7 +8,7 @@
  *   FREE       unknown to hipt, the host's to use; map() and hipt_frame_pin() take it up
  *   OWNED      pinned, not mapped
  *   MAPPED     n mappings, pinned or not
- *   UNMAPPING  the last mapping is being taken out; map() answers HIPT_BUSY
+ *   UNMAPPING  the last mapping is being taken out; map() answers HIPT_BUSY, for as long as that thread is stopped
  *   LIMBO      not mapped, not pinned, waits for a grace period, then for hipt_frame_reap()
  *
  * A mapping of several base pages is accounted at its first frame.

@@ -160,7 +160,8 @@ unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     the caller keeps @out.
  * Errors:   HIPT_ABSENT: nothing maps it (@count is 0); HIPT_BAD_PFN.
- * Upholds:  F1: no mapping that was live during the whole call is missing.
+ * Upholds:  F1: no mapping that was live during the whole call is missing. One that is remapped away and back during
+ *           the call may be given twice.
  */
 enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame, struct hipt_mapping *out, size_t room,
                               size_t *count);
@@ -178,7 +179,8 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  * Context:  any thread; enters a read side of its own; does not sleep; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
  * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: the page's last mapping is still being taken out, another thread's
- *           map of an overlapping page is under way, or the frame is UNMAPPING or in LIMBO; HIPT_NOMEM; HIPT_FULL;
+ *           map of an overlapping page is under way, the frame is UNMAPPING or in LIMBO, or the bucket or its memory
+ *           waits for a grace period (so do not hold a read side open around tries); HIPT_NOMEM; HIPT_FULL;
  *           HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On
  *           every error nothing has changed.
  * Upholds:  T1, F1, F2, S2.
@@ -248,9 +250,9 @@ enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping 
  * Order:    acq_rel.
  * Context:  inside the read side in which @translation was read; does not sleep.
  * Owns:     the caller keeps @translation.
- * Errors:   HIPT_CHANGED: that mapping has ended, or translates elsewhere or otherwise: look it up again (one that was
- *           remapped or protected and back again is the same mapping); HIPT_BAD_ATTR: unknown marks. On every error
- *           nothing has changed.
+ * Errors:   HIPT_CHANGED: that mapping has ended, translates elsewhere or otherwise, or is being remapped: look it up
+ *           again, in the last case later. One that was remapped or protected and back again is the same mapping.
+ *           HIPT_BAD_ATTR: unknown marks. On every error nothing has changed.
  * Upholds:  T3, S3.
  */
 enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);

@@ -102,9 +102,16 @@ void hipti_asids_end(struct hipti_asids *asids)
     }
 }
 
-bool hipti_asid_is_active(const struct hipti_asid *asid)
+bool hipti_asid_confirm(struct hipti_asid *asid)
 {
-    return (uint32_t)hipti_load_acquire(&asid->life) == LIFE_ACTIVE; /* [observe:life] */
+    uint64_t life = hipti_fetch_or_acq_rel(&asid->life, 0u); /* changes nothing; [publish:life] [observe:life] */
+
+    return (uint32_t)life == LIFE_ACTIVE;
+}
+
+struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t number)
+{
+    return record_at(asids, number);
 }
 
 struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t number)
@@ -112,11 +119,14 @@ struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t n
     struct hipti_asid *asid;
 
     asid = (struct hipti_asid *)(void *)hipti_arena_find(&asids->records, number + 1u);
-    return asid && hipti_asid_is_active(asid) ? asid : (struct hipti_asid *)0;
+    if (!asid || (uint32_t)hipti_load_acquire(&asid->life) != LIFE_ACTIVE) { /* [observe:life] */
+        return (struct hipti_asid *)0;
+    }
+    return asid;
 }
 
-/* => a block that nobody looks at, all its cells unused; HIPTI_NONE with *status set. */
-static uint32_t block_new(struct hipti_asids *asids, enum hipt_status *status)
+/* => a block for @asid that nobody looks at, all its cells unused; HIPTI_NONE with *status set. */
+static uint32_t block_new(struct hipti_asids *asids, struct hipti_asid *asid, enum hipt_status *status)
 {
     uint32_t block = hipti_freelist_pop(&asids->spare, &block_links, asids, asids->ops);
     bool full = false;
@@ -126,7 +136,8 @@ static uint32_t block_new(struct hipti_asids *asids, enum hipt_status *status)
         block = hipti_arena_carve(&asids->blocks, false, &full);
     }
     if (block == HIPTI_NONE) {
-        *status = full ? HIPT_FULL : HIPT_NOMEM;
+        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&asids->spare) ||
+                                                 hipti_freelist_is_waiting(&asid->spare));
         return HIPTI_NONE;
     }
     for (i = 0; i < HIPTI_BLOCK_CELLS; i++) {
@@ -138,7 +149,7 @@ static uint32_t block_new(struct hipti_asids *asids, enum hipt_status *status)
 /* Put a new block in front and take its first cell. => the cell; 0 with *status, HIPT_CHANGED if somebody else did. */
 static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, uint64_t fill, enum hipt_status *status)
 {
-    uint32_t block = block_new(asids, status);
+    uint32_t block = block_new(asids, asid, status);
 
     if (block == HIPTI_NONE) {
         return 0;
@@ -235,7 +246,7 @@ static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid)
     hipti_store_relaxed(&asid->fill, 0u); /* A1 publishes all of these */
     hipti_store_relaxed(&asid->spare.free, HIPTI_NONE);
     hipti_store_relaxed(&asid->spare.returned, HIPTI_NONE);
-    asid->spare.waiting = HIPTI_NONE;
+    hipti_store_relaxed(&asid->spare.waiting, HIPTI_NONE);
     hipti_store_relaxed(hipti_asid_sizes(asids, asid->number), 0u);
 }
 

@@ -76,8 +76,14 @@ void hipti_asids_end(struct hipti_asids *asids);
 /* => the record of an asid that is ACTIVE, or NULL. */
 struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t number);
 
-/* => whether it still is. */
-bool hipti_asid_is_active(const struct hipti_asid *asid);
+/*
+ * => whether @asid still is ACTIVE, after a page of it was made live or let go. If so, whoever ends it later sees that
+ * page: this is a read-modify-write, so A2 either comes before it, or comes after it and has all that it publishes.
+ */
+bool hipti_asid_confirm(struct hipti_asid *asid);
+
+/* => the record of an asid that was issued. */
+struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t number);
 
 /* Take a cell for @slot. => its number; 0 with *status HIPT_NOMEM or HIPT_FULL. Inside a read side. */
 uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot,

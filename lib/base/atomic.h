@@ -76,6 +76,8 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
     (HIPT_STEP("fetch_add_relaxed", p), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
 #define hipti_fetch_sub_release(p, v) \
     (HIPT_STEP("fetch_sub_release", p), atomic_fetch_sub_explicit((p), (v), memory_order_release))
+#define hipti_fetch_or_acq_rel(p, v) \
+    (HIPT_STEP("fetch_or_acq_rel", p), atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
 #define hipti_fetch_or_seq_cst(p, v) \
     (HIPT_STEP("fetch_or_seq_cst", p), atomic_fetch_or_explicit((p), (v), memory_order_seq_cst))
 

@@ -16,7 +16,7 @@
 #define COUNT_BITS 20u
 #define PINS_SHIFT 48u
 #define PINS_BITS 12u
-#define FRESH_SHIFT 60u
+#define FRESH (UINT64_C(1) << 60)
 #define STATE_SHIFT 61u
 #define STATE_BITS 3u
 
@@ -226,7 +226,7 @@ static enum hipt_status frame_count(struct hipti_frame *frame)
     do {
         switch (word_state(word)) {
         case HIPT_FRAME_FREE:
-            next = word | (UINT64_C(1) << FRESH_SHIFT);
+            next = word | FRESH;
             break;
         case HIPT_FRAME_OWNED:
         case HIPT_FRAME_MAPPED:
@@ -271,7 +271,7 @@ static uint32_t block_new(struct hipti_frames *frames, uint64_t value, enum hipt
         number = hipti_arena_carve(&frames->blocks, false, &full);
     }
     if (number == HIPTI_NONE) {
-        *status = full ? HIPT_FULL : HIPT_NOMEM;
+        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&frames->spare));
         return HIPTI_NONE;
     }
     block = block_at(frames, number);
@@ -321,7 +321,7 @@ static void frame_drop_blocks(struct hipti_frames *frames, uint32_t number)
 /* Leave UNMAPPING, or MAPPED(1) without blocks (F5). */
 static uint64_t word_unmapped(uint64_t word, bool committed)
 {
-    bool is_fresh = hipti_field_get(word, FRESH_SHIFT, 1) != 0;
+    bool is_fresh = (word & FRESH) != 0;
     uint64_t rest = word_pins(word) ? hipti_field_set(0, PINS_SHIFT, PINS_BITS, word_pins(word)) : 0;
 
     if (rest) {
@@ -334,7 +334,7 @@ static uint64_t word_unmapped(uint64_t word, bool committed)
 static uint64_t word_dropped(uint64_t word, bool committed)
 {
     if (word_count(word) > 1u) { /* F3 */
-        return (committed ? word & ~(UINT64_C(1) << FRESH_SHIFT) : word) - (UINT64_C(1) << COUNT_SHIFT);
+        return (committed ? word & ~FRESH : word) - (UINT64_C(1) << COUNT_SHIFT);
     }
     if (word_block(word) != HIPTI_NONE) { /* F4: count and list are still there for who asks */
         return word_with_state(word, HIPT_FRAME_UNMAPPING);
@@ -489,7 +489,7 @@ enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number)
         if (word_pins(word) == HIPT_PINS_MAX) {
             return HIPT_FULL;
         }
-        next = word + (UINT64_C(1) << PINS_SHIFT);
+        next = (word & ~FRESH) + (UINT64_C(1) << PINS_SHIFT); /* the pin's owner is to see it in limbo */
         if (state == HIPT_FRAME_FREE) { /* F6 */
             next = word_with_state(next, HIPT_FRAME_OWNED);
         }

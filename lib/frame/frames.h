@@ -9,7 +9,7 @@
  *   bit  0  block        28   first alias block, 0 for none
  *       28  mappings     20   links that have not been undone or taken out
  *       48  pins         12
- *       60  fresh         1   no mapping has ended since the frame was FREE
+ *       60  fresh         1   no mapping has ended and no pin was taken since the frame was FREE
  *       61  state         3
  *
  *   row  from       to         who                                        by

@@ -66,6 +66,7 @@ static enum hipt_status remap_page(struct hipt_table *table, const struct hipt_m
     status = remap_link(table, slot, from, to);
     if (status != HIPT_OK) {
         hipti_slot_publish(&table->buckets, slot, old);
+        hipti_unmap_if_retired(table, &mapping->page);
         return status;
     }
     next = hipti_pte_with_state(hipti_pte_pack(mapping), HIPTI_HELD) | (old & HIPTI_PTE_VERSION_MASK);

@@ -44,16 +44,15 @@ static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_as
 /* Issue a retired asid again, if one is ready. Inside a read side. */
 static bool alloc_retired(struct hipt_table *table, struct hipt_asid *issued)
 {
-    struct hipti_asid *asid = hipti_asid_take(&table->asids);
+    struct hipti_asid *asid;
 
-    if (!asid) {
-        return false;
+    while ((asid = hipti_asid_take(&table->asids)) != NULL) {
+        (void)sweep(table, asid); /* maps that ran beside the retirement have ended: what they left is here */
+        if (hipti_asid_reissue(&table->asids, asid, issued)) {
+            return true;
+        }
+        hipti_asid_put_back(&table->asids, asid); /* another thread is unmapping a page; not before a grace period */
     }
-    (void)sweep(table, asid); /* maps that ran beside the retirement have ended: what they left is here */
-    if (hipti_asid_reissue(&table->asids, asid, issued)) {
-        return true;
-    }
-    hipti_asid_put_back(&table->asids, asid); /* some page is being unmapped by another thread */
     return false;
 }
 

@@ -159,7 +159,7 @@ static enum hipt_status check_buckets(const struct hipt_config *config, struct h
 static enum hipt_status check_ranges(const struct hipt_config *config, struct hipti_text *text)
 {
     size_t bad;
-    enum hipt_status status = hipti_frames_check(config->ranges, config->nranges, &bad);
+    enum hipt_status status = hipti_frames_check(config->ranges, config->ranges ? config->nranges : 0, &bad);
 
     if (status != HIPT_OK) {
         hipti_text_refuse(text, "frame range", bad,

@@ -37,7 +37,7 @@ enum hipt_status hipti_unmap_page(struct hipt_table *table, const struct hipt_pa
 
 void hipti_unmap_if_retired(struct hipt_table *table, const struct hipt_page *page)
 {
-    if (!hipti_asid_active(&table->asids, page->asid)) {
+    if (!hipti_asid_confirm(hipti_asid_record(&table->asids, page->asid))) {
         (void)hipti_unmap_page(table, page, NULL); /* absent or busy: somebody else is removing it */
     }
 }

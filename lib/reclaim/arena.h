@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <hipt/ops.h>
+#include <hipt/status.h>
 
 #include "base/atomic.h"
 
@@ -33,6 +34,12 @@ void hipti_arena_end(struct hipti_arena *arena);
 
 /* => a number that was never given out before, HIPTI_NONE at the limit or without memory. @full tells which. */
 uint32_t hipti_arena_carve(struct hipti_arena *arena, bool may_wait, bool *full);
+
+/* => why a carve gave nothing: the host's memory, or the bound; at the bound, whether things will come back. */
+static inline enum hipt_status hipti_arena_scarcity(bool full, bool is_waiting)
+{
+    return !full ? HIPT_NOMEM : is_waiting ? HIPT_BUSY : HIPT_FULL;
+}
 
 /* Have memory ready for items 1 to @count. => false: no memory, or beyond the limit. */
 bool hipti_arena_prepare(struct hipti_arena *arena, uint32_t count, bool may_wait);

@@ -4,22 +4,24 @@
 /* Hand out what has waited long enough. The caller holds .moving and has seen .free empty. */
 static void freelist_ripen(struct hipti_freelist *list, const struct hipt_ops *ops)
 {
-    if (list->waiting == HIPTI_NONE || !ops->gp_elapsed(ops->ctx, list->cookie)) {
+    uint32_t waiting = hipti_load_relaxed(&list->waiting); /* the mover's own */
+
+    if (waiting == HIPTI_NONE || !ops->gp_elapsed(ops->ctx, list->cookie)) {
         return;
     }
     /* Nobody but the mover makes .free non-empty, so it still is empty. [publish:freelist] */
-    hipti_store_release(&list->free, list->waiting);
-    list->waiting = HIPTI_NONE;
+    hipti_store_release(&list->free, waiting);
+    hipti_store_relaxed(&list->waiting, HIPTI_NONE); /* the mover's own */
 }
 
 /* Let what was returned start to wait. The caller holds .moving. */
 static void freelist_collect(struct hipti_freelist *list, const struct hipt_ops *ops)
 {
-    if (list->waiting != HIPTI_NONE || hipti_load_relaxed(&list->returned) == HIPTI_NONE) {
+    if (hipti_load_relaxed(&list->waiting) != HIPTI_NONE || hipti_load_relaxed(&list->returned) == HIPTI_NONE) {
         return;
     }
     /* acquire: the links of the things taken [observe:returned]; the next push starts a new list. */
-    list->waiting = hipti_exchange_acquire(&list->returned, HIPTI_NONE);
+    hipti_store_relaxed(&list->waiting, hipti_exchange_acquire(&list->returned, HIPTI_NONE));
     list->cookie = ops->gp_start(ops->ctx);
 }
 
@@ -58,6 +60,12 @@ uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_link
             return head;
         }
     }
+}
+
+bool hipti_freelist_is_waiting(struct hipti_freelist *list)
+{
+    /* relaxed: an answer for the caller's caller, who tries again */
+    return hipti_load_relaxed(&list->returned) != HIPTI_NONE || hipti_load_relaxed(&list->waiting) != HIPTI_NONE;
 }
 
 void hipti_freelist_push(struct hipti_freelist *list, const struct hipti_links *links, void *owner, uint32_t number)

@@ -38,13 +38,16 @@ struct hipti_freelist {
     HIPTI_ATOMIC(uint32_t) free;     /* a: head */
     HIPTI_ATOMIC(uint32_t) returned; /* a: head */
     HIPTI_ATOMIC(uint32_t) moving;   /* a: 1 while a thread moves lists */
-    uint32_t waiting;                /* m: head */
+    HIPTI_ATOMIC(uint32_t) waiting;  /* m: head; a: for hipti_freelist_is_waiting() */
     uint64_t cookie;                 /* m: the grace period that .waiting waits for */
 };
 
 /* Take a thing that nobody can still be looking at. Inside a read side. => its number, or HIPTI_NONE. */
 uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_links *links, void *owner,
                             const struct hipt_ops *ops);
+
+/* => whether things are there that wait for a grace period: scarcity that passes. */
+bool hipti_freelist_is_waiting(struct hipti_freelist *list);
 
 /* Give a thing back that readers may still be looking at. => the caller has unhooked it from everything else. */
 void hipti_freelist_push(struct hipti_freelist *list, const struct hipti_links *links, void *owner, uint32_t number);

@@ -292,7 +292,7 @@ static uint32_t bucket_new_line(struct hipti_buckets *buckets, uint64_t pte, enu
         number = hipti_arena_carve(&buckets->overflow, false, &full);
     }
     if (number == HIPTI_NONE) {
-        *status = full ? HIPT_FULL : HIPT_NOMEM;
+        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&buckets->spare));
         return HIPTI_NONE;
     }
     line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);

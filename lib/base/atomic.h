@@ -43,42 +43,42 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 #define HIPT_STEP(operation, word) ((void)0)
 #endif
 
-#define hipti_load_relaxed(p) (HIPT_STEP("load_relaxed", p), atomic_load_explicit((p), memory_order_relaxed))
-#define hipti_load_acquire(p) (HIPT_STEP("load_acquire", p), atomic_load_explicit((p), memory_order_acquire))
-#define hipti_load_seq_cst(p) (HIPT_STEP("load_seq_cst", p), atomic_load_explicit((p), memory_order_seq_cst))
+/*
+ * The operations themselves. A program that wants to see the values, or to give others that the memory model allows,
+ * builds the library with -DHIPT_ATOMIC_HEADER="\"its.h\"" and defines these seven there; @order is a word of C11's.
+ */
+#ifdef HIPT_ATOMIC_HEADER
+#include HIPT_ATOMIC_HEADER
+#else
+#define HIPT_ATOMIC_LOAD(p, order) atomic_load_explicit((p), memory_order_##order)
+#define HIPT_ATOMIC_STORE(p, v, order) atomic_store_explicit((p), (v), memory_order_##order)
+#define HIPT_ATOMIC_EXCHANGE(p, v, order) atomic_exchange_explicit((p), (v), memory_order_##order)
+#define HIPT_ATOMIC_CAS(p, e, v, order, failure) \
+    atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_##order, memory_order_##failure)
+#define HIPT_ATOMIC_ADD(p, v, order) atomic_fetch_add_explicit((p), (v), memory_order_##order)
+#define HIPT_ATOMIC_SUB(p, v, order) atomic_fetch_sub_explicit((p), (v), memory_order_##order)
+#define HIPT_ATOMIC_OR(p, v, order) atomic_fetch_or_explicit((p), (v), memory_order_##order)
+#endif
 
-#define hipti_store_relaxed(p, v) (HIPT_STEP("store_relaxed", p), atomic_store_explicit((p), (v), memory_order_relaxed))
-#define hipti_store_release(p, v) (HIPT_STEP("store_release", p), atomic_store_explicit((p), (v), memory_order_release))
+#define hipti_load_relaxed(p) (HIPT_STEP("load_relaxed", p), HIPT_ATOMIC_LOAD(p, relaxed))
+#define hipti_load_acquire(p) (HIPT_STEP("load_acquire", p), HIPT_ATOMIC_LOAD(p, acquire))
+#define hipti_load_seq_cst(p) (HIPT_STEP("load_seq_cst", p), HIPT_ATOMIC_LOAD(p, seq_cst))
 
-#define hipti_exchange_acquire(p, v) \
-    (HIPT_STEP("exchange_acquire", p), atomic_exchange_explicit((p), (v), memory_order_acquire))
-#define hipti_exchange_acq_rel(p, v) \
-    (HIPT_STEP("exchange_acq_rel", p), atomic_exchange_explicit((p), (v), memory_order_acq_rel))
+#define hipti_store_relaxed(p, v) (HIPT_STEP("store_relaxed", p), HIPT_ATOMIC_STORE(p, v, relaxed))
+#define hipti_store_release(p, v) (HIPT_STEP("store_release", p), HIPT_ATOMIC_STORE(p, v, release))
+
+#define hipti_exchange_acquire(p, v) (HIPT_STEP("exchange_acquire", p), HIPT_ATOMIC_EXCHANGE(p, v, acquire))
 
 /* Compare and swap: true if *p was *e and is v now; otherwise *e is what was found, read with the failure's order. */
-#define hipti_cas_relaxed(p, e, v)  \
-    (HIPT_STEP("cas_relaxed", p),   \
-     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_relaxed, memory_order_relaxed))
-#define hipti_cas_acquire(p, e, v)  \
-    (HIPT_STEP("cas_acquire", p),   \
-     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acquire, memory_order_acquire))
-#define hipti_cas_release(p, e, v)  \
-    (HIPT_STEP("cas_release", p),   \
-     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_release, memory_order_relaxed))
-#define hipti_cas_acq_rel(p, e, v)  \
-    (HIPT_STEP("cas_acq_rel", p),   \
-     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acq_rel, memory_order_acquire))
-#define hipti_cas_seq_cst(p, e, v)  \
-    (HIPT_STEP("cas_seq_cst", p),   \
-     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_seq_cst, memory_order_seq_cst))
+#define hipti_cas_relaxed(p, e, v) (HIPT_STEP("cas_relaxed", p), HIPT_ATOMIC_CAS(p, e, v, relaxed, relaxed))
+#define hipti_cas_acquire(p, e, v) (HIPT_STEP("cas_acquire", p), HIPT_ATOMIC_CAS(p, e, v, acquire, acquire))
+#define hipti_cas_release(p, e, v) (HIPT_STEP("cas_release", p), HIPT_ATOMIC_CAS(p, e, v, release, relaxed))
+#define hipti_cas_acq_rel(p, e, v) (HIPT_STEP("cas_acq_rel", p), HIPT_ATOMIC_CAS(p, e, v, acq_rel, acquire))
+#define hipti_cas_seq_cst(p, e, v) (HIPT_STEP("cas_seq_cst", p), HIPT_ATOMIC_CAS(p, e, v, seq_cst, seq_cst))
 
-#define hipti_fetch_add_relaxed(p, v) \
-    (HIPT_STEP("fetch_add_relaxed", p), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
-#define hipti_fetch_sub_release(p, v) \
-    (HIPT_STEP("fetch_sub_release", p), atomic_fetch_sub_explicit((p), (v), memory_order_release))
-#define hipti_fetch_or_acq_rel(p, v) \
-    (HIPT_STEP("fetch_or_acq_rel", p), atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
-#define hipti_fetch_or_seq_cst(p, v) \
-    (HIPT_STEP("fetch_or_seq_cst", p), atomic_fetch_or_explicit((p), (v), memory_order_seq_cst))
+#define hipti_fetch_add_relaxed(p, v) (HIPT_STEP("fetch_add_relaxed", p), HIPT_ATOMIC_ADD(p, v, relaxed))
+#define hipti_fetch_sub_release(p, v) (HIPT_STEP("fetch_sub_release", p), HIPT_ATOMIC_SUB(p, v, release))
+#define hipti_fetch_or_acq_rel(p, v) (HIPT_STEP("fetch_or_acq_rel", p), HIPT_ATOMIC_OR(p, v, acq_rel))
+#define hipti_fetch_or_seq_cst(p, v) (HIPT_STEP("fetch_or_seq_cst", p), HIPT_ATOMIC_OR(p, v, seq_cst))
 
 #endif

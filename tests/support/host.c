@@ -46,6 +46,17 @@ _Noreturn void test_broken(const char *condition, const char *file, int line)
     abort();
 }
 
+/* What the test wants to happen in the middle of an operation. */
+static void host_interrupt(struct test_host *host)
+{
+    void (*meanwhile)(void) = host->meanwhile;
+
+    if (meanwhile) {
+        host->meanwhile = NULL;
+        meanwhile();
+    }
+}
+
 static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool may_wait)
 {
     struct test_host *host = (struct test_host *)ctx;
@@ -56,6 +67,7 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
 
     (void)node;
     TEST_HOLDS(bytes > 0 && align > 0 && align <= 4096u && (align & (align - 1u)) == 0);
+    host_interrupt(host);
     if (may_wait && host->reader[thread_number].depth > 0) {
         atomic_fetch_add(&host->waits, 1u);
     }
@@ -117,6 +129,7 @@ static uint64_t host_gp_start(void *ctx)
 {
     struct test_host *host = (struct test_host *)ctx;
 
+    host_interrupt(host);
     return atomic_fetch_add_explicit(&host->started, 1u, memory_order_acq_rel) + 1u;
 }
 

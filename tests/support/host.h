@@ -27,7 +27,7 @@ struct test_reader {
     unsigned depth;                      /* the thread's own */
 };
 
-/* Field key: ops constant, all others atomic. */
+/* Field key: ops constant, random and meanwhile of the test's own thread, all others atomic. */
 struct test_host {
     struct hipt_ops ops;
     _Atomic uint64_t started;    /* the youngest grace period asked for */
@@ -41,6 +41,7 @@ struct test_host {
     _Atomic uint64_t blocks;
     _Atomic uint64_t waits;      /* calls of alloc in a read side that would have let it sleep */
     _Atomic bool no_random;
+    void (*meanwhile)(void); /* run once inside the next alloc or gp_start, as another thread might run then */
     uint64_t random;
     struct test_reader reader[TEST_THREADS_MAX + 1u]; /* one for each number of a thread */
 };

@@ -19,8 +19,8 @@
 /*
  * Entering a read side reads the counter of grace periods by a read-modify-write. Either it comes before a gp_start(),
  * which then sees the reader, or after, and then the reader sees what was stored before gp_start(). ThreadSanitizer is
- * not shown the second half: it would take it for an order between a writer's stores and every reader's loads, and would
- * miss a publication without release.
+ * not shown the second half: it would take it for an order between a writer's stores and every reader's loads, and
+ * would miss a publication without release.
  */
 #ifdef SEES_ORDERS
 #define ENTER_ORDER memory_order_release
@@ -121,7 +121,8 @@ static void host_read_exit(void *ctx)
 
     TEST_HOLDS(reader->depth > 0);
     if (--reader->depth == 0) {
-        atomic_store_explicit(&reader->since, 0, memory_order_release); /* what was read, before the memory's next use */
+        /* release: what was read comes before the next use of its memory */
+        atomic_store_explicit(&reader->since, 0, memory_order_release);
     }
 }
 

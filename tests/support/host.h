@@ -2,7 +2,8 @@
 /*
  * A host for tests with threads. It checks what hipt promises its hooks, fails allocations on demand, and ends grace
  * periods as late or as early as a test wants: by hand, or as soon as the read sides that they wait for are closed. In
- * both, an open read side really holds up a grace period. All words are C11 atomics, so ThreadSanitizer sees through it.
+ * both, an open read side really holds up a grace period. All words are C11 atomics, so ThreadSanitizer sees through
+ * it.
  */
 #ifndef TEST_SUPPORT_HOST_H
 #define TEST_SUPPORT_HOST_H

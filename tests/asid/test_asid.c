@@ -252,6 +252,28 @@ Test(asid, A1_a_page_on_its_way_out_keeps_the_number)
     rig_destroy(&rig);
 }
 
+/* A number that is issued again has forgotten its page sizes: a lookup reads no line before the first map. */
+Test(asid, A1_page_sizes_are_forgotten)
+{
+    struct hipt_mapping m = rig_mapping(0, 2, 0, 0);
+    struct hipt_asid asid;
+    bool found;
+
+    start(1);
+    asid = rig_asid(&rig);
+    (void)rig_asid(&rig);
+    m.page.asid = asid.number;
+    cr_assert_eq(hipt_map(rig.table, &m), HIPT_OK);
+    cr_assert_eq(map(asid.number, RIG_LARGE, RIG_LARGE), HIPT_OK);
+    cr_assert_geq(hipt_lookup_lines(rig.table, asid.number, 5000, &found), 2u);
+    cr_assert_eq(hipt_asid_retire(rig.table, asid, NULL), HIPT_OK);
+    cr_assert_eq(hipt_asid_alloc(rig.table, &asid), HIPT_NO_ASID);
+    rig_pass(&rig);
+    cr_assert_eq(hipt_asid_alloc(rig.table, &asid), HIPT_OK);
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid.number, 5000, &found), 0);
+    rig_destroy(&rig);
+}
+
 /* Cells that were given back are used again: pages that come and go do not make the list longer than it was. */
 Test(asid, cells_are_used_again)
 {

@@ -35,8 +35,8 @@ struct hipt_retired {
  * @table: table.
  * @asid:  receives number and generation on OK.
  *
- * Shape:    expected O(1); when only retired ones are left, also the final sweep of those whose grace period has
- *           passed.
+ * Shape:    expected O(1), and the final sweep of each retired number whose grace period has passed, until one is
+ *           issued: retired numbers come first, new ones when none is ready.
  * Progress: lock-free; retries only because another alloc took the number.
  * Order:    acquire: whatever was done under the number's last life happens before.
  * Context:  any thread; outside a read side gives reuse the best chance; does not sleep.
@@ -52,7 +52,7 @@ enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asi
  * @asid:   number and generation as issued.
  * @report: receives what was done; may be NULL.
  *
- * Shape:    O(pages that the asid had mapped at its fullest), whatever the table's size.
+ * Shape:    O(pages that the asid had mapped at its fullest, maps under way included), whatever the table's size.
  * Progress: lock-free; another thread's map or unmap of the same asid only makes it look again at one page.
  * Order:    acq_rel.
  * Context:  any thread; does not sleep. The number is issued again only after a grace period.

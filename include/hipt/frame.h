@@ -105,7 +105,7 @@ enum hipt_status hipt_frame_unpin(struct hipt_table *table, struct hipt_frame fr
  * @frames: receives up to @room of them.
  * @room:   how many fit.
  *
- * Shape:    O(frames returned) amortized. Returns how many were stored.
+ * Shape:    O(log ranges) for each frame returned. Returns how many were stored.
  * Progress: lock-free; retries only because another reap took a frame.
  * Order:    acquire: every use of the frame through a translation that hipt gave out happens before.
  * Context:  any thread; does not sleep; outside a read side, or it sees no progress.
@@ -120,12 +120,12 @@ size_t hipt_frame_reap(struct hipt_table *table, struct hipt_frame *frames, size
  * @table:  table.
  * @blocks: how many blocks, each for seven further mappings of one frame, shall be had without asking for memory.
  *
- * Shape:    O(blocks).
+ * Shape:    O(blocks that there are).
  * Progress: blocking, on the host's memory hook.
  * Order:    none.
  * Context:  may sleep; outside a read side.
  * Owns:     nothing; the reserve is shared by all callers.
- * Errors:   HIPT_NOMEM; what was reserved before stays.
+ * Errors:   HIPT_NOMEM; HIPT_FULL: more than there can ever be; what was reserved before stays.
  * Upholds:  nothing beyond its text.
  */
 enum hipt_status hipt_frame_reserve(struct hipt_table *table, uint32_t blocks);

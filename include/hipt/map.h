@@ -23,8 +23,8 @@ extern "C" {
 struct hipt_table;
 
 /*
- * In every contract below HIPT_BAD_ASID of a verb that makes a mapping also means that the asid is not allocated. For
- * the others an asid in range that is not allocated has nothing mapped: HIPT_ABSENT.
+ * HIPT_BAD_ASID of hipt_map() and hipt_map_range() also means that the asid is not allocated. For every other verb an
+ * asid in range that is not allocated has nothing mapped: HIPT_ABSENT.
  */
 
 /* Protection: at least one of the first three. */
@@ -183,7 +183,7 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  *           waits for a grace period (so do not hold a read side open around tries); HIPT_NOMEM; HIPT_FULL;
  *           HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On
  *           every error nothing has changed.
- * Upholds:  T1, F1, F2, S2.
+ * Upholds:  T1, F1, F2.
  */
 enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping);
 
@@ -335,10 +335,11 @@ enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_
  * hipt_mapping_explain() - Say what is wrong with a mapping's numbers.
  * @table:   table.
  * @mapping: as it was handed to a verb.
+ * @npages:  likewise; 1 for a verb of one page, and at least 1.
  * @text:    receives one line that names the value and the bound, empty if the numbers are right.
  * @bytes:   room in @text, the terminating zero included; a longer line is cut.
  *
- * Shape:    O(log ranges).
+ * Shape:    O(ranges).
  * Progress: wait-free.
  * Order:    none.
  * Context:  any thread.
@@ -346,8 +347,8 @@ enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_
  * Errors:   the bad-input statuses of hipt_map(), HIPT_OK where there is nothing to say.
  * Upholds:  nothing beyond its text.
  */
-enum hipt_status hipt_mapping_explain(struct hipt_table *table, const struct hipt_mapping *mapping, char *text,
-                                      size_t bytes);
+enum hipt_status hipt_mapping_explain(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
+                                      char *text, size_t bytes);
 
 #ifdef __cplusplus
 }

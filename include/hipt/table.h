@@ -51,7 +51,7 @@ struct hipt_config {
     size_t nranges;                      /* at least 1 */
     unsigned version_bits;               /* 1 to HIPT_VERSION_BITS_MAX */
     unsigned sequence_bits;              /* 2 to HIPT_SEQUENCE_BITS_MAX */
-    const uint64_t *secret;              /* four words to key the hash with, copied; NULL: drawn from ops->random */
+    const uint64_t *secret;              /* four random words to key the hash with, copied; NULL: from ops->random */
 };
 
 /* What hipt_table_stats() counts. Counts of a table in use are a moment's approximation. */
@@ -96,7 +96,7 @@ void hipt_config_init(struct hipt_config *config);
  * @text:   receives one line that names the value and the bound, empty on OK; may be NULL if @bytes is 0.
  * @bytes:  room in @text, the terminating zero included; a longer line is cut.
  *
- * Shape:    O(nranges).
+ * Shape:    O(nranges^2).
  * Progress: wait-free.
  * Order:    none.
  * Context:  any.
@@ -109,10 +109,10 @@ enum hipt_status hipt_config_check(const struct hipt_config *config, char *text,
 
 /**
  * hipt_table_create() - Make an empty table.
- * @config: geometry and host; not retained, but @config->ops is and must outlive the table.
+ * @config: geometry and host; copied, the hooks too. What the hooks' ctx points to must outlive the table.
  * @table:  receives the table on OK, NULL otherwise.
  *
- * Shape:    O(buckets + frames + 2^asid_bits) zeroed memory, in blocks of at most ops->block_max.
+ * Shape:    O(buckets + frames + 2^asid_bits) zeroed memory, in blocks as ops->block_max says.
  * Progress: blocking, on the host's memory hook.
  * Order:    none; hand the table to other threads by means that synchronize.
  * Context:  may sleep.

@@ -6,6 +6,7 @@
  *   fill     the newest block: who takes a cell from it sees its link to the older ones
  *   cell     a slot: who walks sees what was done to the slot before it was remembered
  *   cells    the count: who sees it fall to 0 sees all that was done for the pages
+ *   spare    the stack of given-back cells: who takes one sees its link
  */
 #include "asid/asids.h"
 
@@ -15,7 +16,9 @@
 
 #define CELL_USED (UINT32_C(1) << 31)
 #define BLOCKS_MAX ((UINT32_C(1) << 25) - 1u)
-#define LIMBO_BLOCKS 65536u /* room for the cells that wait for a grace period: 4 M unmaps */
+#define LIMBO_BLOCKS 65536u /* room for blocks that wait for a grace period */
+#define CELL_BITS 31u
+#define TAG_BITS 33u
 
 enum life {
     LIFE_NEW = 0,
@@ -42,18 +45,6 @@ static HIPTI_ATOMIC(uint32_t) *cell_at(const struct hipti_asids *asids, uint32_t
 {
     return &block_at(asids, cell / HIPTI_BLOCK_CELLS)->cell[cell % HIPTI_BLOCK_CELLS];
 }
-
-static uint32_t cell_get(void *owner, uint32_t cell)
-{
-    return hipti_load_relaxed(cell_at((struct hipti_asids *)owner, cell)); /* ordered by the freelist */
-}
-
-static void cell_set(void *owner, uint32_t cell, uint32_t next)
-{
-    hipti_store_relaxed(cell_at((struct hipti_asids *)owner, cell), next); /* ordered by the freelist */
-}
-
-static const struct hipti_links cell_links = {cell_get, cell_set};
 
 /* A spare block keeps its link in cell 1; cell 0 stays for walkers that stand on the block. */
 static uint32_t block_get(void *owner, uint32_t block)
@@ -125,8 +116,8 @@ struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t n
     return asid;
 }
 
-/* => a block for @asid that nobody looks at, all its cells unused; HIPTI_NONE with *status set. */
-static uint32_t block_new(struct hipti_asids *asids, struct hipti_asid *asid, enum hipt_status *status)
+/* => a block that nobody looks at, all its cells unused; HIPTI_NONE with *status set. */
+static uint32_t block_new(struct hipti_asids *asids, enum hipt_status *status)
 {
     uint32_t block = hipti_freelist_pop(&asids->spare, &block_links, asids, asids->ops);
     bool full = false;
@@ -136,8 +127,7 @@ static uint32_t block_new(struct hipti_asids *asids, struct hipti_asid *asid, en
         block = hipti_arena_carve(&asids->blocks, false, &full);
     }
     if (block == HIPTI_NONE) {
-        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&asids->spare) ||
-                                                 hipti_freelist_is_waiting(&asid->spare));
+        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&asids->spare));
         return HIPTI_NONE;
     }
     for (i = 0; i < HIPTI_BLOCK_CELLS; i++) {
@@ -149,7 +139,7 @@ static uint32_t block_new(struct hipti_asids *asids, struct hipti_asid *asid, en
 /* Put a new block in front and take its first cell. => the cell; 0 with *status, HIPT_CHANGED if somebody else did. */
 static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, uint64_t fill, enum hipt_status *status)
 {
-    uint32_t block = block_new(asids, asid, status);
+    uint32_t block = block_new(asids, status);
 
     if (block == HIPTI_NONE) {
         return 0;
@@ -163,10 +153,42 @@ static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, 
     return 0;
 }
 
+/* => a cell that was given back, or 0. */
+static uint32_t asid_take_spare(struct hipti_asids *asids, struct hipti_asid *asid)
+{
+    uint64_t head = hipti_load_acquire(&asid->spare); /* [observe:spare] the first cell's link */
+
+    while ((head & hipti_mask(CELL_BITS)) != 0) {
+        uint32_t cell = (uint32_t)(head & hipti_mask(CELL_BITS));
+        uint64_t tag = head >> CELL_BITS;
+        uint64_t next = hipti_load_relaxed(cell_at(asids, cell)) & hipti_mask(CELL_BITS); /* or anything: see below */
+
+        if (!hipti_gate_pass(&asids->gate, asids->ops, tag, TAG_BITS)) {
+            return 0;
+        }
+        /* If another thread took the cell meanwhile, the tag has moved and the link read does not matter. */
+        next |= ((tag + 1u) & hipti_mask(TAG_BITS)) << CELL_BITS;
+        if (hipti_cas_acquire(&asid->spare, &head, next)) { /* [observe:spare] */
+            return cell;
+        }
+    }
+    return 0;
+}
+
+static void asid_give_spare(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t cell)
+{
+    uint64_t head = hipti_load_relaxed(&asid->spare); /* only compared */
+
+    do {
+        hipti_store_relaxed(cell_at(asids, cell), (uint32_t)(head & hipti_mask(CELL_BITS))); /* published below */
+    } while (!hipti_cas_release(&asid->spare, &head, /* [publish:spare] the link just set */
+                                (head & ~hipti_mask(CELL_BITS)) | cell));
+}
+
 /* => an unused cell; 0 with *status set. */
 static uint32_t asid_cell(struct hipti_asids *asids, struct hipti_asid *asid, enum hipt_status *status)
 {
-    uint32_t cell = hipti_freelist_pop(&asid->spare, &cell_links, asids, asids->ops);
+    uint32_t cell = asid_take_spare(asids, asid);
     uint64_t fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
 
     *status = HIPT_CHANGED;
@@ -199,7 +221,7 @@ void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell
 {
     struct hipti_asid *asid = record_at(asids, number);
 
-    hipti_freelist_push(&asid->spare, &cell_links, asids, cell);
+    asid_give_spare(asids, asid, cell);
     (void)hipti_fetch_sub_release(&asid->cells, 1u); /* [publish:cells] */
 }
 
@@ -244,9 +266,7 @@ static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid)
         block = next;
     }
     hipti_store_relaxed(&asid->fill, 0u); /* A1 publishes all of these */
-    hipti_store_relaxed(&asid->spare.free, HIPTI_NONE);
-    hipti_store_relaxed(&asid->spare.returned, HIPTI_NONE);
-    hipti_store_relaxed(&asid->spare.waiting, HIPTI_NONE);
+    hipti_store_relaxed(&asid->spare, 0u); /* no taking is under way: a grace period has passed */
     hipti_store_relaxed(hipti_asid_sizes(asids, asid->number), 0u);
 }
 

@@ -16,7 +16,9 @@
  * grace period, when every map that had still found it ACTIVE has ended (such a map has its cell by then, or has given
  * up).
  *
- * A given-back cell is used again by the same asid only (its freelist), a block after the asid's end.
+ * A given-back cell is used again at once, by the same asid only; so an asid has as many cells as it had pages at its
+ * fullest, and maps under way. A block is used again after the asid's end and a grace period. The stack of given-back
+ * cells is safe from ABA by the tag, which passes a gate (reclaim/gate.h) before it would come back.
  */
 #ifndef HIPT_ASID_ASIDS_H
 #define HIPT_ASID_ASIDS_H
@@ -32,6 +34,7 @@
 #include "base/bits.h"
 #include "reclaim/arena.h"
 #include "reclaim/freelist.h"
+#include "reclaim/gate.h"
 
 #define HIPTI_BLOCK_CELLS 64u /* the first of them links the blocks of an asid */
 
@@ -39,7 +42,7 @@
 struct hipti_asid {
     HIPTI_ATOMIC(uint64_t) life;  /* a: generation in the upper half, state in the lower */
     HIPTI_ATOMIC(uint64_t) fill;  /* a: the newest block in the upper half, its next unused cell in the lower */
-    struct hipti_freelist spare;  /* its cells that were given back */
+    HIPTI_ATOMIC(uint64_t) spare; /* a: the last cell given back; above it a tag that counts takings */
     HIPTI_ATOMIC(uint64_t) cells; /* a: cells taken and not given back */
     HIPTI_ATOMIC(uint32_t) link;  /* a: the freelist's, in limbo */
     uint32_t number;              /* c */
@@ -59,6 +62,7 @@ struct hipti_asids {
     uint32_t count;                    /* of asids, 2^bits */
     struct hipti_freelist limbo;       /* records */
     struct hipti_freelist spare;       /* blocks */
+    struct hipti_gate gate;            /* of the tags of .spare of all asids */
 };
 
 /* Where a walk over an asid's cells stands. */

@@ -217,6 +217,26 @@ uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bo
     return range->number + (uint32_t)(pfn - range->first);
 }
 
+uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, bool swap)
+{
+    uint64_t nearest = 0;
+    uint64_t distance = UINT64_MAX;
+    size_t i;
+
+    for (i = 0; i < frames->nranges; i++) {
+        uint64_t first = frames->ranges[i].first;
+        uint64_t last = first + frames->ranges[i].count - 1u;
+        uint64_t bound = pfn < first ? first : last;
+        uint64_t away = pfn < first ? first - pfn : pfn - last;
+
+        if (frames->ranges[i].swap == swap && away < distance) {
+            distance = away;
+            nearest = bound;
+        }
+    }
+    return nearest;
+}
+
 /* Take a count (F1, F2). => HIPT_OK, HIPT_BUSY, HIPT_FULL. */
 static enum hipt_status frame_count(struct hipti_frame *frame)
 {
@@ -470,6 +490,7 @@ uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32
         cell = frame_remove_alias(frames, frame, slot);
     }
     HIPTI_INVARIANT(cell != 0);
+    HIPTI_WALK(hipti_frame_cell(frames, number, slot) == 0);
     frame_drop(frames, number, committed); /* last: at the last drop all pairs are out and no trim is under way */
     return cell;
 }
@@ -532,17 +553,21 @@ struct hipt_frame_status hipti_frame_status(const struct hipti_frames *frames, u
 /* The frame of record @number. */
 static struct hipt_frame frames_frame(const struct hipti_frames *frames, uint32_t number)
 {
-    struct hipt_frame frame = {0, false};
-    size_t i;
+    struct hipt_frame frame;
+    size_t low = 0;
+    size_t high = frames->nranges;
 
-    for (i = 0; i < frames->nranges; i++) {
-        const struct hipti_frame_range *range = &frames->ranges[i];
+    while (high - low > 1u) { /* records are numbered in the order of the ranges */
+        size_t middle = low + (high - low) / 2u;
 
-        if (number - range->number < range->count) {
-            frame.pfn = range->first + (number - range->number);
-            frame.swap = range->swap;
+        if (frames->ranges[middle].number <= number) {
+            low = middle;
+        } else {
+            high = middle;
         }
     }
+    frame.pfn = frames->ranges[low].first + (number - frames->ranges[low].number);
+    frame.swap = frames->ranges[low].swap;
     return frame;
 }
 
@@ -611,9 +636,12 @@ uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, ui
     return 0;
 }
 
-bool hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks)
+enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks)
 {
     uint32_t carved = hipti_load_relaxed(&frames->blocks.carved); /* a hint: others carve beside us */
 
-    return blocks <= frames->blocks.limit - carved && hipti_arena_prepare(&frames->blocks, carved + blocks, true);
+    if (blocks > frames->blocks.limit - carved) {
+        return HIPT_FULL;
+    }
+    return hipti_arena_prepare(&frames->blocks, carved + blocks, true) ? HIPT_OK : HIPT_NOMEM;
 }

@@ -110,6 +110,9 @@ void hipti_frames_end(struct hipti_frames *frames);
 /* => the number of a frame's record, HIPTI_NONE if it is in no range. */
 uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bool swap);
 
+/* => the bound that a pfn in no range misses by least: a range's first number, or its last. 0 ranges of the kind: 0. */
+uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, bool swap);
+
 /* => HIPT_OK: linked; HIPT_BUSY: UNMAPPING or LIMBO; HIPT_FULL; HIPT_NOMEM: nothing has changed. Inside a read side. */
 enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, struct hipti_pair pair);
 
@@ -133,7 +136,7 @@ bool hipti_frame_reap(struct hipti_frames *frames, struct hipt_frame *frame);
 struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t number);
 bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair);
 
-/* => false: no memory for @blocks more alias blocks. */
-bool hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks);
+/* => HIPT_OK: memory is there for @blocks more alias blocks; HIPT_FULL: beyond the bound; HIPT_NOMEM. */
+enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks);
 
 #endif

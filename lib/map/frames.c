@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The public face of the frame room: from pfns to record numbers, inside a read side. */
+/* The public face of the frame room: from pfns to record numbers. Lists are popped inside a read side. */
 #include "map/table.h"
 
 enum hipt_status hipt_frame_get(struct hipt_table *table, struct hipt_frame frame, struct hipt_frame_status *status)
@@ -41,5 +41,5 @@ size_t hipt_frame_reap(struct hipt_table *table, struct hipt_frame *frames, size
 
 enum hipt_status hipt_frame_reserve(struct hipt_table *table, uint32_t blocks)
 {
-    return hipti_frames_reserve(&table->frames, blocks) ? HIPT_OK : HIPT_NOMEM;
+    return hipti_frames_reserve(&table->frames, blocks);
 }

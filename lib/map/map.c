@@ -26,7 +26,7 @@ struct attempt {
     struct hipti_claim claim;
 };
 
-/* Give the frame's pair and the cell back; the slot is not live. */
+/* Take the frame's pair out again; the slot is not live. */
 static void attempt_unlink(struct attempt *attempt)
 {
     (void)hipti_frame_unlink(&attempt->table->frames, attempt->number, attempt->claim.slot, false);
@@ -199,13 +199,11 @@ enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapp
                                 uint64_t *done)
 {
     struct hipt_mapping at = *mapping;
-    enum hipt_status status = HIPT_OK;
+    enum hipt_status status;
     uint64_t mapped = 0;
     uint32_t number;
 
-    if (npages > 0) {
-        status = hipti_mapping_check(table, mapping, npages, &number);
-    }
+    status = hipti_mapping_check(table, mapping, npages > 0 ? npages : 1u, &number);
     while (status == HIPT_OK && mapped < npages) {
         status = hipt_map(table, &at);
         at.page.vpn += hipti_size_pages(table, at.page.size);

@@ -65,12 +65,14 @@ static enum hipt_status check_frames(const struct hipt_table *table, const struc
     }
     *number = hipti_frames_number(&table->frames, mapping->pfn, mapping->swap);
     if (*number == HIPTI_NONE) {
-        return refuse(HIPT_BAD_PFN, text, "pfn", mapping->pfn, " is in none of the frame ranges, of which there are ",
-                      table->frames.nranges);
+        return refuse(HIPT_BAD_PFN, text, mapping->swap ? "swap slot" : "pfn", mapping->pfn,
+                      " is in no range; the nearest one's bound is ",
+                      hipti_frames_nearest(&table->frames, mapping->pfn, mapping->swap));
     }
     if (frames - 1u >= UINT32_MAX || last < mapping->pfn ||
         hipti_frames_number(&table->frames, last, mapping->swap) != *number + (uint32_t)(frames - 1u)) {
-        return refuse(HIPT_BAD_PFN, text, "pfn", last, " is not in the range of the first one, pfn ", mapping->pfn);
+        return refuse(HIPT_BAD_PFN, text, mapping->swap ? "swap slot" : "pfn", last,
+                      " is not in one range with the first, which is ", mapping->pfn);
     }
     return HIPT_OK;
 }
@@ -116,15 +118,15 @@ enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struc
     return check_mapping(table, mapping, npages, number, NULL);
 }
 
-enum hipt_status hipt_mapping_explain(struct hipt_table *table, const struct hipt_mapping *mapping, char *text,
-                                      size_t bytes)
+enum hipt_status hipt_mapping_explain(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
+                                      char *text, size_t bytes)
 {
     struct hipti_text line;
     enum hipt_status status;
     uint32_t number;
 
     hipti_text_start(&line, text, bytes);
-    status = check_mapping(table, mapping, 1, &number, &line);
+    status = check_mapping(table, mapping, npages, &number, &line);
     if (status == HIPT_OK && !hipti_asid_active(&table->asids, mapping->page.asid)) {
         hipti_text_refuse(&line, "asid", mapping->page.asid, " is not allocated; hipt_asid_alloc() issues one of 0 to ",
                           table->split.last_asid);

@@ -25,9 +25,9 @@ static bool ops_copy(struct hipt_ops *copy, const struct hipt_ops *ops)
     size_t i;
 
     for (i = 0; i < sizeof(*copy); i++) {
-        to[i] = ops && i < ops->size ? from[i] : 0;
+        to[i] = i < ops->size ? from[i] : 0;
     }
-    return ops && ops->size >= offsetof(struct hipt_ops, block_max) && ops->size <= sizeof(*copy);
+    return ops->size == offsetof(struct hipt_ops, block_max) || ops->size == sizeof(*copy);
 }
 
 static enum hipt_status check_ops(const struct hipt_ops *ops, struct hipti_text *text)
@@ -35,8 +35,12 @@ static enum hipt_status check_ops(const struct hipt_ops *ops, struct hipti_text 
     struct hipt_ops copy;
     const char *missing = NULL;
 
+    if (!ops) {
+        hipti_text_put(text, "ops is missing");
+        return HIPT_BAD_OPS;
+    }
     if (!ops_copy(&copy, ops)) {
-        hipti_text_refuse(text, "ops size", ops ? ops->size : 0, " is none that this library knows; it knows up to ",
+        hipti_text_refuse(text, "ops size", ops->size, " is none that this library knows; it knows up to ",
                           sizeof(copy));
         return HIPT_BAD_OPS;
     }
@@ -133,12 +137,9 @@ static enum hipt_status check_numbers(const struct hipt_config *config, struct h
 
 static enum hipt_status check_buckets(const struct hipt_config *config, struct hipti_text *text)
 {
-    struct hipti_split split;
-    unsigned width;
+    unsigned width = config->asid_bits + hipti_bits_for(config->nsizes) + config->va_bits - config->page_shift[0];
     uint64_t count;
 
-    split_init(&split, config);
-    width = hipti_split_width(&split);
     if (width > 64u) {
         hipti_text_refuse(text, "the key's width", width, " (asid, size class and vpn bits) is above ", 64);
         return HIPT_BAD_WIDTH;
@@ -156,15 +157,38 @@ static enum hipt_status check_buckets(const struct hipt_config *config, struct h
     return HIPT_OK;
 }
 
+/* The text for the range that hipti_frames_check() refused. */
+static void explain_range(const struct hipt_config *config, size_t bad, struct hipti_text *text)
+{
+    const struct hipt_range *range = &config->ranges[bad];
+    uint64_t limit = UINT64_C(1) << HIPT_PFN_BITS;
+
+    hipti_text_put(text, "frame range ");
+    hipti_text_put_number(text, bad);
+    hipti_text_put(text, ": ");
+    if (range->count == 0) {
+        hipti_text_refuse(text, "count", range->count, " is not at least ", 1);
+    } else if (range->first >= limit) {
+        hipti_text_refuse(text, "first", range->first, " is not below ", limit);
+    } else if (range->count > limit - range->first) {
+        hipti_text_refuse(text, "count", range->count, " goes beyond what is left from its first on, ",
+                          limit - range->first);
+    } else {
+        hipti_text_refuse(text, "first", range->first, " lies in an earlier range, or with it the frames are more than ",
+                          UINT32_MAX - 1u);
+    }
+}
+
 static enum hipt_status check_ranges(const struct hipt_config *config, struct hipti_text *text)
 {
+    size_t count = config->ranges ? config->nranges : 0;
     size_t bad;
-    enum hipt_status status = hipti_frames_check(config->ranges, config->ranges ? config->nranges : 0, &bad);
+    enum hipt_status status = hipti_frames_check(config->ranges, count, &bad);
 
-    if (status != HIPT_OK) {
-        hipti_text_refuse(text, "frame range", bad,
-                          " is missing, empty, overlaps an earlier one, ends beyond 2^40, or the total exceeds ",
-                          UINT32_MAX - 1u);
+    if (count == 0) {
+        hipti_text_refuse(text, "the number of frame ranges", 0, " is not at least ", 1);
+    } else if (status != HIPT_OK) {
+        explain_range(config, bad, text);
     }
     return status;
 }

@@ -7,6 +7,10 @@
 #include "base/check.h"
 #include "reclaim/freelist.h"
 
+/* Blocks grow to this before a directory grows beyond that; with 2^28 items of 64 bytes both are below 1 MiB. */
+#define BLOCK_MAX ((size_t)1 << 20)
+#define DIRECTORY_MAX ((size_t)1 << 16)
+
 /* Block @index holds as many items as the others, or what is left up to the limit. */
 static size_t arena_block_bytes(const struct hipti_arena *arena, uint32_t index)
 {
@@ -30,6 +34,9 @@ bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, siz
     arena->block_shift = 0;
     while (arena->block_shift < 31u && (item_bytes << (arena->block_shift + 1u)) <= block_bytes &&
            (UINT64_C(1) << arena->block_shift) < limit) {
+        arena->block_shift++;
+    }
+    while (arena_blocks(arena) * sizeof(hipti_block) > DIRECTORY_MAX && arena_block_bytes(arena, 0) < BLOCK_MAX / 2u) {
         arena->block_shift++;
     }
     arena->directory = (hipti_block *)ops->alloc(ops->ctx, arena_blocks(arena) * sizeof(hipti_block),

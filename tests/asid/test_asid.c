@@ -327,3 +327,26 @@ Test(asid, blocks_come_back)
     cr_assert_eq(atomic_load(&rig.host.bytes), settled);
     rig_destroy(&rig);
 }
+
+/* A1: cells are used again at once, so churn adds nothing to the cost of the end, though no grace period passes. */
+Test(asid, A1_churn_leaves_no_cells)
+{
+    struct hipt_retired report;
+    struct hipt_asid asid;
+    unsigned turn;
+
+    start(4);
+    asid = rig_asid(&rig);
+    cr_assert_eq(hipt_frame_pin(rig.table, (struct hipt_frame){.pfn = 7}), HIPT_OK);
+    hipt_read_enter(rig.table);
+    for (turn = 0; turn < 10000u; turn++) {
+        cr_assert_eq(map(asid.number, 7, 7), HIPT_OK);
+        cr_assert_eq(hipt_unmap(rig.table, &(struct hipt_page){.asid = asid.number, .vpn = 7}, NULL), HIPT_OK);
+    }
+    hipt_read_exit(rig.table);
+    cr_assert_eq(map(asid.number, 7, 7), HIPT_OK);
+    cr_assert_eq(hipt_asid_retire(rig.table, asid, &report), HIPT_OK);
+    cr_assert_eq(report.pages, 1u);
+    cr_assert_leq(report.visited, HIPTI_BLOCK_CELLS);
+    rig_destroy(&rig);
+}

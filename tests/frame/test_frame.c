@@ -458,13 +458,13 @@ Test(frame, F2_no_memory_for_a_block)
 Test(frame, reserved_blocks_need_no_memory)
 {
     start();
-    cr_assert(hipti_frames_reserve(&frames, 3000));
+    cr_assert_eq(hipti_frames_reserve(&frames, 3000), HIPT_OK);
     test_host_fail(&host, 1, UINT64_MAX / 2u);
     link_some(1, 0, 200);
     cr_expect_walk(1, 0, 200);
-    cr_assert(!hipti_frames_reserve(&frames, 4090));
+    cr_assert_eq(hipti_frames_reserve(&frames, 4090), HIPT_NOMEM);
     test_host_fail(&host, 0, 0);
-    cr_assert(!hipti_frames_reserve(&frames, UINT32_MAX));
+    cr_assert_eq(hipti_frames_reserve(&frames, UINT32_MAX), HIPT_FULL);
     stop();
 }
 

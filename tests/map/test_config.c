@@ -115,13 +115,13 @@ Test(config, ranges)
 {
     rig_init(&rig);
     rig.config.nranges = 0;
-    cr_expect_refused(HIPT_BAD_RANGE, "frame range 0", "missing");
+    cr_expect_refused(HIPT_BAD_RANGE, "frame ranges 0", "at least 1");
     rig.ranges[1].count = 0;
-    cr_expect_refused(HIPT_BAD_RANGE, "frame range 1", "empty");
+    cr_expect_refused(HIPT_BAD_RANGE, "frame range 1: count 0", "at least 1");
     rig.ranges[1].swap = false;
-    cr_expect_refused(HIPT_BAD_RANGE, "frame range 1", "overlaps");
+    cr_expect_refused(HIPT_BAD_RANGE, "frame range 1: first", "earlier range");
     rig.ranges[0].first = UINT64_C(1) << 40;
-    cr_expect_refused(HIPT_BAD_RANGE, "frame range 0", "2^40");
+    cr_expect_refused(HIPT_BAD_RANGE, "frame range 0: first 1099511627776", "below 1099511627776");
 }
 
 /* A mandatory hook that is missing is named, and so is one half of a pair. */
@@ -129,7 +129,7 @@ Test(config, hooks)
 {
     rig_init(&rig);
     rig.config.ops = NULL;
-    cr_expect_refused(HIPT_BAD_OPS, "ops size 0", "knows");
+    cr_expect_refused(HIPT_BAD_OPS, "ops", "missing");
     rig.host.ops.size = offsetof(struct hipt_ops, block_max) - 1u;
     cr_expect_refused(HIPT_BAD_OPS, "ops size", "knows up to");
     rig.host.ops.size = sizeof(struct hipt_ops) + 1u;
@@ -168,6 +168,17 @@ Test(config, texts_are_cut)
         cr_assert_eq(strncmp(text, whole, bytes - 1u), 0);
         cr_assert_eq(text[bytes], '#');
     }
+}
+
+/* A va of 64 bits in pages of one byte leaves no room for an asid, and is refused before it is computed with. */
+Test(config, a_key_of_more_than_64_bits)
+{
+    rig_init(&rig);
+    rig.config.asid_bits = 1;
+    rig.config.va_bits = 64;
+    rig.config.nsizes = 1;
+    rig.config.page_shift[0] = 0;
+    cr_expect_refused(HIPT_BAD_WIDTH, "width 65", "64");
 }
 
 /* The least and the greatest that is accepted works: pages are mapped and found at both ends of the address space. */

@@ -199,7 +199,7 @@ Test(scarcity, no_memory_for_a_reserve)
         cr_assert_eq(map(vpn, 7), HIPT_OK);
     }
     test_host_fail(&rig.host, 0, 0);
-    cr_assert_eq(hipt_frame_reserve(rig.table, UINT32_MAX), HIPT_NOMEM);
+    cr_assert_eq(hipt_frame_reserve(rig.table, UINT32_MAX), HIPT_FULL);
     rig_destroy(&rig);
 }
 

@@ -32,7 +32,7 @@ enum hipt_user_grace {
  * Order:    none.
  * Context:  may sleep.
  * Owns:     the caller owns the port until hipt_user_destroy().
- * Errors:   HIPT_NOMEM: memory or the thread was not to be had.
+ * Errors:   HIPT_NOMEM: memory or the thread was not to be had; HIPT_BAD_OPS: @grace is none of the above.
  * Upholds:  nothing beyond its text.
  */
 enum hipt_status hipt_user_create(enum hipt_user_grace grace, struct hipt_user **user);

@@ -174,8 +174,8 @@ static void explain_range(const struct hipt_config *config, size_t bad, struct h
         hipti_text_refuse(text, "count", range->count, " goes beyond what is left from its first on, ",
                           limit - range->first);
     } else {
-        hipti_text_refuse(text, "first", range->first, " lies in an earlier range, or with it the frames are more than ",
-                          UINT32_MAX - 1u);
+        hipti_text_refuse(text, "first", range->first,
+                          " lies in an earlier range, or with it the frames are more than ", UINT32_MAX - 1u);
     }
 }
 

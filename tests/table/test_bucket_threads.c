@@ -327,3 +327,37 @@ Test(bucket, T1_late_helpers)
     read_slots();
     stop();
 }
+
+/* --- lines that come and go */
+
+enum { OWNED = 4, LINE_TURNS = 20000 }; /* keys of each thread: with all of them, some six in a bucket of four slots */
+
+static void churn_own(void *shared, unsigned index)
+{
+    uint64_t random = index + 1u;
+    bool is_there[OWNED] = {false};
+    uint64_t serial;
+    unsigned i;
+
+    (void)shared;
+    for (i = 0; i < LINE_TURNS; i++) {
+        unsigned own = (unsigned)(test_random(&random) >> 62);
+        unsigned n = index * OWNED + own;
+
+        TEST_HOLDS(look(n) == is_there[own]);
+        TEST_HOLDS(is_there[own] ? take(n, &serial) : put(n, i) == HIPT_OK);
+        is_there[own] = !is_there[own];
+        TEST_HOLDS(look(n) == is_there[own]);
+    }
+}
+
+/*
+ * T1: while overflow lines come and go, each thread finds its own keys where nobody else touches them, and no others.
+ */
+Test(bucket, T1_lines_come_and_go)
+{
+    start(HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX);
+    step_yield_one_in(6);
+    test_threads(THREADS, churn_own, NULL);
+    stop();
+}

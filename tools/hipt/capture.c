@@ -141,7 +141,7 @@ static void print_text(FILE *file, const struct mappings *mappings, const struct
             "mapped pages   %10" PRIu64 "  of 4 KiB, %" PRIu64 " of them swapped out, in %" PRIu64 " mappings\n"
             "huge pages     %10" PRIu64 "  of 2 MiB\n"
             "frames         %10" PRIu64 "  distinct\n"
-            "shared frames  %10" PRIu64 "  mapped more than once\n"
+            "shared frames  %10" PRIu64 "  of 4 KiB, mapped more than once\n"
             "most sharers   %10" PRIu64 "  mappings of one frame\n"
             "frame numbers  %10s  %s\n",
             counts->processes, counts->unreadable, mappings->count, tally->pages, tally->swapped, tally->mappings,

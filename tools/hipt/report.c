@@ -76,7 +76,7 @@ static void text_source(const struct report *report, FILE *file)
             "spaces           %" PRIu32 "\n"
             "mappings         %" PRIu32 "\n"
             "frames mapped    %" PRIu64 "\n"
-            "shared frames    %" PRIu64 ", at most %" PRIu32 " mappings of one\n"
+            "shared frames    %" PRIu64 " (a huge page counts once), at most %" PRIu32 " mappings of one\n"
             "geometry         asid %u bits, va %u bits, %u page sizes, %" PRIu64 " buckets, %" PRIu64
             " frame records\n",
             report->source, report->real_frames ? "real" : "made-up", population->spaces, population->count,

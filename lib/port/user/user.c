@@ -81,6 +81,10 @@ enum hipt_status hipt_user_create(enum hipt_user_grace grace, struct hipt_user *
     struct hipt_user *made = aligned_alloc(_Alignof(struct hipt_user), sizeof(*made));
 
     *user = NULL;
+    if (grace != HIPT_USER_URCU && grace != HIPT_USER_CK) {
+        free(made);
+        return HIPT_BAD_OPS;
+    }
     if (made == NULL) {
         return HIPT_NOMEM;
     }

@@ -13,16 +13,26 @@ static uint64_t hash_inverse(uint64_t odd)
     return inverse;
 }
 
+/* A word of the key: the mixing function of SplitMix64 (Steele, Lea, Flood: Fast splittable generators, 2014). */
+static uint64_t hash_word(const uint64_t secret[4], unsigned i)
+{
+    uint64_t z = secret[i % 4u] + (i + 1u) * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
 void hipti_hash_init(struct hipti_hash *hash, unsigned width, const uint64_t secret[4])
 {
-    int i;
+    unsigned i;
 
     hash->width = width;
     hash->half = (width + 1u) / 2u;
     hash->mask = ~(hipti_mask(64u - width));
-    hash->add = secret[0] & hash->mask;
+    hash->add = hash_word(secret, HIPTI_HASH_ROUNDS) & hash->mask;
     for (i = 0; i < HIPTI_HASH_ROUNDS; i++) {
-        hash->multiply[i] = secret[i + 1] | 1u;
+        hash->multiply[i] = hash_word(secret, i) | 1u;
         hash->divide[i] = hash_inverse(hash->multiply[i]);
     }
 }

@@ -3,14 +3,16 @@
  * The keyed bijection: a key of w bits becomes another number of w bits, from which the key can be had back, and of
  * which nobody who does not know the secret can say where it lies.
  *
- *   x ^= a;  x *= m0;  x ^= x >> h;  x *= m1;  x ^= x >> h;  x *= m2;  x ^= x >> h      (mod 2^w, h = w/2 rounded up)
+ *   x ^= a;  then four rounds:  x *= m[i];  x ^= x >> h      (mod 2^w, h = w/2 rounded up)
  *
  * Keys and mixed keys are kept left-justified in 64 bits: products need no mask then, and the upper bits choose the
  * bucket.
  *
- * Multiplication by an odd number carries every bit upwards, the shift carries the upper half down; three rounds let
- * every bit reach every bit (the test of avalanche holds two rounds against it). The multipliers are the secret: with a
- * secret that is only added or XORed in front, a set of keys that collides under one secret collides under all.
+ * Multiplication by an odd number carries every bit upwards, the shift carries the upper half down. Over random secrets
+ * (20 000 keys for each) four rounds let every bit reach every bit within 0.03 of one half for every width from 30 on;
+ * with three, 1 secret of 400 fails at 63 bits and 141 at 30; with two, all fail. The multipliers are the secret: with
+ * one that is only added or XORed before a linear mixer, a set of keys that collides under one secret collides under
+ * all. The words of the secret are whitened, so that small numbers do no harm.
  */
 #ifndef HIPT_TABLE_HASH_H
 #define HIPT_TABLE_HASH_H
@@ -19,7 +21,7 @@
 
 #include "base/bits.h"
 
-#define HIPTI_HASH_ROUNDS 3
+#define HIPTI_HASH_ROUNDS 4
 
 /* Field key: all constant. */
 struct hipti_hash {

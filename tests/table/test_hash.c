@@ -313,7 +313,7 @@ Test(hash, X1_every_bit_reaches_every_bit)
     }
 }
 
-/* X1: with a round less the same measurement refuses every secret. */
+/* X1: with two rounds the same measurement refuses every secret. */
 Test(hash, X1_two_rounds_are_too_few)
 {
     size_t w;
@@ -326,35 +326,50 @@ Test(hash, X1_two_rounds_are_too_few)
             struct hipti_hash hash;
 
             hash_draw(&hash, wide[w], &random);
-            cr_expect_gt(bias(&hash, wide[w], HIPTI_HASH_ROUNDS - 1, &random), 5 * TOLERANCE, "width %u", wide[w]);
+            cr_expect_gt(bias(&hash, wide[w], 2, &random), 5 * TOLERANCE, "width %u", wide[w]);
         }
     }
 }
 
 /*
- * X1: the uppermost input bits have the shortest way, and now and then a secret's multipliers carry one of them badly:
- * of 400 random secrets 2, 1 and 6 went beyond the tolerance at these widths, the worst by 0.066. So a few of 100 may,
- * and none by much.
+ * X1: the uppermost input bits have the shortest way, and with a round less a secret's multipliers now and then carry
+ * one of them badly, the more often the narrower the key. With all rounds no secret does.
  */
-Test(hash, X1_weak_secrets_are_rare)
+Test(hash, X1_no_secret_is_weak)
 {
+    static const unsigned widths[] = {64, 63, 55, 48, 40, 30};
+    unsigned weak_with_less = 0;
     size_t w;
 
-    for (w = 0; w < sizeof(wide) / sizeof(wide[0]); w++) {
+    for (w = 0; w < sizeof(widths) / sizeof(widths[0]); w++) {
         uint64_t random = 30u + w;
-        unsigned weak = 0;
         unsigned s;
 
         for (s = 0; s < 100u; s++) {
             struct hipti_hash hash;
             double off;
 
-            hash_draw(&hash, wide[w], &random);
+            hash_draw(&hash, widths[w], &random);
             off = bias(&hash, 2, HIPTI_HASH_ROUNDS, &random);
-            weak += off > TOLERANCE;
-            cr_expect_lt(off, 5 * TOLERANCE, "width %u, secret %u: off by %.4f", wide[w], s, off);
+            cr_expect_lt(off, TOLERANCE, "width %u, secret %u: off by %.4f", widths[w], s, off);
+            weak_with_less += bias(&hash, 2, HIPTI_HASH_ROUNDS - 1, &random) > TOLERANCE;
         }
-        cr_expect_leq(weak, 6u, "width %u: %u of 100 secrets are beyond the tolerance", wide[w], weak);
+    }
+    cr_expect_gt(weak_with_less, 10u, "a round less should show: %u", weak_with_less);
+}
+
+/* X1: small numbers as a secret are whitened. */
+Test(hash, X1_a_secret_of_small_numbers)
+{
+    static const uint64_t secrets[][4] = {{0, 0, 0, 0}, {5, 6, 7, 8}, {1, 0, 0, 0}};
+    uint64_t random = 50;
+    size_t i;
+
+    for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        struct hipti_hash hash;
+
+        hipti_hash_init(&hash, 63, secrets[i]);
+        cr_expect_lt(bias(&hash, 63, HIPTI_HASH_ROUNDS, &random), TOLERANCE, "secret %zu", i);
     }
 }
 
@@ -452,7 +467,7 @@ static void cr_expect_spreads_like_random(struct attack *attack, uint64_t *rando
     struct spread own = spread_under_secrets(attack, false, random);
     struct spread reference = spread_under_secrets(attack, true, random);
 
-    cr_expect_leq(own.most, reference.most + 2u, "%u, random keys %u", own.most, reference.most);
+    cr_expect_leq(own.most, reference.most + 4u, "%u, random keys %u", own.most, reference.most);
     cr_expect_lt(own.mean, reference.mean + 0.3, "%.2f, random keys %.2f", own.mean, reference.mean);
     cr_expect_gt(own.mean, reference.mean - 0.5, "%.2f, random keys %.2f", own.mean, reference.mean);
 }

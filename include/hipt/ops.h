@@ -50,7 +50,8 @@ struct hipt_ops {
      * pre:  any context in which map and unmap are called, read side included.
      * post: gp_elapsed(cookie) becomes true, in finite time, after every read-side section that was under way at the
      *       call has ended, and not before. Cookies are at least 1 and never fall; when one has elapsed, so have all
-     *       smaller ones. What the caller stored before gp_start() is visible to whoever sees it elapsed.
+     *       smaller ones. What the caller stored before gp_start() is visible to whoever sees it elapsed, and to every
+     *       read-side section that the grace period does not wait for.
      */
     uint64_t (*gp_start)(void *ctx);
 

@@ -484,6 +484,8 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
     if (version < buckets->version_max) {
         slot_free(buckets, slot, (uint64_t)(version + 1u) << HIPTI_PTE_VERSION_SHIFT);
     } else {
+        /* The old word has to be gone before the grace period begins: who still reads it must be waited for. */
+        hipti_store_release(slot_pte(buckets, slot), hipti_pte_parked(HIPTI_COOKIE_NEVER)); /* P12 [publish:slot] */
         slot_free(buckets, slot, hipti_pte_parked(buckets->ops->gp_start(buckets->ops->ctx)));
     }
 }

@@ -42,7 +42,8 @@
  *   P10  LIVE       FROZEN     an unmap                         CAS acq_rel; absent from here on
  *   P11  FROZEN     FREE       the unmap that froze it          store release, version + 1
  *        ABORTED               the put that was aborted
- *   P12  as P11, to PARKED     when the version would wrap: version 0 after a grace period
+ *   P12  as P11, to PARKED     when the version would wrap: version 0 after a grace period, which is asked for when the
+ *                              old word is gone, so that it waits for all who read that
  *   P13  FREE,      PARKED     who takes an empty line out of its chain; for ever, until the line is used anew
  *        PARKED
  *

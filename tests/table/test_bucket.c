@@ -342,6 +342,33 @@ Test(bucket, P2_P12_a_slot_parks_before_its_version_wraps)
     }
 }
 
+static bool was_gone;
+
+static void look_at_slot_0(void)
+{
+    was_gone = state_of(0) == HIPTI_PARKED;
+}
+
+/*
+ * T2, P12: when the grace period is asked for, the old word is gone. A read side that begins between the two would read
+ * it and not be waited for; the slot could then live through all its versions under it.
+ */
+Test(bucket, T2_P12_the_word_goes_before_the_grace_period_begins)
+{
+    hipti_slot slot = 7;
+
+    start(1, 1, 1, 27);
+    cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
+    take(nth_place(0, 0));
+    cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
+    cr_assert_eq(slot, 0u);
+    host.meanwhile = look_at_slot_0;
+    take(nth_place(0, 0));
+    cr_assert_eq(state_of(slot), HIPTI_PARKED);
+    cr_assert(was_gone);
+    stop();
+}
+
 /* P12: the cookie that a parked slot keeps is the one it was given, over its whole width. */
 Test(bucket, P12_cookies_are_kept_whole)
 {

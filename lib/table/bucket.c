@@ -30,7 +30,8 @@ static void spare_set(void *owner, uint32_t number, uint32_t next)
     struct hipti_buckets *buckets = (struct hipti_buckets *)owner;
     struct hipti_line *line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
 
-    hipti_store_relaxed(&line->lo[0], next); /* ordered by the freelist */
+    /* release: a walker that takes it for a remainder sees that the slot has no key any more [publish:lo/hi] */
+    hipti_store_release(&line->lo[0], next);
 }
 
 static const struct hipti_links spare_links = {spare_get, spare_set};

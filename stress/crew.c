@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "crew.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/step.h"
+
+#define NANOSECONDS UINT64_C(1000000000)
+#define STUCK_SECONDS 60u /* that threads get to come to their end when time is up */
+
+/* How to run this again, ready to be written when a check of the library traps. */
+static char replay_line[512];
+
+static const char help[] =
+    "  --seconds S        how long (2)\n"
+    "  --threads N        how many, 2 to 8 (3)\n"
+    "  --seed N           of the threads' generators (1)\n"
+    "  --grace urcu|ck    where grace periods come from (urcu)\n"
+    "  --buckets N        of the table (1)\n"
+    "  --sizes N          page sizes, 1 to 3, where the program has several (3)\n"
+    "  --frames N         how many, where the program does not say (16)\n"
+    "  --version-bits N   lives of a slot between two grace periods, 2^N (11)\n"
+    "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (27)\n"
+    "  --yield N          give the processor away before one of N accesses to shared words, 0: never (64)\n"
+    "  --progress         a line on stderr every second\n"
+    "  --json             one JSON object in place of text\n"
+    "  --help\n"
+    "Exit status: 0 it held, 1 it did not, or nothing was shown, 2 wrong usage or no memory.\n";
+
+static uint64_t now(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
+}
+
+/* --- options */
+
+static void options_init(struct crew_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    options->seconds = 2;
+    options->threads = 3;
+    options->seed = 1;
+    options->buckets = 1;
+    options->sizes = 3;
+    options->frames = 16;
+    options->version_bits = HIPT_VERSION_BITS_MAX;
+    options->sequence_bits = HIPT_SEQUENCE_BITS_MAX;
+    options->yield = 64;
+}
+
+/* => whether @text is a number in the bounds. */
+static bool number_read(const char *text, uint64_t least, uint64_t most, uint64_t *number)
+{
+    char *end;
+
+    *number = strtoull(text, &end, 0);
+    return end != text && *end == '\0' && *number >= least && *number <= most;
+}
+
+static bool option_number(struct crew_options *options, const char *name, const char *text)
+{
+    static const struct {
+        const char *name;
+        uint64_t least;
+        uint64_t most;
+    } known[] = {{"--threads", 2, CREW_THREADS_MAX}, {"--seed", 0, UINT64_MAX}, {"--buckets", 1, 1u << 20},
+                 {"--sizes", 1, 3}, {"--frames", 4, 4096}, {"--version-bits", 1, HIPT_VERSION_BITS_MAX},
+                 {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20}};
+    uint64_t number;
+    size_t i = 0;
+
+    while (i < sizeof(known) / sizeof(known[0]) && strcmp(known[i].name, name) != 0) {
+        i++;
+    }
+    if (i == sizeof(known) / sizeof(known[0]) || !number_read(text, known[i].least, known[i].most, &number)) {
+        return false;
+    }
+    switch (i) {
+    case 0: options->threads = (unsigned)number; break;
+    case 1: options->seed = number; break;
+    case 2: options->buckets = number; break;
+    case 3: options->sizes = (unsigned)number; break;
+    case 4: options->frames = (unsigned)number; break;
+    case 5: options->version_bits = (unsigned)number; break;
+    case 6: options->sequence_bits = (unsigned)number; break;
+    default: options->yield = (unsigned)number; break;
+    }
+    return true;
+}
+
+/* => whether @name with @text, which may be NULL, is an option that takes a value. */
+static bool option_value(struct crew_options *options, const char *name, const char *text)
+{
+    char *end;
+
+    if (!text) {
+        return false;
+    }
+    if (strcmp(name, "--seconds") == 0) {
+        options->seconds = strtod(text, &end);
+        return end != text && *end == '\0' && options->seconds > 0 && options->seconds < 1e6;
+    }
+    if (strcmp(name, "--grace") == 0) {
+        options->grace = strcmp(text, "ck") == 0 ? HIPT_USER_CK : HIPT_USER_URCU;
+        return strcmp(text, "ck") == 0 || strcmp(text, "urcu") == 0;
+    }
+    return option_number(options, name, text);
+}
+
+static bool option_flag(struct crew_options *options, const char *name)
+{
+    options->progress = options->progress || strcmp(name, "--progress") == 0;
+    options->json = options->json || strcmp(name, "--json") == 0;
+    options->canary = options->canary || strcmp(name, "--canary") == 0;
+    return strcmp(name, "--progress") == 0 || strcmp(name, "--json") == 0 || strcmp(name, "--canary") == 0;
+}
+
+/* => false: the caller shall return *status. */
+static bool options_read(struct crew *crew, int argc, char **argv, int *status)
+{
+    int i;
+
+    options_init(&crew->options);
+    for (i = 1; i < argc; i++) {
+        *status = strcmp(argv[i], "--help") == 0 ? 0 : 2;
+        if (*status == 0) {
+            printf("usage: stress_%s [options]\n%s: %s.\n%s", crew->program->letter, crew->program->letter,
+                   crew->program->claim, help);
+            return false;
+        }
+        if (!option_flag(&crew->options, argv[i]) && !option_value(&crew->options, argv[i], argv[i + 1])) {
+            fprintf(stderr, "stress_%s: %s %s: no such option, or its value is missing or out of range; see --help\n",
+                    crew->program->letter, argv[i], argv[i + 1] ? argv[i + 1] : "");
+            return false;
+        }
+        i += strcmp(argv[i], "--progress") != 0 && strcmp(argv[i], "--json") != 0 && strcmp(argv[i], "--canary") != 0;
+    }
+    return true;
+}
+
+static void replay_write(const struct crew *crew)
+{
+    const struct crew_options *o = &crew->options;
+
+    (void)snprintf(replay_line, sizeof(replay_line),
+                   "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --buckets %" PRIu64
+                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u%s",
+                   crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
+                   o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield,
+                   o->canary ? " --canary" : "");
+}
+
+/* --- what is broken */
+
+void crew_broken(struct crew *crew, const char *format, ...)
+{
+    va_list arguments;
+
+    if (atomic_fetch_add(&crew->violations, 1u) == 0) {
+        va_start(arguments, format);
+        fprintf(stderr, "stress_%s: broken: ", crew->program->letter);
+        vfprintf(stderr, format, arguments);
+        fputc('\n', stderr);
+        va_end(arguments);
+    }
+    atomic_store(&crew->over, true);
+}
+
+/* The library's own checks trap. */
+static void trap_caught(int number)
+{
+    static const char text[] = "stress: broken: a check of the library trapped\nreplay: ";
+
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1u);
+    (void)!write(STDERR_FILENO, replay_line, strlen(replay_line));
+    (void)!write(STDERR_FILENO, "\n", 1);
+    _exit(1);
+}
+
+/* --- threads */
+
+struct crew_thread {
+    struct crew *crew;
+    unsigned number;
+    pthread_t thread;
+};
+
+static void *thread_main(void *arg)
+{
+    struct crew_thread *thread = arg;
+
+    thread->crew->program->body(thread->crew, thread->number);
+    atomic_fetch_add(&thread->crew->gone, 1u);
+    return NULL;
+}
+
+bool crew_meet(struct crew *crew)
+{
+    unsigned meeting = atomic_load(&crew->meeting);
+
+    if (atomic_fetch_add(&crew->arrived, 1u) + 1u == crew->options.threads) {
+        atomic_store(&crew->ended, crew_is_over(crew));
+        atomic_store(&crew->arrived, 0);
+        atomic_fetch_add(&crew->meeting, 1u);
+    }
+    while (atomic_load(&crew->meeting) == meeting) {
+        sched_yield();
+    }
+    return !atomic_load(&crew->ended);
+}
+
+uint64_t crew_total(struct crew *crew, unsigned count)
+{
+    uint64_t total = 0;
+    unsigned t;
+
+    for (t = 0; t < CREW_THREADS_MAX; t++) {
+        total += atomic_load_explicit(&crew->counts[t].n[count], memory_order_relaxed);
+    }
+    return total;
+}
+
+/* Until time is up and all threads have come to their end. => false: some never do. */
+static bool threads_watch(struct crew *crew)
+{
+    uint64_t begin = now();
+    uint64_t end = begin + (uint64_t)(crew->options.seconds * (double)NANOSECONDS);
+    uint64_t told = begin;
+
+    while (atomic_load(&crew->gone) < crew->options.threads) {
+        struct timespec pause = {0, 2000000};
+        uint64_t time = now();
+
+        (void)nanosleep(&pause, NULL);
+        if (time >= end) {
+            atomic_store(&crew->over, true);
+        }
+        if (time > end + STUCK_SECONDS * NANOSECONDS) {
+            return false;
+        }
+        if (crew->options.progress && time - told >= NANOSECONDS) {
+            told = time;
+            fprintf(stderr, "stress_%s: %" PRIu64 " s, %" PRIu64 " operations\n", crew->program->letter,
+                    (time - begin) / NANOSECONDS, crew_total(crew, CREW_OPERATIONS));
+        }
+    }
+    crew->nanoseconds = now() - begin;
+    return true;
+}
+
+static void threads_run(struct crew *crew)
+{
+    struct crew_thread thread[CREW_THREADS_MAX];
+    unsigned t;
+
+    for (t = 0; t < crew->options.threads; t++) {
+        thread[t].crew = crew;
+        thread[t].number = t;
+        if (pthread_create(&thread[t].thread, NULL, thread_main, &thread[t]) != 0) {
+            fprintf(stderr, "stress_%s: no thread\n", crew->program->letter);
+            _exit(2); /* those that run wait for it */
+        }
+    }
+    if (!threads_watch(crew)) {
+        fprintf(stderr, "stress_%s: broken: threads do not come to their end\nreplay: %s\n", crew->program->letter,
+                replay_line);
+        _exit(1);
+    }
+    for (t = 0; t < crew->options.threads; t++) {
+        (void)pthread_join(thread[t].thread, NULL);
+    }
+}
+
+/* --- the table */
+
+static bool table_open(struct crew *crew)
+{
+    const struct crew_options *o = &crew->options;
+    static const unsigned shift[] = {12, 13, 14};
+
+    if (hipt_user_create(o->grace, &crew->user) != HIPT_OK) {
+        return false;
+    }
+    crew->ops = *hipt_user_ops(crew->user);
+    crew->range.count = crew->program->frames ? crew->program->frames : o->frames;
+    hipt_config_init(&crew->config);
+    crew->config.ops = &crew->ops;
+    crew->config.buckets = o->buckets;
+    crew->config.asid_bits = crew->program->asid_bits;
+    crew->config.va_bits = 32;
+    crew->config.nsizes = o->sizes;
+    memcpy(crew->config.page_shift, shift, sizeof(shift));
+    crew->config.ranges = &crew->range;
+    crew->config.nranges = 1;
+    crew->config.version_bits = o->version_bits;
+    crew->config.sequence_bits = o->sequence_bits;
+    return hipt_table_create(&crew->config, &crew->table) == HIPT_OK;
+}
+
+static void table_close(struct crew *crew)
+{
+    char text[200];
+
+    if (!hipt_table_is_valid(crew->table, text, sizeof(text))) {
+        crew_broken(crew, "the table is not valid at the end: %s", text);
+    }
+    hipt_table_destroy(crew->table);
+    if (hipt_user_bytes(crew->user) != 0) {
+        crew_broken(crew, "%zu bytes are not given back", hipt_user_bytes(crew->user));
+    }
+    hipt_user_destroy(crew->user);
+}
+
+struct hipt_asid crew_asid(struct crew *crew)
+{
+    struct hipt_asid asid = {0, 0};
+
+    while (hipt_asid_alloc(crew->table, &asid) == HIPT_NO_ASID && !crew_is_over(crew)) {
+        sched_yield();
+    }
+    return asid;
+}
+
+void crew_pin(struct crew *crew, uint64_t first, uint64_t count)
+{
+    uint64_t pfn;
+
+    for (pfn = first; pfn < first + count; pfn++) {
+        if (hipt_frame_pin(crew->table, (struct hipt_frame){.pfn = pfn, .swap = false}) != HIPT_OK) {
+            crew_broken(crew, "frame %" PRIu64 " can not be pinned at the start", pfn);
+        }
+    }
+}
+
+/* --- what a person reads, and a program */
+
+/* => whether every count that shows something is there. */
+static bool counts_suffice(struct crew *crew)
+{
+    const struct crew_count *count = crew->program->count;
+    unsigned i;
+
+    for (i = 0; count[i].name; i++) {
+        if (count[i].needed && crew_total(crew, i) == 0) {
+            fprintf(stderr, "stress_%s: nothing was shown: %s 0\n", crew->program->letter, count[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void report_text(struct crew *crew, double seconds)
+{
+    const struct crew_count *count = crew->program->count;
+    unsigned i;
+
+    printf("%s: %s\n", crew->program->letter, crew->program->claim);
+    for (i = 0; count[i].name; i++) {
+        uint64_t total = crew_total(crew, i);
+
+        printf("  %-40s %14" PRIu64, count[i].name, total);
+        if (!count[i].level) {
+            printf("  %12.0f/s", (double)total / seconds);
+        }
+        putchar('\n');
+    }
+    printf("  %-40s %14" PRIu64 "\n  %-40s %14.2f\n", "violations", atomic_load(&crew->violations), "seconds", seconds);
+    printf("  seed %" PRIu64 "\nreplay: %s\n", crew->options.seed, replay_line);
+}
+
+static void report_json(struct crew *crew, double seconds)
+{
+    const struct crew_count *count = crew->program->count;
+    unsigned i;
+
+    printf("{\"program\": \"stress_%s\", \"seconds\": %.3f, \"threads\": %u, \"seed\": %" PRIu64 ", \"counts\": {",
+           crew->program->letter, seconds, crew->options.threads, crew->options.seed);
+    for (i = 0; count[i].name; i++) {
+        printf("%s\"%s\": %" PRIu64, i ? ", " : "", count[i].name, crew_total(crew, i));
+    }
+    printf("}, \"violations\": %" PRIu64 ", \"replay\": \"%s\"}\n", atomic_load(&crew->violations), replay_line);
+}
+
+static int crew_run(struct crew *crew)
+{
+    double seconds;
+    bool enough;
+
+    step_yield_one_in(crew->options.yield);
+    threads_run(crew);
+    step_yield_one_in(0);
+    if (crew->program->finish) {
+        crew->program->finish(crew);
+    }
+    table_close(crew);
+    seconds = (double)crew->nanoseconds / (double)NANOSECONDS;
+    (crew->options.json ? report_json : report_text)(crew, seconds);
+    enough = counts_suffice(crew);
+    return atomic_load(&crew->violations) == 0 && enough ? 0 : 1;
+}
+
+int crew_main(const struct crew_program *program, int argc, char **argv)
+{
+    static struct crew crew;
+    struct sigaction trap;
+    int status = 2;
+
+    crew.program = program;
+    if (!options_read(&crew, argc, argv, &status)) {
+        return status;
+    }
+    replay_write(&crew);
+    memset(&trap, 0, sizeof(trap));
+    trap.sa_handler = trap_caught;
+    (void)sigaction(SIGILL, &trap, NULL);
+    (void)sigaction(SIGTRAP, &trap, NULL);
+    if (!table_open(&crew) || (program->start && !program->start(&crew))) {
+        fprintf(stderr, "stress_%s: no memory, or the table's geometry is refused\n", program->letter);
+        return 2;
+    }
+    return crew_run(&crew);
+}

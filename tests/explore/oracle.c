@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "explore/oracle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "explore/model.h"
+#include "map/table.h"
+#include "sim/plain.h"
+
+static struct model start;
+static unsigned frames_named; /* by the program, a bit each: the others are hipt_table_is_valid()'s matter */
+static bool is_per_page; /* every call is one atomic step of the model: no retirement, no range */
+
+bool oracle_open(void)
+{
+    unsigned count;
+    const struct event *events = world_setup_events(&count);
+    unsigned i;
+    unsigned k;
+
+    memset(&start, 0, sizeof(start));
+    is_per_page = true;
+    frames_named = 1u;
+    for (i = 0; i < count; i++) {
+        frames_named |= 1u << events[i].call.pfn;
+        if (!model_step(&start, events, &events[i])) {
+            return false;
+        }
+    }
+    for (i = 0; i < world.program->nthreads; i++) {
+        for (k = 0; k < world.program->ncalls[i]; k++) {
+            enum verb verb = world.program->calls[i][k].verb;
+
+            frames_named |= 1u << world.program->calls[i][k].pfn;
+            is_per_page = is_per_page && verb != VERB_RETIRE && verb != VERB_ALLOC && verb != VERB_UNMAP_RANGE;
+        }
+    }
+    return true;
+}
+
+/* --- T1 at every step --- */
+
+static uint64_t slot_remainder(const struct hipti_line *line, unsigned i)
+{
+    return hipti_plain_get((const volatile void *)&line->lo[i], 4) << 16 |
+           hipti_plain_get((const volatile void *)&line->hi[i], 2);
+}
+
+/* With one bucket, the remainder is the key. */
+void oracle_check_step(void)
+{
+    const struct hipti_buckets *buckets = &world.table->buckets;
+    uint32_t lines = 1u + (uint32_t)hipti_plain_get((const volatile void *)&buckets->overflow.carved, 4);
+    uint64_t seen[32];
+    unsigned nseen = 0;
+    uint32_t number;
+    unsigned i;
+    unsigned k;
+
+    for (number = 0; number < lines; number++) {
+        const struct hipti_arena *arena = number ? &buckets->overflow : &buckets->lines;
+        const char *block = (const char *)hipti_plain_pointer(&arena->directory[0]);
+        const struct hipti_line *line = (const struct hipti_line *)(const void *)block + (number ? number - 1u : 0u);
+
+        for (i = 0; i < HIPT_SLOTS && nseen < 32u; i++) {
+            if (!hipti_pte_is_visible(hipti_plain_get((const volatile void *)&line->pte[i], 8))) {
+                continue;
+            }
+            seen[nseen] = slot_remainder(line, i);
+            for (k = 0; k < nseen; k++) {
+                if (seen[k] == seen[nseen]) {
+                    world_fail("T1: one key is visible in two slots");
+                }
+            }
+            nseen++;
+        }
+    }
+}
+
+/* --- linearizability --- */
+
+/* The state of the table and its frames at the end is the model's. */
+static bool model_is_final(const struct model *model)
+{
+    struct hipt_cursor cursor = {0};
+    struct hipt_mapping mapping;
+    unsigned mappings[WORLD_FRAMES] = {0};
+    unsigned left = 0;
+    unsigned i;
+
+    for (i = 0; i < model->npages; i++) {
+        const struct model_page *page = &model->page[i];
+        struct hipt_translation found;
+
+        if (page->is_live) {
+            if (hipt_lookup(world.table, world.asids[page->asid].number, page->vpn, &found) != HIPT_OK ||
+                !model_is(page, &found.mapping)) {
+                return false;
+            }
+            mappings[page->pfn]++;
+            left++;
+        }
+    }
+    while (hipt_table_next(world.table, &cursor, &mapping) == HIPT_OK) {
+        left--;
+    }
+    for (i = 0; i < WORLD_FRAMES; i++) {
+        struct hipt_frame_status status;
+
+        if (!(frames_named >> i & 1u)) {
+            continue;
+        }
+        hipt_frame_get(world.table, (struct hipt_frame){i, false}, &status);
+        if (status.mappings != mappings[i] || status.pins != model->pins[i]) {
+            return false;
+        }
+    }
+    return left == 0;
+}
+
+/* => whether the calls that are not in @done can be put in an order that begins in this state. */
+static bool linearize(const struct model *model, uint64_t done)
+{
+    unsigned earliest = UINT32_MAX; /* the first response to come: what was invoked after it comes later */
+    unsigned seen = 0;              /* threads whose next call was met */
+    unsigned i;
+
+    if (done == (UINT64_C(1) << world.nevents) - 1u) {
+        return model_is_final(model);
+    }
+    for (i = 0; i < world.nevents; i++) {
+        if (!(done >> i & 1u) && world.events[i].responded < earliest) {
+            earliest = world.events[i].responded;
+        }
+    }
+    for (i = 0; i < world.nevents; i++) {
+        const struct event *event = &world.events[i];
+        struct model next;
+
+        if ((done >> i & 1u) || (seen >> event->thread & 1u)) {
+            continue;
+        }
+        seen |= 1u << event->thread;
+        if (event->invoked < earliest || event->responded == earliest) { /* the latter: one without a step */
+            next = *model;
+            if (model_step(&next, world.events, event) && linearize(&next, done | UINT64_C(1) << i)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* --- the other letters --- */
+
+/* R1: a frame that was in use is, or is to be had; one that never was is free. */
+static void check_frames(void)
+{
+    bool touched[WORLD_FRAMES] = {false};
+    bool reaped[WORLD_FRAMES] = {false};
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    unsigned i;
+    size_t k;
+
+    for (i = 0; i < nsetup + world.nevents; i++) {
+        const struct event *event = i < nsetup ? &setup[i] : &world.events[i - nsetup];
+
+        if (event->status == HIPT_OK && (event->call.verb == VERB_MAP || event->call.verb == VERB_PIN ||
+                                         event->call.verb == VERB_REMAP)) {
+            touched[event->call.pfn] = true;
+            if (i < nsetup) {
+                reaped[event->call.pfn] = false;
+            }
+        }
+        for (k = 0; k < event->nframes; k++) {
+            reaped[event->frames[k].pfn] = true;
+        }
+    }
+    for (i = 0; i < WORLD_FRAMES; i++) {
+        struct hipt_frame_status status;
+
+        if (!(frames_named >> i & 1u)) {
+            continue;
+        }
+        hipt_frame_get(world.table, (struct hipt_frame){i, false}, &status);
+        if (status.mappings == 0 && status.pins == 0 &&
+            ((touched[i] && !reaped[i] && status.state != HIPT_FRAME_LIMBO) ||
+             (!touched[i] && status.state != HIPT_FRAME_FREE))) {
+            world_fail("R1: frame %u was %sin use, and ends in state %d", i, touched[i] ? "" : "never ",
+                       (int)status.state);
+        }
+    }
+}
+
+static bool was_issued_again(unsigned number)
+{
+    unsigned i;
+
+    for (i = 0; i < world.nevents; i++) {
+        const struct event *event = &world.events[i];
+
+        if (event->call.verb == VERB_ALLOC && event->status == HIPT_OK &&
+            world.asids[event->call.asid].number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A1 */
+static void check_retired(const struct event *event)
+{
+    uint32_t number = world.asids[event->call.asid].number;
+    struct hipt_cursor cursor = {0};
+    struct hipt_mapping mapping;
+
+    if (was_issued_again(number)) {
+        return;
+    }
+    while (hipt_table_next(world.table, &cursor, &mapping) == HIPT_OK) {
+        if (mapping.page.asid == number) {
+            world_fail("A1: page %u of a retired asid is still mapped", (unsigned)mapping.page.vpn);
+        }
+    }
+}
+
+/* => whether a call may have changed the mapping of this page, or may change the frame of it. */
+static bool may_change(const struct call *call, const struct call *page)
+{
+    switch (call->verb) {
+    case VERB_LOOKUP:
+    case VERB_PROTECT:
+    case VERB_MARK:
+    case VERB_CLEAN:
+    case VERB_REVERSE:
+    case VERB_PIN:
+    case VERB_UNPIN:
+    case VERB_REAP:
+    case VERB_ALLOC:
+    case VERB_WALK:
+        return false;
+    case VERB_RETIRE:
+        return call->asid == page->asid;
+    case VERB_UNMAP_RANGE:
+        return call->asid == page->asid && page->vpn >= call->vpn && page->vpn < call->vpn + call->pfn;
+    default:
+        return call->asid == page->asid && call->vpn == page->vpn;
+    }
+}
+
+/* => whether the mapping that setup call @i made is there from the beginning to the end. */
+static bool is_constant(const struct event *setup, unsigned nsetup, unsigned i)
+{
+    unsigned k;
+
+    for (k = i + 1u; k < nsetup; k++) {
+        if (may_change(&setup[k].call, &setup[i].call)) {
+            return false;
+        }
+    }
+    for (k = 0; k < world.nevents; k++) {
+        if (may_change(&world.events[k].call, &setup[i].call)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* F1 */
+static void check_seen(const struct event *event)
+{
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    unsigned i;
+    size_t k;
+
+    for (i = 0; i < nsetup; i++) {
+        const struct call *page = &setup[i].call;
+        unsigned times = 0;
+
+        if (page->verb != VERB_MAP || (event->call.verb == VERB_REVERSE && page->pfn != event->call.pfn) ||
+            !is_constant(setup, nsetup, i)) {
+            continue;
+        }
+        for (k = 0; k < event->nmany; k++) {
+            times += event->many[k].page.vpn == page->vpn && event->many[k].page.size == page->size &&
+                     event->many[k].page.asid == world.asids[page->asid].number;
+        }
+        if (times != 1) {
+            world_fail("F1: %s saw page %u %u times", verb_name(event->call.verb), page->vpn, times);
+        }
+    }
+}
+
+/* Unmap and reap all there is: nothing must be left over, and nothing be broken. */
+static void drain(void)
+{
+    struct hipt_mapping mapping;
+    struct hipt_frame frames[WORLD_FRAMES];
+    char text[WORLD_TEXT / 2];
+    unsigned i;
+
+    for (i = 0; i < 32; i++) {
+        struct hipt_cursor cursor = {0};
+
+        if (hipt_table_next(world.table, &cursor, &mapping) != HIPT_OK) {
+            break;
+        }
+        if (hipt_unmap(world.table, &mapping.page, NULL) != HIPT_OK) {
+            world_fail("page %u cannot be unmapped at the end", (unsigned)mapping.page.vpn);
+            return;
+        }
+    }
+    for (i = 0; i < 3; i++) {
+        (void)hipt_frame_reap(world.table, frames, WORLD_FRAMES);
+    }
+    for (i = 0; i < WORLD_FRAMES; i++) {
+        struct hipt_frame_status status;
+
+        if (!(frames_named >> i & 1u)) {
+            continue;
+        }
+        hipt_frame_get(world.table, (struct hipt_frame){i, false}, &status);
+        if (status.pins == 0 && status.state != HIPT_FRAME_FREE) {
+            world_fail("R1: frame %u cannot be reaped at the end, its state is %d", i, (int)status.state);
+        }
+    }
+    if (!hipt_table_is_valid(world.table, text, sizeof(text))) {
+        world_fail("not valid after everything was unmapped: %s", text);
+    }
+}
+
+static void check_ended(void)
+{
+    char text[WORLD_TEXT / 2];
+    unsigned i;
+
+    if (!hipt_table_is_valid(world.table, text, sizeof(text))) {
+        world_fail("not valid: %s", text);
+        return;
+    }
+    if (is_per_page && !linearize(&start, 0)) {
+        world_fail("T1: not linearizable, or the state at the end is another");
+        return;
+    }
+    check_frames();
+    for (i = 0; i < world.nevents; i++) {
+        const struct event *event = &world.events[i];
+
+        if (event->call.verb == VERB_RETIRE && event->status == HIPT_OK) {
+            check_retired(event);
+        }
+        if (event->call.verb == VERB_REVERSE || event->call.verb == VERB_WALK) {
+            check_seen(event);
+        }
+    }
+    if (world.violation[0] == '\0' && !world.program->is_endless) {
+        drain();
+    }
+}
+
+void oracle_check(enum hipti_sim_end end)
+{
+    switch (end) {
+    case HIPTI_SIM_LONG:
+        world_fail("T4: more than %u steps", HIPTI_SIM_STEPS);
+        break;
+    case HIPTI_SIM_STUCK:
+        world_fail("T4: everybody spins");
+        break;
+    case HIPTI_SIM_DONE:
+        if (world.sim->spins > 0) {
+            world_fail("T4: a thread made %u steps while nobody wrote anything", HIPTI_SIM_SPIN);
+        }
+        break;
+    case HIPTI_SIM_PRUNED:
+    case HIPTI_SIM_STOPPED:
+        break;
+    }
+    if (end == HIPTI_SIM_DONE && world.violation[0] == '\0') {
+        check_ended();
+    }
+}

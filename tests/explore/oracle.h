@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every execution is held against:
+ *
+ *   T1  at no step is one key visible in two slots; the history is linearizable: there is an order of the calls, true
+ *       to real time, in which a table used by one thread at a time answers the same and ends in the same state
+ *   F1  reverse and walk report each mapping that was there throughout, once
+ *   R1  no frame is lost, and none comes back under a reader (world.c)
+ *   A1  a retired asid that was not issued again has nothing mapped at the end
+ *   T4  no thread ever repeats itself while nobody writes
+ *   and the table is valid, at the end, and again after all has been unmapped and reaped
+ */
+#ifndef EXPLORE_ORACLE_H
+#define EXPLORE_ORACLE_H
+
+#include <stdbool.h>
+
+#include "explore/world.h"
+
+/* After world_open(): remember the state that the setup has made. => false: the model knows no such state. */
+bool oracle_open(void);
+
+/* After world_run(): every check; the first that fails is in world.violation. */
+void oracle_check(enum hipti_sim_end end);
+
+/* At a step: T1 for the whole table. */
+void oracle_check_step(void);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "explore/program.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { SETUP = -1 };
+
+const char *verb_name(enum verb verb)
+{
+    static const char *const names[VERB_COUNT] = {"map",   "unmap", "lookup", "protect", "remap",
+                                                  "mark",  "clean", "reverse", "pin",    "unpin",
+                                                  "reap",  "retire", "alloc", "unmap_range", "walk"};
+
+    return names[verb];
+}
+
+static bool number_parse(const char **at, unsigned *number)
+{
+    if (!isdigit((unsigned char)**at)) {
+        return false;
+    }
+    *number = 0;
+    while (isdigit((unsigned char)**at)) {
+        *number = *number * 10u + (unsigned)(*(*at)++ - '0');
+    }
+    return true;
+}
+
+/* The operands behind a call's letter: at most two numbers with a dot between. => how many. */
+static unsigned operands_parse(const char **at, unsigned operand[2])
+{
+    if (!number_parse(at, &operand[0])) {
+        return 0;
+    }
+    if (**at != '.') {
+        return 1;
+    }
+    (*at)++;
+    return number_parse(at, &operand[1]) ? 2u : 3u;
+}
+
+/* Where the numbers behind a letter go. => false: not as many as the verb takes. */
+static bool operands_place(struct call *call, const unsigned operand[2], unsigned count)
+{
+    switch (call->verb) {
+    case VERB_MAP:
+    case VERB_REMAP:
+    case VERB_UNMAP_RANGE:
+        call->vpn = operand[0];
+        call->pfn = operand[1];
+        return count == 2;
+    case VERB_REVERSE:
+    case VERB_PIN:
+    case VERB_UNPIN:
+        call->pfn = operand[0];
+        return count == 1 && call->pfn < 16u;
+    case VERB_RETIRE:
+    case VERB_ALLOC:
+        call->asid = operand[0];
+        return count == 1 && call->asid < 4u;
+    case VERB_REAP:
+    case VERB_WALK:
+        return count == 0;
+    default:
+        call->vpn = operand[0];
+        return count == 1;
+    }
+}
+
+static bool call_parse(const char **at, struct call *call)
+{
+    static const char letters[] = "mulprdcviogxanw"; /* in the order of enum verb */
+    unsigned operand[2] = {0, 0};
+    const char *letter;
+
+    memset(call, 0, sizeof(*call));
+    if (isdigit((unsigned char)(*at)[0]) && (*at)[1] == ':') {
+        call->asid = (unsigned)((*at)[0] - '0');
+        *at += 2;
+    }
+    letter = **at ? strchr(letters, tolower((unsigned char)**at)) : NULL;
+    if (!letter || call->asid > 3u || (isupper((unsigned char)**at) && !strchr("MUPR", **at))) {
+        return false;
+    }
+    call->verb = (enum verb)(letter - letters);
+    call->size = isupper((unsigned char)**at) ? 1u : 0u;
+    (*at)++;
+    return operands_place(call, operand, operands_parse(at, operand)) && call->pfn < 16u;
+}
+
+/* => where the next call of the part goes; NULL: no room. */
+static struct call *call_place(struct program *program, int part)
+{
+    if (part == SETUP) {
+        return program->nsetup < PROGRAM_SETUP_MAX ? &program->setup[program->nsetup++] : NULL;
+    }
+    if (part >= PROGRAM_THREADS_MAX || program->ncalls[part] == PROGRAM_CALLS_MAX) {
+        return NULL;
+    }
+    return &program->calls[part][program->ncalls[part]++];
+}
+
+static bool geometry_parse(const char **at, struct program *program)
+{
+    unsigned *const number[3] = {&program->sizes, &program->version_bits, &program->sequence_bits};
+    unsigned i;
+
+    for (i = 0; i < 3; i++) {
+        if ((i > 0 && *(*at)++ != '/') || !number_parse(at, number[i])) {
+            return false;
+        }
+    }
+    for (; **at == 's' || **at == 'n'; (*at)++) {
+        program->is_scarce = program->is_scarce || **at == 's';
+        program->is_endless = program->is_endless || **at == 'n';
+    }
+    return program->sizes >= 1u && program->sizes <= 2u;
+}
+
+static bool calls_parse(const char **at, struct program *program)
+{
+    int part = SETUP;
+
+    for (;; (*at)++) {
+        struct call *call;
+
+        while (**at == ' ') {
+            (*at)++;
+        }
+        if (**at == '\0') {
+            program->nthreads = (unsigned)(part + 1);
+            return part > SETUP;
+        }
+        if (**at == '|') {
+            part++;
+            continue;
+        }
+        call = call_place(program, part);
+        if (!call || !call_parse(at, call) || call->size >= program->sizes || (**at != ' ' && **at != '\0')) {
+            return false;
+        }
+        (*at)--;
+    }
+}
+
+bool program_parse(const char *text, struct program *program, const char **wrong)
+{
+    memset(program, 0, sizeof(*program));
+    *wrong = text;
+    if (strlen(text) >= PROGRAM_TEXT_MAX) {
+        return false;
+    }
+    strcpy(program->text, text);
+    return geometry_parse(wrong, program) && calls_parse(wrong, program);
+}

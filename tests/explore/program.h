@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an exploration runs: a table of one bucket, calls that fill it, and a few calls for each of up to three threads.
+ *
+ * As text: "1/2/6 m0.0 u0 | r0.1 | x0" is a table with 1 page size, 2 version bits and 6 sequence bits, prepared by map
+ * and unmap of page 0, in which one thread remaps page 0 to frame 1 while another retires the address space. Flags
+ * behind the numbers: s, no memory is to be had; n, no grace period ends. Calls, with V a page, F a frame:
+ *
+ *   mV.F map   uV unmap   lV lookup   pV protect   rV.F remap   dV look up and mark dirty   cV look up and clean
+ *   vF reverse   iF pin   oF unpin   g reap   xA retire asid A   aA allocate asid A   nV.N unmap N pages   w walk
+ *
+ * Capital M U P R: a page of the second size, which holds four of the first. "A:" before a call: in asid A, not 0.
+ */
+#ifndef EXPLORE_PROGRAM_H
+#define EXPLORE_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PROGRAM_SETUP_MAX = 12, PROGRAM_CALLS_MAX = 8, PROGRAM_THREADS_MAX = 3, PROGRAM_TEXT_MAX = 160 };
+
+enum verb {
+    VERB_MAP = 0,
+    VERB_UNMAP,
+    VERB_LOOKUP,
+    VERB_PROTECT,
+    VERB_REMAP,
+    VERB_MARK,
+    VERB_CLEAN,
+    VERB_REVERSE,
+    VERB_PIN,
+    VERB_UNPIN,
+    VERB_REAP,
+    VERB_RETIRE,
+    VERB_ALLOC,
+    VERB_UNMAP_RANGE,
+    VERB_WALK,
+    VERB_COUNT
+};
+
+struct call {
+    enum verb verb;
+    unsigned asid; /* index of the program's asids, 0 to 3 */
+    unsigned size;
+    unsigned vpn;
+    unsigned pfn; /* or how many pages, of a range */
+};
+
+struct program {
+    unsigned sizes;
+    unsigned version_bits;
+    unsigned sequence_bits;
+    bool is_scarce;
+    bool is_endless; /* no grace period ends */
+    unsigned nthreads;
+    unsigned nsetup;
+    unsigned ncalls[PROGRAM_THREADS_MAX];
+    struct call setup[PROGRAM_SETUP_MAX];
+    struct call calls[PROGRAM_THREADS_MAX][PROGRAM_CALLS_MAX];
+    char text[PROGRAM_TEXT_MAX];
+};
+
+const char *verb_name(enum verb verb);
+
+/* => false: @text is no program; *wrong is where it stops being one. */
+bool program_parse(const char *text, struct program *program, const char **wrong);
+
+#endif

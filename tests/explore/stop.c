@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "explore/stop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "explore/oracle.h"
+#include "explore/world.h"
+
+/* What is mapped before, the calls of the thread that is stopped, and those of the other, on other keys. */
+struct scene {
+    const char *geometry;
+    const char *setup;
+    const char *stopped;
+    const char *others;
+    const char *lookups; /* on all keys */
+};
+
+static const struct scene scenes[] = {
+    /* one line, shared frames, pins, limbo */
+    {"1/1/6", "m15.15 u15 m0.0 m1.1 m2.2 i3", "m4.4,m4.0,u0,p0,r0.4,r0.2,d0,c0,l0,v0,i0,o3,g,n0.2,w",
+     "m5.5,m5.0,u1,p1,r1.5,r1.2,d1,c1,v1,v0,i1,o3,g,n1.2,w", "l0,l1,l2,l4"},
+    /* an overflow line that comes and goes; the gate of two sequence bits */
+    {"1/1/6", "m15.15 u15 m8.8 m9.9 m10.10 m11.11 m0.0", "m4.4,u0,u8,r0.4,p0,d0,w",
+     "m5.5,u8,u9,p9,r9.5,r9.0,d9,g,w,v8", "l0,l4,l8,l9"},
+    {"1/1/2", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,r8.4", "m5.5,u9,p9,r9.5,d9,g,w,v9", "l4,l8,l9"},
+    /* two sizes of one page */
+    {"2/1/6", "m15.15 u15 M4.4 M8.8 m0.0", "M12.12,m12.3,U4,u0,R4.12,r0.3,p0,P4,d4",
+     "m1.1,U8,u13,P8,R8.12,d8,g,w,v8", "l0,l4,l5,l8,l12"},
+    /* address spaces */
+    {"1/1/6", "m15.15 u15 m0.0 1:m0.1 1:m1.2", "x0,a2,m4.4,u0,r0.3", "1:m2.3,1:u0,1:p0,1:r0.3,1:d0,x1,a3,g,w",
+     "l0,1:l0,1:l1"},
+    /* no memory */
+    {"1/1/6s", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,m4.9,r9.8", "m5.5,u10,m5.10,p10,r10.5,g,w", "l4,l8,l9,l10"},
+};
+
+/* Thread 0 makes @limit steps and none after; thread 1 then runs alone. */
+struct stopper {
+    struct hipti_sim_chooser chooser;
+    unsigned limit;
+};
+
+static unsigned stopper_choose(void *ctx, const struct hipti_sim *sim)
+{
+    const struct stopper *stopper = (const struct stopper *)ctx;
+    unsigned enabled = hipti_sim_enabled(sim);
+
+    if (sim->own_steps[0] < stopper->limit && (enabled & 1u)) {
+        return 0;
+    }
+    return enabled & 2u ? 1u : HIPTI_SIM_NOBODY;
+}
+
+/* Judge the calls that thread 1 made. => false: one was too long, or did not return. */
+static bool stop_judge(struct stop *stop, const struct program *program, unsigned limit)
+{
+    unsigned returned = 0;
+    unsigned i;
+
+    for (i = 0; i < world.nevents; i++) {
+        const struct event *event = &world.events[i];
+        unsigned steps = event->responded - event->invoked;
+
+        if (event->thread != 1u || event->responded == 0) {
+            continue;
+        }
+        stop->calls++;
+        returned++;
+        if (steps > stop->maximum) {
+            stop->maximum = steps;
+            snprintf(stop->worst, sizeof(stop->worst), "%s, with %s stopped after %u steps",
+                     verb_name(event->call.verb), verb_name(program->calls[0][0].verb), limit);
+        }
+    }
+    return (world.sim->finished & 2u) && world.sim->spins == 0 && world.violation[0] == '\0' &&
+           stop->maximum <= STOP_BOUND && returned >= program->ncalls[1];
+}
+
+/* One program: its first thread is stopped at each of its steps in turn. */
+static bool stop_program(struct stop *stop, const char *text)
+{
+    struct stopper stopper;
+    struct program program;
+    const char *wrong;
+    unsigned limit;
+
+    if (!program_parse(text, &program, &wrong) || !world_open(&program) || !oracle_open()) {
+        printf("T4: \"%s\" is no program\n", text);
+        return false;
+    }
+    stopper.chooser = (struct hipti_sim_chooser){stopper_choose, &stopper, true};
+    for (limit = 1;; limit++) {
+        stopper.limit = limit;
+        (void)world_run(&stopper.chooser);
+        if (world.sim->own_steps[0] < limit) {
+            return true; /* it was done before */
+        }
+        stop->executions++;
+        stop->places++;
+        if (!stop_judge(stop, &program, limit)) {
+            stop->violations++;
+            printf("VIOLATION T4: with thread 0 stopped after %u steps: %s\n  program \"%s\"\n", limit,
+                   world.violation[0] ? world.violation : "a call of thread 1 does not return", text);
+            world_print();
+            printf("replay: tools/explore --program \"%s\" --replay 0x%u,1x4000\n", text, limit);
+            return false;
+        }
+    }
+}
+
+/* The next word of a list with commas. => false: there is none. */
+static bool next_word(const char **list, char *word, size_t bytes)
+{
+    size_t length = strcspn(*list, ",");
+
+    if (length == 0 || length >= bytes) {
+        return false;
+    }
+    memcpy(word, *list, length);
+    word[length] = '\0';
+    *list += length + ((*list)[length] == ',');
+    return true;
+}
+
+static bool stop_scene(struct stop *stop, const struct scene *scene)
+{
+    const char *stopped = scene->stopped;
+    char first[16];
+    char lookups[64] = "";
+    char text[PROGRAM_TEXT_MAX];
+    char other[16];
+    const char *list = scene->lookups;
+
+    while (next_word(&list, other, sizeof(other))) {
+        snprintf(lookups + strlen(lookups), sizeof(lookups) - strlen(lookups), " %s", other);
+    }
+    while (next_word(&stopped, first, sizeof(first))) {
+        const char *others = scene->others;
+
+        while (next_word(&others, other, sizeof(other))) {
+            snprintf(text, sizeof(text), "%s %s | %s | %s%s", scene->geometry, scene->setup, first, other, lookups);
+            if (!stop_program(stop, text)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool stop_all(struct stop *stop)
+{
+    size_t i;
+
+    memset(stop, 0, sizeof(*stop));
+    for (i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+        if (!stop_scene(stop, &scenes[i])) {
+            return false;
+        }
+    }
+    return stop->places > 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * T4: for every call and every step of it, a thread is stopped there for ever, inside or outside a read side. Then
+ * every other call on other keys, and every lookup on all keys, is made by another thread, which must complete it
+ * within a bounded number of its own steps. A status such as HIPT_BUSY is a completion.
+ */
+#ifndef EXPLORE_STOP_H
+#define EXPLORE_STOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { STOP_BOUND = 400 }; /* own steps of one call; the longest seen, a retirement, makes 267 */
+
+struct stop {
+    uint64_t executions;
+    uint64_t calls;   /* completed while another thread was stopped */
+    uint64_t places;  /* at which a thread was stopped */
+    unsigned maximum; /* own steps of one call */
+    char worst[160];  /* which, and where the other stood */
+    uint64_t violations;
+};
+
+/* => false: a violation, which is printed. */
+bool stop_all(struct stop *stop);
+
+#endif

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT */
+#include "explore/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "explore/oracle.h"
+#include "map/table.h"
+#include "sim/plain.h"
+
+enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5 };
+
+/*
+ * The host. A read side is a number, new for each that is opened; a cookie remembers which were open when it was made,
+ * and its grace period ends when none of those is any more.
+ */
+struct host {
+    _Alignas(4096) unsigned char pool[POOL_BYTES];
+    unsigned char saved[POOL_BYTES];
+    size_t used;
+    size_t saved_used;
+    unsigned depth[WORLD_OUTSIDE + 1];
+    uint64_t section[WORLD_OUTSIDE + 1]; /* 0: none open */
+    uint64_t sections;
+    uint64_t open_at[COOKIES][WORLD_OUTSIDE + 1];
+    uint64_t cookies;
+    uint64_t saved_cookies;
+    uint64_t grace; /* the word that steps of the hooks are said to use */
+};
+
+/* What a thread may still be using, from a lookup inside its read side. */
+struct held {
+    bool is_valid;
+    int event;
+    struct hipt_translation translation;
+};
+
+struct world world;
+static struct host host;
+static struct hipti_sim sim;
+static struct held held[WORLD_OUTSIDE + 1];
+static struct event setup_events[PROGRAM_SETUP_MAX * 2];
+static unsigned nsetup_events;
+static struct hipt_asid saved_asids[WORLD_ASIDS];
+static uint64_t restores;
+static unsigned checked_writes; /* the state after so many has been checked */
+
+static unsigned caller(void)
+{
+    return sim.is_on ? sim.running : WORLD_OUTSIDE;
+}
+
+void world_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    if (world.violation[0] == '\0') {
+        va_start(arguments, format);
+        vsnprintf(world.violation, sizeof(world.violation), format, arguments);
+        va_end(arguments);
+    }
+    if (sim.is_on) {
+        hipti_sim_stop(&sim);
+    }
+}
+
+/* --- what the library calls --- */
+
+void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line);
+void explore_panic(const char *condition, const char *file, int line);
+
+void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line)
+{
+    if (!sim.is_on) {
+        return;
+    }
+    if (hipti_plain.writes != checked_writes) {
+        checked_writes = hipti_plain.writes;
+        oracle_check_step();
+    }
+    hipti_sim_step(&sim, operation, word, hipti_sim_access_of(operation), file, line);
+}
+
+void explore_panic(const char *condition, const char *file, int line)
+{
+    bool is_inside = sim.is_on;
+
+    world_fail("assertion failed: %s (%s:%d)", condition, file, line);
+    if (!is_inside) {
+        fprintf(stderr, "outside an execution: %s\n", world.violation);
+        abort();
+    }
+}
+
+static void grace_step(const char *name, enum hipti_sim_access access)
+{
+    hipti_sim_step(&sim, name, &host.grace, access, "host", 0);
+}
+
+static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool may_wait)
+{
+    size_t start = (host.used + align - 1u) & ~(align - 1u);
+
+    (void)ctx;
+    (void)node;
+    if (may_wait && host.depth[caller()] > 0) {
+        world_fail("alloc may wait inside a read side");
+    }
+    if (sim.is_on && world.program->is_scarce && !may_wait) {
+        return NULL;
+    }
+    if (start + bytes > POOL_BYTES) {
+        return NULL;
+    }
+    host.used = start + bytes;
+    memset(host.pool + start, 0, bytes);
+    return host.pool + start;
+}
+
+/* What is freed while an execution runs would have been reachable: the table frees blocks only when it ends. */
+static void host_free(void *ctx, void *memory, size_t bytes)
+{
+    (void)ctx;
+    memset(memory, POISON, bytes);
+}
+
+static void host_read_enter(void *ctx)
+{
+    unsigned thread = caller();
+
+    (void)ctx;
+    grace_step("read_enter", HIPTI_SIM_COMMUTE);
+    if (host.depth[thread]++ == 0) {
+        host.section[thread] = ++host.sections;
+    }
+}
+
+static void host_read_exit(void *ctx)
+{
+    unsigned thread = caller();
+
+    (void)ctx;
+    grace_step("read_exit", HIPTI_SIM_COMMUTE);
+    if (--host.depth[thread] == 0) {
+        host.section[thread] = 0;
+    }
+}
+
+static uint64_t host_gp_start(void *ctx)
+{
+    (void)ctx;
+    grace_step("gp_start", HIPTI_SIM_WRITE);
+    if (host.cookies + 1u == COOKIES) {
+        world_fail("more than %d grace periods", COOKIES);
+        return host.cookies;
+    }
+    host.cookies++;
+    memcpy(host.open_at[host.cookies], host.section, sizeof(host.section));
+    return host.cookies;
+}
+
+static bool host_gp_elapsed(void *ctx, uint64_t cookie)
+{
+    unsigned i;
+
+    (void)ctx;
+    grace_step("load gp_elapsed", HIPTI_SIM_READ);
+    if (cookie == 0 || cookie > host.cookies) {
+        world_fail("gp_elapsed of cookie %llu, which was never given out", (unsigned long long)cookie);
+        return false;
+    }
+    if (world.program->is_endless && cookie > host.saved_cookies && sim.is_on) {
+        return false;
+    }
+    for (i = 0; i <= WORLD_OUTSIDE; i++) {
+        if (host.open_at[cookie][i] != 0 && host.open_at[cookie][i] == host.section[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool host_random(void *ctx, void *buffer, size_t bytes)
+{
+    (void)ctx;
+    memset(buffer, POISON, bytes);
+    return true;
+}
+
+static const struct hipt_ops ops = {
+    .size = sizeof(struct hipt_ops),
+    .alloc = host_alloc,
+    .free = host_free,
+    .read_enter = host_read_enter,
+    .read_exit = host_read_exit,
+    .gp_start = host_gp_start,
+    .gp_elapsed = host_gp_elapsed,
+    .random = host_random,
+};
+
+/* --- calls --- */
+
+static struct event *event_begin(const struct call *call)
+{
+    static struct event spare; /* where a history that is too long goes */
+    struct event *event = world.nevents < WORLD_EVENTS ? &world.events[world.nevents++] : &spare;
+
+    if (event == &spare) {
+        world_fail("more than %d calls", WORLD_EVENTS);
+    }
+    event->call = *call;
+    event->thread = caller();
+    event->invoked = 0;
+    event->responded = 0;
+    event->looked_up = -1;
+    event->nmany = 0;
+    event->nframes = 0;
+    if (sim.is_on) {
+        hipti_sim_begin(&sim);
+    }
+    return event;
+}
+
+/* The call has returned. One that made no step counts as made between two. */
+static void event_end(struct event *event)
+{
+    if (!sim.is_on) {
+        return;
+    }
+    event->responded = sim.nsteps;
+    event->invoked = sim.begins[sim.running] ? sim.nsteps : sim.invoked_at[sim.running];
+    hipti_sim_respond(&sim);
+}
+
+/* R1: no frame comes back that another thread has looked up in a read side that is still open. */
+static void reap(struct event *event)
+{
+    unsigned thread;
+    size_t i;
+
+    event->nframes = hipt_frame_reap(world.table, event->frames, 4);
+    event->status = HIPT_OK;
+    for (i = 0; i < event->nframes; i++) {
+        for (thread = 0; thread < WORLD_OUTSIDE; thread++) {
+            if (held[thread].is_valid && held[thread].translation.mapping.pfn == event->frames[i].pfn) {
+                world_fail("R1: frame %u reaped under a reader", (unsigned)event->frames[i].pfn);
+            }
+        }
+    }
+}
+
+static void walk(struct event *event)
+{
+    struct hipt_cursor cursor = {0};
+
+    event->status = HIPT_OK;
+    while (event->nmany < WORLD_MANY &&
+           hipt_table_next(world.table, &cursor, &event->many[event->nmany]) == HIPT_OK) {
+        event->nmany++;
+    }
+}
+
+static struct hipt_mapping call_mapping(const struct call *call)
+{
+    struct hipt_mapping mapping = {.page = {.asid = world.asids[call->asid].number, .size = call->size,
+                                            .vpn = call->vpn},
+                                   .pfn = call->pfn,
+                                   .prot = HIPT_READ};
+
+    if (call->verb == VERB_PROTECT || call->verb == VERB_REMAP) {
+        mapping.prot = HIPT_READ | HIPT_WRITE;
+    }
+    return mapping;
+}
+
+static void call_frame(struct event *event)
+{
+    struct hipt_frame frame = {event->call.pfn, false};
+
+    switch (event->call.verb) {
+    case VERB_REVERSE:
+        event->status = hipt_reverse(world.table, frame, event->many, WORLD_MANY, &event->nmany);
+        break;
+    case VERB_PIN:
+        event->status = hipt_frame_pin(world.table, frame);
+        break;
+    case VERB_UNPIN:
+        event->status = hipt_frame_unpin(world.table, frame);
+        break;
+    default:
+        reap(event);
+        break;
+    }
+}
+
+static void lookup(struct event *event)
+{
+    struct held *mine = &held[event->thread];
+
+    event->status = hipt_lookup(world.table, world.asids[event->call.asid].number, event->call.vpn,
+                                &mine->translation);
+    event->out = mine->translation.mapping;
+    mine->event = (int)(event - world.events);
+    mine->is_valid = event->status == HIPT_OK && host.depth[event->thread] > 0;
+}
+
+static void call_page(struct event *event)
+{
+    struct hipt_mapping mapping = call_mapping(&event->call);
+    uint64_t done;
+
+    switch (event->call.verb) {
+    case VERB_MAP:
+        event->status = hipt_map(world.table, &mapping);
+        break;
+    case VERB_UNMAP:
+        event->status = hipt_unmap(world.table, &mapping.page, &event->out);
+        break;
+    case VERB_PROTECT:
+        event->status = hipt_protect(world.table, &mapping.page, mapping.prot);
+        break;
+    case VERB_REMAP:
+        event->status = hipt_remap(world.table, &mapping, &event->out);
+        break;
+    case VERB_UNMAP_RANGE:
+        event->status = hipt_unmap_range(world.table, &mapping.page, event->call.pfn, &done);
+        break;
+    default:
+        lookup(event);
+        break;
+    }
+}
+
+/* Mark and clean: in one read side a lookup, and then the change to what it found (T3). */
+static struct event *call_update(const struct call *call)
+{
+    struct call first = *call;
+    struct event *event;
+    struct held *mine = &held[caller()];
+
+    hipt_read_enter(world.table);
+    first.verb = VERB_LOOKUP;
+    event = event_begin(&first);
+    lookup(event);
+    event_end(event);
+    if (mine->is_valid) {
+        event = event_begin(call);
+        event->looked_up = mine->event;
+        if (call->verb == VERB_MARK) {
+            event->status = hipt_mark(world.table, &mine->translation, HIPT_DIRTY);
+        } else {
+            event->status = hipt_clean(world.table, &mine->translation, HIPT_DIRTY);
+            event->out = mine->translation.mapping;
+        }
+        event_end(event);
+    }
+    mine->is_valid = false;
+    hipt_read_exit(world.table);
+    return event;
+}
+
+struct event *world_call(const struct call *call)
+{
+    struct event *event;
+
+    if (call->verb == VERB_MARK || call->verb == VERB_CLEAN) {
+        return call_update(call);
+    }
+    event = event_begin(call);
+    switch (call->verb) {
+    case VERB_REVERSE:
+    case VERB_PIN:
+    case VERB_UNPIN:
+    case VERB_REAP:
+        call_frame(event);
+        break;
+    case VERB_RETIRE:
+        event->status = hipt_asid_retire(world.table, world.asids[call->asid], NULL);
+        break;
+    case VERB_ALLOC:
+        event->status = hipt_asid_alloc(world.table, &world.asids[call->asid]);
+        break;
+    case VERB_WALK:
+        walk(event);
+        break;
+    default:
+        call_page(event);
+        break;
+    }
+    event_end(event);
+    return event;
+}
+
+/* --- executions --- */
+
+static void thread_body(void *ctx, unsigned thread)
+{
+    unsigned i;
+
+    (void)ctx;
+    for (i = 0; i < world.program->ncalls[thread]; i++) {
+        (void)world_call(&world.program->calls[thread][i]);
+    }
+}
+
+static enum hipt_status table_open(const struct program *program)
+{
+    static const uint64_t secret[4] = {1, 2, 3, 4};
+    static const struct hipt_range range = {0, WORLD_FRAMES, false};
+    struct hipt_config config;
+
+    hipt_config_init(&config);
+    config.ops = &ops;
+    config.buckets = 1;
+    config.asid_bits = 2;
+    config.va_bits = 16;
+    config.nsizes = program->sizes;
+    config.page_shift[0] = 12;
+    config.page_shift[1] = 14;
+    config.ranges = &range;
+    config.nranges = 1;
+    config.version_bits = program->version_bits;
+    config.sequence_bits = program->sequence_bits;
+    config.secret = secret;
+    return hipt_table_create(&config, &world.table);
+}
+
+/* The state that every execution starts from. */
+static void world_save(void)
+{
+    host.saved_used = host.used;
+    host.saved_cookies = host.cookies;
+    memcpy(host.saved, host.pool, host.used);
+    memcpy(saved_asids, world.asids, sizeof(saved_asids));
+    memcpy(setup_events, world.events, sizeof(world.events[0]) * world.nevents);
+    nsetup_events = world.nevents;
+    hipti_plain.writes = 0;
+    hipti_plain.is_full = false;
+}
+
+/* Memory with plain fields, which leave nothing in the log. */
+static void restore(void *memory, size_t bytes)
+{
+    memcpy(memory, host.saved + ((unsigned char *)memory - host.pool), bytes);
+}
+
+static void world_restore(void)
+{
+    const struct hipti_arena *records = &world.table->asids.records;
+
+    if (!hipti_plain_undo(&hipti_plain)) {
+        memcpy(host.pool, host.saved, host.saved_used);
+    }
+    restore(world.table, sizeof(*world.table)); /* the fields of whoever holds a freelist's mover */
+    restore(hipti_plain_pointer(&records->directory[0]), WORLD_ASIDS * records->item_bytes); /* their numbers */
+    if (++restores % RESTORES_CHECKED == 2u && memcmp(host.pool, host.saved, host.saved_used) != 0) {
+        fprintf(stderr, "explore: an execution left something behind that it wrote past the log\n");
+        abort();
+    }
+    memset(host.pool + host.saved_used, POISON, host.used - host.saved_used);
+    host.used = host.saved_used;
+    host.cookies = host.saved_cookies;
+    memset(host.depth, 0, sizeof(host.depth));
+    memset(host.section, 0, sizeof(host.section));
+    memcpy(world.asids, saved_asids, sizeof(saved_asids));
+    memset(held, 0, sizeof(held));
+    world.nevents = 0;
+    world.violation[0] = '\0';
+}
+
+bool world_open(const struct program *program)
+{
+    unsigned i;
+
+    memset(&world, 0, sizeof(world));
+    world.sim = &sim;
+    world.program = program;
+    hipti_sim_init(&sim, program->nthreads, thread_body, NULL);
+    hipti_plain.sim = NULL;
+    hipti_plain.writes = 0;
+    memset(host.pool, POISON, POOL_BYTES);
+    host.used = 0;
+    host.cookies = 0;
+    memset(host.depth, 0, sizeof(host.depth));
+    memset(host.section, 0, sizeof(host.section));
+    if (table_open(program) != HIPT_OK || hipt_asid_alloc(world.table, &world.asids[0]) != HIPT_OK ||
+        hipt_asid_alloc(world.table, &world.asids[1]) != HIPT_OK) {
+        fprintf(stderr, "explore: no table for \"%s\"\n", program->text);
+        return false;
+    }
+    for (i = 0; i < program->nsetup; i++) {
+        const struct event *event = world_call(&program->setup[i]);
+
+        if (event->status != HIPT_OK) {
+            fprintf(stderr, "explore: \"%s\": setup call %u (%s): %s\n", program->text, i + 1u,
+                    verb_name(event->call.verb), hipt_strerror(event->status));
+            return false;
+        }
+    }
+    world_save();
+    return true;
+}
+
+enum hipti_sim_end world_run(const struct hipti_sim_chooser *chooser)
+{
+    enum hipti_sim_end end;
+
+    world_restore();
+    hipti_plain.sim = &sim;
+    checked_writes = 0;
+    end = hipti_sim_run(&sim, chooser);
+    hipti_plain.sim = NULL;
+    return end;
+}
+
+const struct event *world_setup_events(unsigned *count)
+{
+    *count = nsetup_events;
+    return setup_events;
+}
+
+/* --- account --- */
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static void event_print(const struct event *event)
+{
+    const struct call *call = &event->call;
+
+    printf("  T%u %s asid %u vpn %u size %u pfn %u -> %s (steps %u to %u)\n", event->thread, verb_name(call->verb),
+           call->asid, call->vpn, call->size, call->pfn, event->responded ? hipt_strerror(event->status) : "under way",
+           event->invoked, event->responded);
+}
+
+void world_print(void)
+{
+    unsigned i;
+
+    for (i = 0; i < sim.nsteps; i++) {
+        const struct hipti_sim_step *step = &sim.steps[i];
+
+        if (i > 0 && step->thread != sim.steps[i - 1u].thread) {
+            printf("  -- T%u\n", step->thread);
+        }
+        printf("  %4u T%u %-18s %-10s:%-4d word +%#-7llx value %#llx\n", i, step->thread, step->operation,
+               file_name(step->file), step->line,
+               (unsigned long long)((const volatile unsigned char *)step->word - host.pool),
+               (unsigned long long)step->value);
+    }
+    for (i = 0; i < world.nevents; i++) {
+        event_print(&world.events[i]);
+    }
+}

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: MIT
+"""Mutants made from the source: each is one small change of the text of one function.
+
+A mutant's name is room/function/operator/ordinal, so it stays when lines move. The operators:
+
+  order     a memory order weakened by one notch        ignore    an if's condition computed, then taken as false
+  negate    an if's condition inverted                  drop      one operand of && or || left out
+  once      a retry loop that does not retry            skip      a loop that is not entered
+  store     a CAS made a plain store that succeeds      elapsed   a grace period taken as over, or never asked for
+  step      + 1 or - 1 left out: versions, sequences    bound     < made <=, == made != and so on
+  swap      two adjacent effects in the other order     delete    an effect left out
+  state     one state of a protocol taken for another   flag      true made false, and false true
+  retry     HIPT_CHANGED answered with HIPT_BUSY
+"""
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../tools/lint'))
+import csource  # noqa: E402
+
+ROOMS = ['reclaim', 'table', 'frame', 'asid', 'map']
+# No part of a protocol: the validators, by which the killers judge, the checks of arguments and configurations, and
+# figures.
+OTHERS = {f'lib/map/{name}.c' for name in ('valid', 'page', 'table', 'stats')}
+
+WEAKER = {
+    ('load', 'acquire'): ['relaxed'], ('load', 'seq_cst'): ['acquire'], ('store', 'release'): ['relaxed'],
+    ('exchange', 'acquire'): ['relaxed'], ('cas', 'acquire'): ['relaxed'], ('cas', 'release'): ['relaxed'],
+    ('cas', 'acq_rel'): ['acquire', 'release'], ('cas', 'seq_cst'): ['acq_rel'],
+    ('fetch_sub', 'release'): ['relaxed'], ('fetch_or', 'acq_rel'): ['acquire', 'release'],
+    ('fetch_or', 'seq_cst'): ['acq_rel'],
+}
+# Accessors that lib/base/atomic.h does not offer, since the library has no use for them.
+MISSING = {('exchange', 'relaxed'): 'EXCHANGE', ('fetch_sub', 'relaxed'): 'SUB',
+           ('fetch_or', 'acquire'): 'OR', ('fetch_or', 'release'): 'OR'}
+STORE_OF = {'relaxed': 'relaxed', 'acquire': 'relaxed'}  # all others: release
+
+COMPARE = {'<': '<=', '<=': '<', '>': '>=', '>=': '>', '==': '!=', '!=': '=='}
+STATES = {
+    'HIPTI_FREE': 'HIPTI_CLAIMED', 'HIPTI_CLAIMED': 'HIPTI_FREE', 'HIPTI_PARKED': 'HIPTI_FREE',
+    'HIPTI_ABORTED': 'HIPTI_FROZEN', 'HIPTI_TENTATIVE': 'HIPTI_LIVE', 'HIPTI_FROZEN': 'HIPTI_ABORTED',
+    'HIPTI_LIVE': 'HIPTI_HELD', 'HIPTI_HELD': 'HIPTI_LIVE', 'HIPT_FRAME_FREE': 'HIPT_FRAME_OWNED',
+    'HIPT_FRAME_OWNED': 'HIPT_FRAME_MAPPED', 'HIPT_FRAME_MAPPED': 'HIPT_FRAME_OWNED',
+    'HIPT_FRAME_UNMAPPING': 'HIPT_FRAME_LIMBO', 'HIPT_FRAME_LIMBO': 'HIPT_FRAME_FREE',
+    'LIFE_ACTIVE': 'LIFE_RETIRING', 'LIFE_RETIRING': 'LIFE_ACTIVE',
+}
+
+ATOMIC = re.compile(r'hipti_(load|store|exchange|cas|fetch_add|fetch_sub|fetch_or)_(relaxed|acquire|release|acq_rel|'
+                    r'seq_cst)\s*\(')
+EFFECT = re.compile(r'(\(void\)\s*)?(?!if|for|while|switch|return|sizeof|do|HIPTI_)[a-zA-Z_]\w*\s*\(')
+ASSIGNMENT = re.compile(r'[^=!<>;{}]*[^=!<>|&+\-*/;{}]=(?!=)')
+
+
+class Mutant:
+    """Replacements in files: .changes maps a path to a list of (start, end, text)."""
+
+    def __init__(self, name, operator, changes, kind='code', breaks='', letter=''):
+        self.name, self.operator, self.changes = name, operator, changes
+        self.kind, self.breaks, self.letter = kind, breaks, letter
+
+    @property
+    def rooms(self):
+        return {path.split('/')[1] for path in self.changes}
+
+    def text(self, path, original):
+        result = original
+        for start, end, text in sorted(self.changes[path], reverse=True):
+            result = result[:start] + text + result[end:]
+        return result
+
+
+def closing(code, opening):
+    """The position of the parenthesis that closes the one at @opening."""
+    depth = 0
+    for position in range(opening, len(code)):
+        depth += (code[position] in '([{') - (code[position] in ')]}')
+        if depth == 0:
+            return position
+    raise ValueError('parentheses do not match')
+
+
+def split_top(code, start, end, separators):
+    """The ranges of code[start:end] between separators that stand outside all parentheses."""
+    parts, depth, begin, position = [], 0, start, start
+    while position < end:
+        depth += (code[position] in '([{') - (code[position] in ')]}')
+        found = depth == 0 and next((s for s in separators if code.startswith(s, position)), None)
+        if found:
+            parts.append((begin, position))
+            position = begin = position + len(found)
+        else:
+            position += 1
+    return parts + [(begin, end)]
+
+
+def trimmed(code, start, end):
+    text = code[start:end]
+    return start + len(text) - len(text.lstrip()), end - (len(text) - len(text.rstrip()))
+
+
+class Maker:
+    """Collects the mutants of one function."""
+
+    def __init__(self, source, room, function):
+        self.source, self.code, self.text = source, source.code, source.text
+        self.room, self.function = room, function
+        self.start, self.end = function.open + 1, function.close
+        self.mutants, self.counts = [], {}
+
+    def add(self, operator, *changes):
+        ordinal = self.counts[operator] = self.counts.get(operator, 0) + 1
+        name = f'{self.room}/{self.function.name}/{operator}/{ordinal}'
+        kind = 'order' if operator == 'order' else 'code'
+        self.mutants.append(Mutant(name, operator, {self.source.path: list(changes)}, kind))
+
+    def find(self, pattern):
+        return re.compile(pattern).finditer(self.code, self.start, self.end)
+
+    def arguments(self, opening):
+        end = closing(self.code, opening)
+        parts = split_top(self.code, opening + 1, end, ',')
+        return [self.text[slice(*trimmed(self.code, *part))] for part in parts], end
+
+    def orders(self):
+        for match in ATOMIC.finditer(self.code, self.start, self.end):
+            kind, order = match.groups()
+            for weaker in WEAKER.get((kind, order), []):
+                arguments, end = self.arguments(match.end() - 1)
+                name = MISSING.get((kind, weaker))
+                if name:
+                    text = (f'(HIPT_STEP("{kind}_{weaker}", {arguments[0]}), '
+                            f'HIPT_ATOMIC_{name}({", ".join(arguments)}, {weaker}))')
+                else:
+                    text = f'hipti_{kind}_{weaker}({", ".join(arguments)})'
+                self.add('order', (match.start(), end + 1, text))
+
+    def stores(self):
+        for match in ATOMIC.finditer(self.code, self.start, self.end):
+            if match.group(1) == 'cas':
+                (place, _, value), end = self.arguments(match.end() - 1)
+                order = STORE_OF.get(match.group(2), 'release')
+                self.add('store', (match.start(), end + 1, f'(hipti_store_{order}({place}, {value}), true)'))
+
+    def grace(self):
+        for match in self.find(r'[\w>.\-]*\b(gp_elapsed|gp_start)\s*\('):
+            end = closing(self.code, match.end() - 1)
+            self.add('elapsed', (match.start(), end + 1, 'true' if match.group(1) == 'gp_elapsed' else 'UINT64_C(1)'))
+
+    def operands(self, start, end):
+        """Drop each operand of an expression's && and ||, those in parentheses included."""
+        start, end = trimmed(self.code, *split_top(self.code, start, end, '?')[0])
+        for operator, neutral in (('||', '0'), ('&&', '1')):
+            parts = split_top(self.code, start, end, [operator])
+            if len(parts) > 1:
+                for part in parts:
+                    first, last = trimmed(self.code, *part)
+                    self.add('drop', (first, last, neutral))
+                    self.operands(first, last)
+                return
+        if start < end and self.code[start] == '(' and closing(self.code, start) == end - 1:
+            self.operands(start + 1, end - 1)
+
+    def conditions(self):
+        for match in self.find(r'\b(if|while|for)\s*\('):
+            word, opening = match.group(1), match.end() - 1
+            end = closing(self.code, opening)
+            start = opening + 1
+            if word == 'for':
+                start, end = split_top(self.code, start, end, ';')[1]
+                if not self.code[start:end].strip():
+                    continue
+            self.operands(start, end)
+            whole = self.text[start:end]
+            if word == 'if':
+                self.add('negate', (start, end, f'!({whole})'))
+                self.add('ignore', (start, end, f'(({whole}), 0)'))
+            elif word == 'while' and self.code[closing(self.code, opening) + 1:].lstrip()[:1] == ';':
+                self.add('once', (start, end, f'(({whole}), 0)'))
+            else:
+                self.add('skip', (start, end, f'0 && ({whole})'))
+        for match in self.find(r'(\breturn\b|[^=!<>]=(?=\s))[^;{}]*;'):
+            begin = match.start() + (6 if match.group(1) == 'return' else 2)
+            if match.end() <= self.end and self.code[begin:match.end()].count('(') == \
+                    self.code[begin:match.end()].count(')'):
+                self.operands(begin, match.end() - 1)
+
+    def bounds(self):
+        for match in self.find(r' (<|<=|>|>=|==|!=) '):
+            if match.group(1) not in ('==', '!=') or self.is_part(match.start()):
+                self.add('bound', (match.start(1), match.end(1), COMPARE[match.group(1)]))
+
+    def is_part(self, position):
+        """Whether a comparison is not an if's whole condition, whose inversion `negate` makes already."""
+        for match in self.find(r'\bif\s*\('):
+            end = closing(self.code, match.end() - 1)
+            if match.end() <= position < end:
+                return bool(re.search(r'&&|\|\||\?', self.code[match.end():end]))
+        return True
+
+    def constants(self):
+        for match in self.find(r' ([+-]) 1u?\b'):
+            self.add('step', (match.end(1), match.end(), ' 0u'))
+        for match in self.find(r'\b(true|false)\b'):
+            self.add('flag', (match.start(), match.end(), 'false' if match.group() == 'true' else 'true'))
+        for match in self.find(r'\b(' + '|'.join(STATES) + r')\b'):
+            if not re.search(r'\bcase\s*$', self.code[:match.start()]):
+                self.add('state', (match.start(), match.end(), STATES[match.group()]))
+        for match in self.find(r'\bHIPT_CHANGED\b'):
+            self.add('retry', (match.start(), match.end(), 'HIPT_BUSY'))
+
+    def statements(self):
+        """(start, end, follows) of the plain statements; follows: its predecessor is one, in the same block."""
+        depth, start, previous, result = 0, self.start, None, []
+        for position in range(self.start, self.end):
+            char = self.code[position]
+            depth += (char in '([') - (char in ')]')
+            label = char == ':' and re.match(r'\s*(case\b|default\b)', self.code[start:position])
+            if depth == 0 and (char in '{};' or label):
+                first, _ = trimmed(self.code, start, position)
+                if char == ';' and first < position:
+                    result.append((first, position + 1, previous == start))
+                    previous = position + 1
+                start = position + 1
+        return result
+
+    def effects(self):
+        last = None
+        for start, end, follows in self.statements():
+            code = self.code[start:end]
+            call = EFFECT.match(code) is not None
+            effect = call or ASSIGNMENT.match(code) and re.match(r'[\w>.\-]+(->|\.)[\w\[\]]+ = ', code)
+            if call and not code.startswith('(void)') or 'hipti_' in code and call:
+                self.add('delete', (start, end, '(void)0;'))
+            if effect and last and follows and (call or last[2]):
+                self.add('swap', (last[0], last[1], self.text[start:end]), (start, end, self.text[last[0]:last[1]]))
+            last = (start, end, call) if effect else None
+
+    def make(self):
+        for step in (self.orders, self.stores, self.grace, self.conditions, self.bounds, self.constants, self.effects):
+            step()
+        return self.mutants
+
+
+def generate(root):
+    """All mutants of the rooms, in the order of their files."""
+    mutants = []
+    for path in csource.files(root, [f'lib/{room}' for room in ROOMS], ('.c', '.h')):
+        if path not in OTHERS:
+            source = csource.Source(root, path)
+            for function in source.functions():
+                mutants += Maker(source, path.split('/')[1], function).make()
+    names = [mutant.name for mutant in mutants]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f'two mutants of one name: {", ".join(sorted(twice))}')
+    return mutants

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "weak/crew.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "sim/stack.h"
+#include "sim/weak_atomic.h"
+#include "weak/sites.h"
+
+#define STACK_BYTES (1u << 16)
+#define CHOICES_MAX 4096u
+#define STEPS_MAX 20000u
+#define SHARED_MAX 4096u /* a power of two */
+
+/*
+ * Who touched a word, a bit each, in any run of this search; and whether that was a reason to switch before it is
+ * touched. The latter stays the same for one pass through all choices, or they would not mean the same from run to run.
+ */
+struct touched {
+    const volatile void *word;
+    unsigned readers;
+    unsigned writers;
+    bool is_shared;
+};
+
+/* One choice: which of how many. */
+struct choice {
+    unsigned taken;
+    unsigned of;
+};
+
+/* What happened, for people. */
+struct step {
+    const char *operation;
+    const char *file;
+    int line;
+    unsigned thread;
+    const struct touched *touched;
+    unsigned stale; /* messages between the newest and the one that was read */
+};
+
+static const struct crew_task *task;
+static struct crew_report report;
+static struct choice choices[CHOICES_MAX];
+static unsigned nchoices;
+static unsigned at_choice;
+static struct step steps[STEPS_MAX];
+static unsigned nsteps;
+static struct touched shared[SHARED_MAX];
+static unsigned nshared;
+static bool has_grown;
+static unsigned current = CREW_THREADS;
+static unsigned finished; /* a bit each */
+static unsigned preemptions_left;
+static bool is_failed;
+static bool has_arrived; /* the current thread was just chosen: to leave it before it does anything shared is no news */
+static void *stack_pointers[CREW_THREADS];
+static void *main_pointer;
+static _Alignas(64) char stacks[CREW_THREADS][STACK_BYTES];
+
+struct hipti_weak crew_weak;
+struct hipti_weak *hipti_weak_current; /* where a program's library was built with sim/weak_atomic.h */
+
+unsigned crew_who(void)
+{
+    return current;
+}
+
+/* => a number below @of; every run takes another one, until all were taken. */
+static unsigned choose(unsigned of)
+{
+    if (at_choice == nchoices) {
+        if (nchoices == CHOICES_MAX) {
+            crew_fail("more than %u choices in a run", CHOICES_MAX);
+        }
+        choices[nchoices].taken = 0;
+        choices[nchoices].of = of;
+        nchoices++;
+    }
+    return choices[at_choice++].taken;
+}
+
+/* On to the next run. => false: there is none. */
+static bool choices_advance(void)
+{
+    while (nchoices > 0 && choices[nchoices - 1u].taken + 1u == choices[nchoices - 1u].of) {
+        nchoices--;
+    }
+    if (nchoices > 0) {
+        choices[nchoices - 1u].taken++;
+    }
+    return nchoices > 0;
+}
+
+static unsigned choose_message(void *ctx, unsigned n)
+{
+    unsigned taken = choose(n);
+
+    (void)ctx;
+    if (nsteps > 0) {
+        steps[nsteps - 1u].stale = taken;
+    }
+    return taken;
+}
+
+static void fault(void *ctx, const char *what, const struct hipti_weak_site *site)
+{
+    (void)ctx;
+    crew_fail("%s%s%s", what, site ? " in " : "", site ? site->function : "");
+}
+
+static void go_to(unsigned thread)
+{
+    unsigned before = current;
+
+    current = thread;
+    has_arrived = true;
+    hipti_weak_run(&crew_weak, thread);
+    hipti_stack_switch(before < CREW_THREADS ? &stack_pointers[before] : &main_pointer, stack_pointers[thread]);
+}
+
+static void go_back(void)
+{
+    void *dropped;
+
+    current = CREW_THREADS;
+    hipti_stack_switch(&dropped, main_pointer);
+}
+
+void crew_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    if (!is_failed) {
+        va_start(arguments, format);
+        (void)vsnprintf(report.why, sizeof(report.why), format, arguments);
+        va_end(arguments);
+    }
+    is_failed = true;
+    if (current < CREW_THREADS) {
+        go_back();
+    }
+}
+
+/* => the @index-th thread that can run, the current one not counted. */
+static unsigned other(unsigned index)
+{
+    unsigned thread;
+
+    for (thread = 0; thread < task->threads; thread++) {
+        if (thread != current && !((finished >> thread) & 1u) && index-- == 0) {
+            break;
+        }
+    }
+    return thread;
+}
+
+static unsigned others(void)
+{
+    unsigned count = 0;
+    unsigned thread;
+
+    for (thread = 0; thread < task->threads; thread++) {
+        count += thread != current && !((finished >> thread) & 1u);
+    }
+    return count;
+}
+
+static void thread_main(void *argument)
+{
+    (void)argument;
+    task->body(current);
+    finished |= 1u << current;
+    if (others() > 0) {
+        go_to(other(choose(others())));
+    }
+    go_back();
+}
+
+/* => whether what one thread does to a word may matter to another. */
+static bool matters(const struct touched *touched)
+{
+    unsigned all = touched->readers | touched->writers;
+
+    return touched->writers != 0 && (all & (all - 1u)) != 0;
+}
+
+/* The current thread accesses @word. => what is known of that word. */
+static const struct touched *touch(const volatile void *word, bool is_write)
+{
+    unsigned at = (unsigned)(((uintptr_t)word * UINT64_C(0x9e3779b97f4a7c15)) >> 40) % SHARED_MAX;
+    struct touched *touched = &shared[at];
+    unsigned bit = 1u << current;
+
+    while (touched->word != NULL && touched->word != word) {
+        at = (at + 1u) % SHARED_MAX;
+        touched = &shared[at];
+    }
+    if (touched->word == NULL) {
+        touched->word = word;
+        if (++nshared == SHARED_MAX) {
+            crew_fail("more than %u words", SHARED_MAX);
+        }
+    }
+    if (!((is_write ? touched->writers : touched->readers) & bit)) {
+        *(is_write ? &touched->writers : &touched->readers) |= bit;
+        has_grown |= !touched->is_shared && matters(touched);
+    }
+    return touched;
+}
+
+/* A new pass, with what the one before learned. */
+static void shared_settle(void)
+{
+    unsigned i;
+
+    for (i = 0; i < SHARED_MAX; i++) {
+        shared[i].is_shared = matters(&shared[i]);
+    }
+    has_grown = false;
+    nchoices = 0;
+}
+
+void crew_step(const char *operation, const volatile void *word, const char *file, int line)
+{
+    struct step *step = &steps[nsteps];
+    unsigned taken;
+
+    if (current == CREW_THREADS) {
+        return;
+    }
+    if (nsteps == STEPS_MAX) {
+        crew_fail("no end after %u steps, at %s:%d", STEPS_MAX, file, line);
+    }
+    step->operation = operation;
+    step->file = file;
+    step->line = line;
+    step->thread = current;
+    step->stale = 0;
+    nsteps++;
+    step->touched = touch(word, operation[0] != 'l');
+    if (!step->touched->is_shared) {
+        return;
+    }
+    if (has_arrived || preemptions_left == 0 || others() == 0) {
+        has_arrived = false;
+        return;
+    }
+    taken = choose(others() + 1u);
+    if (taken > 0) {
+        preemptions_left--;
+        nsteps--; /* it comes when this thread comes back */
+        go_to(other(taken - 1u));
+        crew_step(operation, word, file, line);
+    }
+}
+
+static void run(void)
+{
+    unsigned thread;
+
+    at_choice = 0;
+    nsteps = 0;
+    finished = 0;
+    preemptions_left = task->preemptions;
+    for (thread = 0; thread < task->threads; thread++) {
+        stack_pointers[thread] = hipti_stack_make(stacks[thread], STACK_BYTES, thread_main, NULL);
+    }
+    hipti_weak_start(&crew_weak, task->stale);
+    task->start();
+    go_to(choose(task->threads));
+    hipti_weak_stop(&crew_weak);
+    report.runs++;
+    report.steps += nsteps;
+    if (!is_failed) {
+        task->end();
+    }
+}
+
+static double seconds_now(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static enum crew_end search(double until)
+{
+    do {
+        run();
+        if (is_failed) {
+            return CREW_FAILED;
+        }
+        if (until > 0 && (report.runs & 255u) == 0 && seconds_now() > until) {
+            return CREW_LATE;
+        }
+    } while (choices_advance());
+    return CREW_DONE;
+}
+
+struct crew_report crew_search(const struct crew_task *wanted)
+{
+    struct hipti_weak_hooks hooks = {NULL, choose_message, fault, wanted->is_valid, sites_order};
+    double until = wanted->seconds > 0 ? seconds_now() + wanted->seconds : 0;
+
+    task = wanted;
+    memset(&report, 0, sizeof(report));
+    memset(shared, 0, sizeof(shared));
+    nshared = 0;
+    is_failed = false;
+    if (!hipti_weak_current) {
+        hipti_weak_init(&crew_weak, &hooks);
+        hipti_weak_current = &crew_weak;
+    }
+    crew_weak.hooks = hooks;
+    do {
+        shared_settle();
+        report.end = search(until);
+    } while (has_grown && report.end == CREW_DONE);
+    report.points = nchoices;
+    return report;
+}
+
+void crew_print_last(void)
+{
+    unsigned last = CREW_THREADS;
+    unsigned i;
+
+    for (i = 0; i < nsteps; i++) {
+        const char *slash = strrchr(steps[i].file, '/');
+
+        if (!matters(steps[i].touched) && !steps[i].stale) {
+            continue;
+        }
+        if (steps[i].thread != last) {
+            printf("  thread %u\n", steps[i].thread);
+            last = steps[i].thread;
+        }
+        printf("    %4u %s %s:%d", i, steps[i].operation, slash ? slash + 1 : steps[i].file, steps[i].line);
+        printf(steps[i].stale ? "  (%u older)\n" : "\n", steps[i].stale);
+    }
+}

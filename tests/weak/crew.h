@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual threads and the search over what they may do: a run is a sequence of choices (who goes on, which message a
+ * load takes), the search takes every sequence once, depth first, within the two bounds.
+ */
+#ifndef HIPT_TESTS_WEAK_CREW_H
+#define HIPT_TESTS_WEAK_CREW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim/weak.h"
+
+#define CREW_THREADS 4u
+
+/* What to search through. */
+struct crew_task {
+    unsigned threads;
+    unsigned preemptions;          /* switches away from a thread that could go on, in one run */
+    unsigned stale;                /* loads that take another message than the newest, in one run */
+    double seconds;                /* of processor time, after which to give up; 0: never */
+    void (*start)(void);           /* before each run */
+    void (*body)(unsigned thread); /* of a virtual thread */
+    void (*end)(void);             /* after each run that came to its end; may call crew_fail() */
+    bool (*is_valid)(void *ctx, const volatile void *address); /* as in hipti_weak_hooks */
+};
+
+enum crew_end {
+    CREW_DONE,   /* all runs within the bounds */
+    CREW_FAILED, /* a run failed */
+    CREW_LATE    /* out of time */
+};
+
+struct crew_report {
+    enum crew_end end;
+    uint64_t runs;
+    uint64_t steps;
+    uint64_t points; /* choices made in the last run */
+    char why[400];   /* of a failure */
+};
+
+extern struct hipti_weak crew_weak;
+
+struct crew_report crew_search(const struct crew_task *task);
+
+/* An access to @word comes: others may go first, where it is shared with them. */
+void crew_step(const char *operation, const volatile void *word, const char *file, int line);
+
+/* Who runs, CREW_THREADS outside of a run. */
+unsigned crew_who(void);
+
+/* End the run: it is a violation. Returns only outside of a run. */
+void crew_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print the failed run as a readable interleaving: the accesses to what several threads touch. */
+void crew_print_last(void);
+
+#endif

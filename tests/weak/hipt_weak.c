@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Explore the programs under the model of weak memory, and say what was found. Twice each: once the threads know only
+ * what the table tells them, once they know at each call what all knew at the returns before it, so that real time
+ * orders the operations.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "weak/history.h"
+#include "weak/memory.h"
+#include "weak/sites.h"
+
+struct options {
+    const char *only; /* programs with this in their name */
+    unsigned preemptions;
+    unsigned stale;
+    double seconds; /* for all */
+    bool is_quiet;
+    bool lists_sites;
+};
+
+/* A pair of bounds; the search goes from the cheap ones to those wanted, so that what is easily found is found soon. */
+struct bounds {
+    unsigned preemptions;
+    unsigned stale;
+    bool is_narrow; /* keys */
+};
+
+#define PROGRAMS_MAX 256u
+
+struct totals {
+    unsigned programs;
+    unsigned late;
+    uint64_t runs;
+    uint64_t steps;
+};
+
+static struct totals totals;
+static bool is_idle[PROGRAMS_MAX][2]; /* the program does not come to what is planted: no need to look deeper */
+
+/* The processor's time, so that what is explored does not depend on what else the machine does. */
+static double seconds_now(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static void crashed(int signal)
+{
+    static const char text[] = "violation: the table crashed\n";
+
+    (void)signal;
+    (void)!write(STDOUT_FILENO, text, sizeof(text) - 1u);
+    _exit(1);
+}
+
+static void print_failure(const struct program *program, const struct crew_report *report)
+{
+    printf("violation: %s: %s\n", program->name, report->why);
+    history_print();
+    crew_print_last();
+}
+
+/* => false: a violation. */
+static bool explore(const struct program *program, bool is_joined, struct bounds bounds, const struct options *options,
+                    double until)
+{
+    struct crew_task task = {2, 0, 0, 0, history_start, history_body, oracle_judge, host_is_valid};
+    struct crew_report report;
+    double start = seconds_now();
+
+    task.threads = program->thread[2][0].kind == NOTHING ? 2 : 3;
+    task.preemptions = bounds.preemptions > program->lighter ? bounds.preemptions - program->lighter : 0;
+    task.stale = bounds.stale;
+    task.seconds = until - start > 0.001 ? until - start : 0.001;
+    history_prepare(program, is_joined, bounds.is_narrow);
+    report = crew_search(&task);
+    totals.runs += report.runs;
+    totals.steps += report.steps;
+    totals.late += report.end == CREW_LATE;
+    if (report.end == CREW_FAILED) {
+        print_failure(program, &report);
+        return false;
+    }
+    if (!options->is_quiet) {
+        printf("%-44s %-7s %-7s preemptions %u stale %u: %9" PRIu64 " runs %11" PRIu64 " steps %6.2f s%s\n",
+               program->name, bounds.is_narrow ? "narrow" : "", is_joined ? "joined" : "", task.preemptions, task.stale,
+               report.runs, report.steps, seconds_now() - start, report.end == CREW_LATE ? " (out of time)" : "");
+        (void)fflush(stdout);
+    }
+    return true;
+}
+
+/* => false: a violation. */
+static bool explore_all(const struct options *options, struct bounds bounds, double until)
+{
+    size_t i;
+
+    for (i = 0; i < nprograms * 2u; i++) {
+        const struct program *program = &programs[i / 2u];
+        double now = seconds_now();
+        /* What one leaves over goes to the others. */
+        double share = (until - now) / (double)(nprograms * 2u - i) * 4.0;
+
+        uint64_t planted = sites_planted();
+
+        if (strstr(program->name, options->only) == NULL || is_idle[i / 2u][i % 2u]) {
+            continue;
+        }
+        totals.programs++;
+        if (!explore(program, i % 2u == 0, bounds, options, now + share < until ? now + share : until)) {
+            return false;
+        }
+        is_idle[i / 2u][i % 2u] = sites_has_planted() && sites_planted() == planted;
+    }
+    return true;
+}
+
+static const char *usage =
+    "usage: hipt-weak [--only TEXT] [--preemptions N] [--stale N] [--seconds S] [--quiet] [--sites]\n"
+    "                 [--plant FILE:WHERE:ORDER=ORDER]...\n"
+    "Explore small programs over the table under a model of release and acquire.\n"
+    "  --only TEXT      only programs that have TEXT in their name\n"
+    "  --preemptions N  in one run, at most (2)\n"
+    "  --stale N        loads that do not take the newest value, in one run, at most (3)\n"
+    "  --seconds S      of processor time for all of it (60); the bounds are approached from below\n"
+    "  --plant ...      weaken an order; WHERE is a line or a function\n"
+    "  --sites          list the ordered accesses that were made, instead of what was explored\n"
+    "Exit status: 0 no violation, 1 a violation, 2 wrong use, nothing explored, or nothing planted was reached.\n";
+
+static bool parse(struct options *options, int count, char **words)
+{
+    int i;
+
+    for (i = 1; i < count; i++) {
+        const char *value = i + 1 < count ? words[i + 1] : NULL;
+
+        if (strcmp(words[i], "--quiet") == 0) {
+            options->is_quiet = true;
+            continue;
+        }
+        if (strcmp(words[i], "--sites") == 0) {
+            options->lists_sites = options->is_quiet = true;
+            continue;
+        }
+        if (!value) {
+            return false;
+        }
+        i++;
+        if (strcmp(words[i - 1], "--only") == 0) {
+            options->only = value;
+        } else if (strcmp(words[i - 1], "--preemptions") == 0) {
+            options->preemptions = (unsigned)strtoul(value, NULL, 10);
+        } else if (strcmp(words[i - 1], "--stale") == 0) {
+            options->stale = (unsigned)strtoul(value, NULL, 10);
+        } else if (strcmp(words[i - 1], "--seconds") == 0) {
+            options->seconds = strtod(value, NULL);
+        } else if (strcmp(words[i - 1], "--plant") != 0 || !sites_plant(value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* => false: a violation. */
+static bool deepen(const struct options *options, double until)
+{
+    static const struct bounds steps[] = {{1, 0, false}, {1, 1, false}, {1, 1, true}, {1, 2, false}, {1, 2, true},
+                                          {2, 1, false}, {2, 2, false}, {2, 2, true}, {1, 3, false}, {2, 3, false}};
+    size_t i;
+
+    for (i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        if (steps[i].preemptions <= options->preemptions && steps[i].stale <= options->stale && seconds_now() < until &&
+            !explore_all(options, steps[i], until)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int count, char **words)
+{
+    struct options options = {"", 2, 3, 60, false, false};
+    double start = seconds_now();
+    bool is_clean;
+
+    if (!parse(&options, count, words)) {
+        fputs(usage, count == 2 && strcmp(words[1], "--help") == 0 ? stdout : stderr);
+        return count == 2 && strcmp(words[1], "--help") == 0 ? 0 : 2;
+    }
+    (void)signal(SIGSEGV, crashed);
+    (void)signal(SIGBUS, crashed);
+    is_clean = deepen(&options, start + options.seconds);
+    if (options.lists_sites) {
+        sites_print(stdout);
+    }
+    if (is_clean && (totals.runs == 0 || (sites_has_planted() && sites_planted() == 0))) {
+        puts("nothing was explored, or what was planted was never reached");
+        return 2;
+    }
+    if (!options.lists_sites) {
+        printf("hipt-weak: %s, %u programs (%u out of time), %" PRIu64 " runs, %" PRIu64 " steps, %" PRIu64
+               " stale loads, %.1f s\n",
+               is_clean ? "no violation" : "a violation", totals.programs, totals.late, totals.runs, totals.steps,
+               crew_weak.stale, seconds_now() - start);
+    }
+    return is_clean ? 0 : 1;
+}
+
+void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line);
+
+void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line)
+{
+    crew_step(operation, word, file, line);
+}

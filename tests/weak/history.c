@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "weak/history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "weak/memory.h"
+
+/* What a thread holds between a lookup and the end of its read side. */
+struct held {
+    struct hipt_translation translation;
+    int record; /* -1: nothing */
+    bool in_section;
+};
+
+struct history history;
+
+static struct held held[CREW_THREADS + 1u];
+static struct hipt_asid kept_asid[PROGRAM_ASIDS];
+static struct hipti_weak_view joined; /* what was known at the returns */
+
+bool record_precedes(const struct record *a, const struct record *b)
+{
+    return a->thread == b->thread ? a->index < b->index : a->index <= b->known[a->thread];
+}
+
+static struct hipt_mapping op_mapping(const struct op *op)
+{
+    struct hipt_mapping mapping;
+
+    memset(&mapping, 0, sizeof(mapping));
+    mapping.page.asid = history.asid[op->asid].number;
+    mapping.page.size = op->size;
+    mapping.page.vpn = op->vpn;
+    mapping.pfn = op->pfn;
+    mapping.prot = (uint8_t)op->prot;
+    return mapping;
+}
+
+static enum hipt_status run_lookup(struct record *record, struct held *mine)
+{
+    enum hipt_status status =
+        hipt_lookup(history.table, history.asid[record->op.asid].number, record->op.vpn, &mine->translation);
+
+    mine->record = status == HIPT_OK ? (int)(record - history.record) : -1;
+    mine->in_section = host_depth(record->thread) > 0;
+    record->out = mine->translation.mapping;
+    return status;
+}
+
+static enum hipt_status run_marks(struct record *record, struct held *mine)
+{
+    enum hipt_status status;
+
+    if (mine->record < 0) {
+        return HIPT_CHANGED;
+    }
+    record->through = mine->record;
+    if (record->op.kind == MARK) {
+        return hipt_mark(history.table, &mine->translation, (uint8_t)record->op.prot);
+    }
+    status = hipt_clean(history.table, &mine->translation, (uint8_t)record->op.prot);
+    record->out = mine->translation.mapping;
+    return status;
+}
+
+static void run_reap(struct record *record)
+{
+    unsigned other;
+    size_t i;
+
+    record->nreaped = hipt_frame_reap(history.table, record->reaped, 4);
+    for (i = 0; i < record->nreaped; i++) {
+        for (other = 0; other < CREW_THREADS; other++) {
+            if (other != record->thread && held[other].record >= 0 && held[other].in_section &&
+                held[other].translation.mapping.pfn == record->reaped[i].pfn) {
+                crew_fail("R1: a frame is reaped that a read side still sees");
+            }
+        }
+    }
+}
+
+static void run_next(struct record *record)
+{
+    struct hipt_cursor cursor = {0};
+
+    while (record->nmany < MANY_MAX &&
+           hipt_table_next(history.table, &cursor, &record->many[record->nmany]) == HIPT_OK) {
+        record->nmany++;
+    }
+}
+
+static enum hipt_status run_frame(struct record *record)
+{
+    struct hipt_frame frame = {record->op.pfn, false};
+
+    switch (record->op.kind) {
+    case PIN:
+        return hipt_frame_pin(history.table, frame);
+    case UNPIN:
+        return hipt_frame_unpin(history.table, frame);
+    default:
+        return hipt_reverse(history.table, frame, record->many, MANY_MAX, &record->nmany);
+    }
+}
+
+static enum hipt_status run_asid(struct record *record)
+{
+    struct hipt_asid *asid = &history.asid[record->op.asid];
+    struct hipt_retired report;
+    struct hipt_asid issued;
+    enum hipt_status status;
+
+    if (record->op.kind == RETIRE) {
+        return hipt_asid_retire(history.table, *asid, &report);
+    }
+    status = hipt_asid_alloc(history.table, &issued);
+    if (status == HIPT_OK) {
+        *asid = issued;
+    }
+    return status;
+}
+
+static enum hipt_status run_verb(struct record *record)
+{
+    struct hipt_mapping mapping = op_mapping(&record->op);
+
+    switch (record->op.kind) {
+    case MAP:
+        return hipt_map(history.table, &mapping);
+    case UNMAP:
+        return hipt_unmap(history.table, &mapping.page, &record->out);
+    case PROTECT:
+        return hipt_protect(history.table, &mapping.page, mapping.prot);
+    default:
+        return hipt_remap(history.table, &mapping, &record->out);
+    }
+}
+
+static enum hipt_status run_op(struct record *record)
+{
+    struct held *mine = &held[record->thread];
+
+    switch (record->op.kind) {
+    case LOOKUP:
+        return run_lookup(record, mine);
+    case MARK:
+    case CLEAN:
+        return run_marks(record, mine);
+    case REAP:
+        run_reap(record);
+        return HIPT_OK;
+    case RETIRE:
+    case ALLOC:
+        return run_asid(record);
+    case ENTER:
+        hipt_read_enter(history.table);
+        return HIPT_OK;
+    case EXIT:
+        mine->record = -1;
+        hipt_read_exit(history.table);
+        return HIPT_OK;
+    case PIN:
+    case UNPIN:
+    case REVERSE:
+        return run_frame(record);
+    case NEXT:
+        run_next(record);
+        return HIPT_OK;
+    default:
+        return run_verb(record);
+    }
+}
+
+static struct record *record_new(const struct op *op, unsigned thread, unsigned index)
+{
+    struct record *record = &history.record[history.nrecords++];
+
+    memset(record, 0, sizeof(*record));
+    record->op = *op;
+    record->thread = thread;
+    record->index = index;
+    record->through = -1;
+    return record;
+}
+
+void history_body(unsigned thread)
+{
+    const struct op *ops = history.program->thread[thread];
+    unsigned i;
+
+    for (i = 0; i < PROGRAM_OPS && ops[i].kind != NOTHING; i++) {
+        struct record *record = record_new(&ops[i], thread, i + 1u);
+        unsigned other;
+
+        if (history.is_joined) {
+            hipti_weak_give(&crew_weak, &joined);
+        }
+        for (other = 0; other < CREW_THREADS; other++) {
+            record->known[other] = hipti_weak_known(&crew_weak, other);
+        }
+        record->status = run_op(record);
+        hipti_weak_tick(&crew_weak);
+        if (history.is_joined) {
+            hipti_weak_add(&crew_weak, &joined);
+        }
+    }
+}
+
+static void make_table(const struct program *program, bool is_narrow)
+{
+    static const struct hipt_range range = {0, PROGRAM_FRAMES, false};
+    static const uint64_t secret[4] = {1, 2, 3, 4};
+    struct hipt_config config;
+    enum hipt_status status;
+
+    hipt_config_init(&config);
+    config.ops = &host_ops;
+    config.buckets = program->sizes > 1u && !is_narrow ? 4 : 1; /* pages that overlap meet in several buckets too */
+    config.asid_bits = 2;
+    config.va_bits = is_narrow ? 16 : 57;
+    config.nsizes = program->sizes;
+    config.page_shift[0] = 12;
+    config.page_shift[1] = 14;
+    config.ranges = &range;
+    config.nranges = 1;
+    config.version_bits = program->version_bits;
+    config.sequence_bits = program->sequence_bits;
+    config.secret = secret;
+    status = hipt_table_create(&config, &history.table);
+    if (status == HIPT_OK) {
+        status = hipt_asid_alloc(history.table, &history.asid[0]);
+    }
+    if (status == HIPT_OK) {
+        status = hipt_asid_alloc(history.table, &history.asid[1]);
+    }
+    if (status != HIPT_OK) {
+        fprintf(stderr, "%s: no table: %s\n", program->name, hipt_strerror(status));
+        exit(2);
+    }
+    history.asid[2].number = history.asid[3].number = 3; /* not issued */
+}
+
+void history_prepare(const struct program *program, bool is_joined, bool is_narrow)
+{
+    struct hipt_cursor cursor = {0};
+    unsigned i;
+
+    host_clear();
+    memset(&history, 0, sizeof(history));
+    history.program = program;
+    history.is_joined = is_joined;
+    make_table(program, is_narrow);
+    for (i = 0; i < PROGRAM_SETUP && program->setup[i].kind != NOTHING; i++) {
+        struct record *record = record_new(&program->setup[i], CREW_THREADS, 0);
+        enum hipt_status status = run_op(record);
+
+        if (status != HIPT_OK) {
+            fprintf(stderr, "%s: operation %u of the setup (%s): %s\n", program->name, i,
+                    kind_name(program->setup[i].kind), hipt_strerror(status));
+            exit(2);
+        }
+        history.nrecords = 0;
+    }
+    while (hipt_table_next(history.table, &cursor, &history.before[history.nbefore]) == HIPT_OK) {
+        history.nbefore++;
+    }
+    memcpy(kept_asid, history.asid, sizeof(kept_asid));
+    host_keep();
+}
+
+void history_start(void)
+{
+    unsigned i;
+
+    host_restore();
+    host_refuse(history.program->is_refusing);
+    memcpy(history.asid, kept_asid, sizeof(kept_asid));
+    history.nrecords = 0;
+    hipti_weak_forget(&joined);
+    for (i = 0; i <= CREW_THREADS; i++) {
+        held[i].record = -1;
+    }
+}
+
+void history_print(void)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        const struct record *record = &history.record[i];
+
+        printf("  thread %u %s asid %u size %u vpn %u pfn %u prot %u: %s", record->thread, kind_name(record->op.kind),
+               record->op.asid, record->op.size, record->op.vpn, record->op.pfn, record->op.prot,
+               hipt_strerror(record->status));
+        printf(" (pfn %u prot %u, %zu found)\n", (unsigned)record->out.pfn, record->out.prot, record->nmany);
+    }
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* One run of a program: the table it runs on, what each operation answered, and what that says of the table. */
+#ifndef HIPT_TESTS_WEAK_HISTORY_H
+#define HIPT_TESTS_WEAK_HISTORY_H
+
+#include <hipt/hipt.h>
+
+#include "weak/program.h"
+
+#define HISTORY_MAX (CREW_THREADS * PROGRAM_OPS)
+#define MANY_MAX 20u
+
+/* An operation that has returned. */
+struct record {
+    struct op op;
+    unsigned thread;
+    unsigned index;               /* in its thread, from 1 */
+    unsigned known[CREW_THREADS]; /* how many of each thread's operations had returned before it was called */
+    enum hipt_status status;
+    struct hipt_mapping out;
+    int through; /* MARK, CLEAN: the record of the lookup; -1 none */
+    struct hipt_frame reaped[4];
+    size_t nreaped;
+    struct hipt_mapping many[MANY_MAX];
+    size_t nmany;
+};
+
+struct history {
+    const struct program *program;
+    bool is_joined; /* threads know at each call what all knew at the returns before it */
+    struct hipt_table *table;
+    struct hipt_asid asid[PROGRAM_ASIDS];
+    struct record record[HISTORY_MAX];
+    unsigned nrecords;
+    struct hipt_mapping before[PROGRAM_VPNS]; /* what the setup left */
+    size_t nbefore;
+};
+
+extern struct history history;
+
+/*
+ * Make the table and run the setup. With narrow keys all remainders have the same 32 lower bits, with wide ones they
+ * differ in both parts.
+ */
+void history_prepare(const struct program *program, bool is_joined, bool is_narrow);
+
+/* As crew_task wants them. */
+void history_start(void);
+void history_body(unsigned thread);
+
+/* Judge a run that has come to its end; calls crew_fail() for a violation. */
+void oracle_judge(void);
+
+/* Print what the operations answered. */
+void history_print(void);
+
+/* => whether @a had returned before @b was called, in the order of happens-before. */
+bool record_precedes(const struct record *a, const struct record *b);
+
+#endif

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a run must have been like. For each page of each address space that stays, the operations that concern it are
+ * linearizable: they can be put into one order that keeps happens-before, in which every answer is right and which ends
+ * in what the table holds. Page by page, because that is what holds in weak memory: two lookups by two threads may
+ * disagree about the order of two maps of different pages.
+ */
+#include <stdio.h>
+
+#include "weak/history.h"
+
+#include "weak/memory.h"
+
+/* One page of the model: what it maps to. */
+struct state {
+    bool is_live;
+    struct hipt_mapping mapping;
+    unsigned life;
+};
+
+/* One search for an order. */
+struct search {
+    unsigned asid; /* index */
+    unsigned vpn;
+    const struct record *record[HISTORY_MAX];
+    unsigned count;
+    unsigned life[HISTORY_MAX]; /* that a lookup saw, by its place in the history */
+};
+
+static unsigned first_vpn(const struct op *op)
+{
+    return op->size ? op->vpn & ~3u : op->vpn;
+}
+
+static bool op_covers(const struct op *op, unsigned asid, unsigned vpn)
+{
+    return op->asid == asid && (op->size && op->kind != LOOKUP ? first_vpn(op) == (vpn & ~3u) : op->vpn == vpn);
+}
+
+/* => whether an operation says something of a page. */
+static bool concerns(const struct record *record, unsigned asid, unsigned vpn)
+{
+    switch (record->op.kind) {
+    case MAP:
+    case UNMAP:
+    case PROTECT:
+    case REMAP:
+    case LOOKUP:
+        return op_covers(&record->op, asid, vpn);
+    case MARK:
+    case CLEAN:
+        return record->through >= 0 && op_covers(&history.record[record->through].op, asid, vpn);
+    default:
+        return false;
+    }
+}
+
+static bool same_mapping(const struct hipt_mapping *a, const struct hipt_mapping *b)
+{
+    return a->page.size == b->page.size && a->page.vpn == b->page.vpn && a->pfn == b->pfn && a->prot == b->prot &&
+           a->marks == b->marks;
+}
+
+static bool is_page(const struct state *state, const struct op *op)
+{
+    return state->is_live && state->mapping.page.size == op->size;
+}
+
+static bool step_map(struct state *state, const struct op *op, enum hipt_status status)
+{
+    switch (status) {
+    case HIPT_OK:
+        if (state->is_live) {
+            return false;
+        }
+        state->is_live = true;
+        state->life++;
+        state->mapping.page.size = op->size;
+        state->mapping.page.vpn = first_vpn(op);
+        state->mapping.pfn = op->pfn;
+        state->mapping.prot = (uint8_t)op->prot;
+        state->mapping.marks = 0;
+        return true;
+    case HIPT_EXISTS:
+        return is_page(state, op);
+    case HIPT_OVERLAP: /* a larger page may be overlapped elsewhere */
+        return op->size || (state->is_live && state->mapping.page.size != op->size);
+    default:
+        return status == HIPT_BUSY || status == HIPT_NOMEM || status == HIPT_FULL || status == HIPT_BAD_ASID;
+    }
+}
+
+/* Unmap, protect, remap: of a page that must be there. */
+static bool step_update(struct state *state, const struct record *record)
+{
+    const struct op *op = &record->op;
+
+    if (record->status == HIPT_ABSENT) {
+        return !is_page(state, op);
+    }
+    if (record->status != HIPT_OK) {
+        return record->status == HIPT_BUSY || record->status == HIPT_NOMEM;
+    }
+    if (!is_page(state, op) || (op->kind != PROTECT && !same_mapping(&state->mapping, &record->out))) {
+        return false;
+    }
+    state->is_live = op->kind != UNMAP;
+    state->mapping.prot = (uint8_t)op->prot;
+    if (op->kind == REMAP) {
+        state->mapping.pfn = op->pfn;
+        state->mapping.marks = 0;
+    }
+    return true;
+}
+
+/* Mark, clean: of the very mapping that the lookup saw (T3). */
+static bool step_marks(const struct search *search, struct state *state, const struct record *record)
+{
+    const struct record *lookup = &history.record[record->through];
+    uint8_t marks = (uint8_t)record->op.prot;
+
+    if (record->status != HIPT_OK) {
+        return record->status == HIPT_CHANGED;
+    }
+    if (!state->is_live || state->life != search->life[record->through] || state->mapping.pfn != lookup->out.pfn ||
+        state->mapping.prot != lookup->out.prot) {
+        return false;
+    }
+    if (record->op.kind == MARK) {
+        state->mapping.marks |= marks;
+        return true;
+    }
+    if (record->out.marks != state->mapping.marks) {
+        return false;
+    }
+    state->mapping.marks = (uint8_t)(state->mapping.marks & ~marks);
+    return true;
+}
+
+/* => whether the answer is right in this state, which moves on. */
+static bool step(struct search *search, struct state *state, const struct record *record)
+{
+    switch (record->op.kind) {
+    case MAP:
+        return step_map(state, &record->op, record->status);
+    case LOOKUP:
+        if (record->status == HIPT_ABSENT) {
+            return !state->is_live;
+        }
+        search->life[record - history.record] = state->life;
+        return state->is_live && same_mapping(&state->mapping, &record->out);
+    case MARK:
+    case CLEAN:
+        return step_marks(search, state, record);
+    default:
+        return step_update(state, record);
+    }
+}
+
+static bool is_final(const struct search *search, const struct state *state)
+{
+    struct hipt_translation found;
+    bool is_found = hipt_lookup(history.table, history.asid[search->asid].number, search->vpn, &found) == HIPT_OK;
+
+    return is_found == state->is_live && (!is_found || same_mapping(&found.mapping, &state->mapping));
+}
+
+/* => whether an operation that is not @done must come before the @i-th. */
+static bool must_wait(const struct search *search, unsigned done, unsigned i)
+{
+    unsigned j;
+
+    for (j = 0; j < search->count; j++) {
+        if (j != i && !((done >> j) & 1u) && record_precedes(search->record[j], search->record[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_order(struct search *search, struct state state, unsigned done)
+{
+    unsigned i;
+
+    if (done == (1u << search->count) - 1u) {
+        return is_final(search, &state);
+    }
+    for (i = 0; i < search->count; i++) {
+        struct state next = state;
+
+        if (!((done >> i) & 1u) && !must_wait(search, done, i) && step(search, &next, search->record[i]) &&
+            has_order(search, next, done | 1u << i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool page_is_linearizable(unsigned asid, unsigned vpn)
+{
+    struct state state = {false, {{0, 0, 0}, 0, 0, 0, 0, false}, 0};
+    struct search search;
+    unsigned i;
+
+    search.asid = asid;
+    search.vpn = vpn;
+    search.count = 0;
+    for (i = 0; i < history.nbefore; i++) {
+        const struct hipt_mapping *before = &history.before[i];
+
+        if (before->page.asid == history.asid[asid].number &&
+            before->page.vpn == (before->page.size ? vpn & ~3u : vpn)) {
+            state.is_live = true;
+            state.mapping = *before;
+        }
+    }
+    for (i = 0; i < history.nrecords; i++) {
+        if (concerns(&history.record[i], asid, vpn)) {
+            search.record[search.count++] = &history.record[i];
+        }
+    }
+    return has_order(&search, state, 0);
+}
+
+/* => whether an asid was retired, or allocated, in the run or its setup. */
+static bool has_ended(enum kind kind, unsigned asid)
+{
+    unsigned i;
+
+    for (i = 0; i < PROGRAM_SETUP; i++) {
+        if (history.program->setup[i].kind == kind && history.program->setup[i].asid == asid) {
+            return true;
+        }
+    }
+
+    for (i = 0; i < history.nrecords; i++) {
+        if (history.record[i].op.kind == kind && history.record[i].op.asid == asid &&
+            history.record[i].status == HIPT_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool judge_pages(void)
+{
+    unsigned asid;
+    unsigned vpn;
+
+    for (asid = 0; asid < 2; asid++) {
+        for (vpn = 0; vpn < PROGRAM_VPNS && !has_ended(RETIRE, asid); vpn++) {
+            if (!page_is_linearizable(asid, vpn)) {
+                crew_fail("asid %u vpn %u: no order of the operations explains the answers", asid, vpn);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* => whether some operation, or the setup, made @page map to @pfn. */
+static bool was_mapped(const struct hipt_mapping *mapping)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nbefore; i++) {
+        if (history.before[i].page.vpn == mapping->page.vpn && history.before[i].pfn == mapping->pfn) {
+            return true;
+        }
+    }
+    for (i = 0; i < history.nrecords; i++) {
+        const struct op *op = &history.record[i].op;
+
+        if ((op->kind == MAP || op->kind == REMAP) && history.record[i].status == HIPT_OK &&
+            first_vpn(op) == mapping->page.vpn && op->pfn == mapping->pfn) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* => whether every change of a page had returned before @walk was called. */
+static bool is_settled(const struct record *walk, unsigned asid, unsigned vpn)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        const struct record *record = &history.record[i];
+        enum kind kind = record->op.kind;
+        bool is_change = kind == MAP || kind == UNMAP || kind == REMAP;
+
+        if (((is_change && op_covers(&record->op, asid, vpn)) || (kind == RETIRE && record->op.asid == asid)) &&
+            !record_precedes(record, walk)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static unsigned times_seen(const struct record *walk, const struct hipt_mapping *mapping)
+{
+    unsigned count = 0;
+    size_t i;
+
+    for (i = 0; i < walk->nmany; i++) {
+        count += walk->many[i].page.asid == mapping->page.asid && walk->many[i].page.vpn == mapping->page.vpn;
+    }
+    return count;
+}
+
+/* F1, and T2 of what a walk says. */
+static void judge_walk(const struct record *walk)
+{
+    struct hipt_translation found;
+    unsigned asid;
+    unsigned vpn;
+    size_t i;
+
+    for (i = 0; i < walk->nmany; i++) {
+        if (!was_mapped(&walk->many[i])) {
+            crew_fail("T2: %s gives vpn %u with pfn %u, which never was", kind_name(walk->op.kind),
+                      (unsigned)walk->many[i].page.vpn, (unsigned)walk->many[i].pfn);
+        }
+    }
+    for (asid = 0; asid < 2; asid++) {
+        for (vpn = 0; vpn < PROGRAM_VPNS; vpn++) {
+            bool is_wanted;
+
+            if (!is_settled(walk, asid, vpn) ||
+                hipt_lookup(history.table, history.asid[asid].number, vpn, &found) != HIPT_OK) {
+                continue;
+            }
+            is_wanted = walk->op.kind == NEXT || walk->op.pfn - found.mapping.pfn < (found.mapping.page.size ? 4u : 1u);
+            if (times_seen(walk, &found.mapping) != is_wanted) {
+                crew_fail("F1: %s gives vpn %u %u times", kind_name(walk->op.kind), vpn,
+                          times_seen(walk, &found.mapping));
+            }
+        }
+    }
+}
+
+/* A thread's lookup in an asid that it was issued, of a page that nobody mapped there since. */
+static bool is_of_earlier_life(const struct record *lookup)
+{
+    bool is_issued = false;
+    bool is_mapped = false;
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        const struct record *record = &history.record[i];
+
+        is_issued |= record->op.kind == ALLOC && record->status == HIPT_OK && record->op.asid == lookup->op.asid &&
+                     record->thread == lookup->thread && record->index < lookup->index;
+        is_mapped |= record->op.kind == MAP && record->op.asid == lookup->op.asid && record->op.vpn == lookup->op.vpn &&
+                     !record_precedes(lookup, record);
+    }
+    return lookup->op.kind == LOOKUP && lookup->status == HIPT_OK && is_issued && !is_mapped;
+}
+
+/* => whether some asid of this number was issued in the run, and a map had not returned before that. */
+static bool was_mapped_after_issue(const struct hipt_mapping *mapping)
+{
+    unsigned i;
+    unsigned j;
+
+    for (i = 0; i < history.nrecords; i++) {
+        const struct record *issue = &history.record[i];
+
+        if (issue->op.kind != ALLOC || issue->status != HIPT_OK ||
+            history.asid[issue->op.asid].number != mapping->page.asid) {
+            continue;
+        }
+        for (j = 0; j < history.nrecords; j++) {
+            const struct op *op = &history.record[j].op;
+
+            if (op->kind == MAP && history.asid[op->asid].number == mapping->page.asid &&
+                first_vpn(op) == mapping->page.vpn && op->pfn == mapping->pfn &&
+                !record_precedes(&history.record[j], issue)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* => whether a page of an asid may be mapped at the end: not of a retired one, nor from its earlier life. */
+static bool may_remain(const struct hipt_mapping *mapping)
+{
+    unsigned asid;
+
+    for (asid = 0; asid < PROGRAM_ASIDS; asid++) {
+        if (history.asid[asid].number == mapping->page.asid && has_ended(RETIRE, asid)) {
+            return was_mapped_after_issue(mapping);
+        }
+    }
+    return true;
+}
+
+static void judge_asids(void)
+{
+    struct hipt_cursor cursor = {0};
+    struct hipt_mapping mapping;
+    unsigned i;
+    unsigned j;
+
+    for (i = 0; i < history.nrecords; i++) {
+        if (is_of_earlier_life(&history.record[i])) {
+            crew_fail("A1: an asid was issued with a page of its earlier life, vpn %u", history.record[i].op.vpn);
+        }
+        for (j = 0; j < i; j++) {
+            if (history.record[i].op.kind == ALLOC && history.record[j].op.kind == ALLOC &&
+                history.record[i].op.asid != history.record[j].op.asid && history.record[i].status == HIPT_OK &&
+                history.record[j].status == HIPT_OK &&
+                history.asid[history.record[i].op.asid].number == history.asid[history.record[j].op.asid].number &&
+                !has_ended(RETIRE, history.record[i].op.asid) && !has_ended(RETIRE, history.record[j].op.asid)) {
+                crew_fail("A1: one asid is issued twice");
+            }
+        }
+    }
+    while (hipt_table_next(history.table, &cursor, &mapping) == HIPT_OK) {
+        if (!may_remain(&mapping)) {
+            crew_fail("A1: vpn %u of a retired asid is still mapped", (unsigned)mapping.page.vpn);
+        }
+    }
+}
+
+/* Unmap everything and reap: every frame comes back, unless it is pinned. */
+static void judge_drain(void)
+{
+    struct hipt_frame frames[PROGRAM_FRAMES];
+    struct hipt_cursor cursor = {0};
+    struct hipt_mapping mapping;
+    char text[200];
+    unsigned i;
+
+    while (hipt_table_next(history.table, &cursor, &mapping) == HIPT_OK) {
+        if (hipt_unmap(history.table, &mapping.page, NULL) != HIPT_OK) {
+            crew_fail("vpn %u can not be unmapped at the end", (unsigned)mapping.page.vpn);
+            return;
+        }
+    }
+    for (i = 0; i < 4; i++) {
+        (void)hipt_frame_reap(history.table, frames, PROGRAM_FRAMES);
+    }
+    for (i = 0; i < PROGRAM_FRAMES; i++) {
+        struct hipt_frame frame = {i, false};
+        struct hipt_frame_status status;
+
+        (void)hipt_frame_get(history.table, frame, &status);
+        if (status.pins == 0 && status.state != HIPT_FRAME_FREE) {
+            crew_fail("frame %u never becomes free again", i);
+        }
+    }
+    if (!hipt_table_is_valid(history.table, text, sizeof(text))) {
+        crew_fail("after all was unmapped: %s", text);
+    }
+}
+
+void oracle_judge(void)
+{
+    char text[200];
+    unsigned i;
+
+    host_refuse(false);
+    for (i = 0; i < CREW_THREADS; i++) {
+        if (host_depth(i) > 0) {
+            crew_fail("a read side of thread %u is still open", i);
+            return;
+        }
+    }
+    if (!hipt_table_is_valid(history.table, text, sizeof(text))) {
+        crew_fail("%s", text);
+        return;
+    }
+    if (!judge_pages()) {
+        return;
+    }
+    for (i = 0; i < history.nrecords; i++) {
+        if (history.record[i].op.kind == REVERSE || history.record[i].op.kind == NEXT) {
+            judge_walk(&history.record[i]);
+        }
+    }
+    judge_asids();
+    judge_drain();
+}

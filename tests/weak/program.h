@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* What is explored: small programs of two or three threads over one table. */
+#ifndef HIPT_TESTS_WEAK_PROGRAM_H
+#define HIPT_TESTS_WEAK_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weak/crew.h"
+
+#define PROGRAM_SETUP 24u
+#define PROGRAM_OPS 8u
+#define PROGRAM_VPNS 16u
+#define PROGRAM_FRAMES 16u
+#define PROGRAM_ASIDS 4u
+
+enum kind {
+    NOTHING = 0, /* ends a list */
+    MAP,
+    UNMAP,
+    PROTECT,
+    REMAP,
+    LOOKUP,
+    MARK, /* through the thread's last lookup */
+    CLEAN,
+    PIN,
+    UNPIN,
+    REAP,
+    RETIRE,
+    ALLOC,
+    ENTER,
+    EXIT,
+    REVERSE,
+    NEXT,
+    KINDS
+};
+
+/* One operation. Asids are indices: 0 and 1 are issued before the setup, the others by ALLOC. */
+struct op {
+    enum kind kind;
+    unsigned asid;
+    unsigned size;
+    unsigned vpn;
+    unsigned pfn;
+    unsigned prot; /* or marks */
+};
+
+struct program {
+    const char *name;
+    unsigned sizes; /* size classes: 4 KiB, 16 KiB */
+    unsigned version_bits;
+    unsigned sequence_bits;
+    bool is_refusing; /* no memory while the threads run */
+    unsigned lighter; /* so many preemptions fewer than the others: it is long */
+    struct op setup[PROGRAM_SETUP];
+    struct op thread[CREW_THREADS][PROGRAM_OPS];
+};
+
+extern const struct program programs[];
+extern const size_t nprograms;
+
+const char *kind_name(enum kind kind);
+
+#endif

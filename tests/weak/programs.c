@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The programs. One bucket, so that all keys meet in one chain. The setup of most warms up: the first mapping, frame
+ * and cell have come and gone. FILL4 fills the bucket's own line, so that the next map needs an overflow line.
+ */
+#include "weak/program.h"
+
+/* clang-format off */
+#define M(v, f) {MAP, 0, 0, v, f, 1}
+#define M2(v, f) {MAP, 0, 1, v, f, 1}
+#define MA(a, v, f) {MAP, a, 0, v, f, 1}
+#define U(v) {UNMAP, 0, 0, v, 0, 0}
+#define U2(v) {UNMAP, 0, 1, v, 0, 0}
+#define L(v) {LOOKUP, 0, 0, v, 0, 0}
+#define LA(a, v) {LOOKUP, a, 0, v, 0, 0}
+#define P(v, p) {PROTECT, 0, 0, v, 0, p}
+#define R(v, f) {REMAP, 0, 0, v, f, 3}
+#define PI(f) {PIN, 0, 0, 0, f, 0}
+#define UP(f) {UNPIN, 0, 0, 0, f, 0}
+#define MK(p) {MARK, 0, 0, 0, 0, p}
+#define CL(p) {CLEAN, 0, 0, 0, 0, p}
+#define RV(f) {REVERSE, 0, 0, 0, f, 0}
+#define NX {NEXT, 0, 0, 0, 0, 0}
+#define RP {REAP, 0, 0, 0, 0, 0}
+#define RET(a) {RETIRE, a, 0, 0, 0, 0}
+#define AL(a) {ALLOC, a, 0, 0, 0, 0}
+#define EN {ENTER, 0, 0, 0, 0, 0}
+#define EX {EXIT, 0, 0, 0, 0, 0}
+#define NONE {NOTHING, 0, 0, 0, 0, 0}
+#define WARM M(15, 15), U(15), RP
+#define FILL4 M(8, 8), M(9, 9), M(10, 10), M(11, 11)
+#define FILL3 M(8, 8), M(9, 9), M(10, 10)
+
+const struct program programs[] = {
+    /* one bucket line, one page size */
+    {"map map", 1, 1, 6, false, 0, {WARM}, {{M(0, 0)}, {M(0, 1)}}},
+    {"map lookup", 1, 1, 6, false, 0, {WARM}, {{M(0, 0)}, {L(0), L(0)}}},
+    {"map unmap", 1, 1, 6, false, 0, {WARM, M(0, 1)}, {{M(0, 0)}, {U(0)}}},
+    {"map unmap lookup", 1, 1, 6, false, 0, {WARM}, {{M(0, 0), U(0)}, {L(0), L(0), L(0)}}},
+    {"map help", 1, 1, 6, false, 0, {WARM}, {{M(0, 0)}, {M(1, 1), L(0)}, {L(1), L(0)}}},
+    {"map map map", 1, 1, 6, false, 1, {WARM}, {{M(0, 0)}, {M(0, 1)}, {M(0, 2)}}},
+    {"map unmap twice", 1, 1, 6, false, 0, {WARM}, {{M(0, 0), U(0)}, {M(0, 1), U(0)}}},
+    {"unmap, reuse of the slot, lookup", 1, 1, 6, false, 0, {WARM, M(0, 0)}, {{U(0), M(1, 0)}, {L(0), L(1), L(0)}}},
+    {"reuse by another, lookup", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{U(0)}, {M(1, 1)}, {L(0), L(1)}}},
+    {"reuse of the same frame, mark", 1, 1, 6, false, 0, {WARM, M(0, 0)}, {{U(0), M(1, 0)}, {EN, L(0), MK(2), EX}}},
+    {"reuse twice, mark", 1, 1, 6, false, 0, {WARM, M(0, 0), M(3, 0)},
+        {{U(0), M(1, 0), U(1), M(0, 0)}, {EN, L(0), MK(2), EX}}},
+    {"reuse twice, lookup", 1, 1, 6, false, 0, {WARM, M(0, 0)}, {{U(0), M(1, 1), U(1), M(0, 2)}, {L(0), L(1)}}},
+    {"protect lookup", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{P(0, 3)}, {L(0), L(0)}}},
+    {"protect protect", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{P(0, 3), L(0)}, {P(0, 5), L(0)}}},
+    {"mark clean", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{EN, L(0), MK(2), EX}, {EN, L(0), CL(2), MK(1), EX}}},
+    {"remap lookup", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{R(0, 1)}, {L(0), L(0)}}},
+    {"remap remap", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{R(0, 1), L(0)}, {R(0, 2), L(0)}}},
+    {"remap unmap map", 1, 1, 6, false, 0, {WARM, M(0, 0)}, {{R(0, 1)}, {U(0), M(0, 0)}}},
+    {"remap lookup reverse", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{R(0, 1)}, {L(0), RV(1), RV(0)}}},
+    {"protect mark unmap", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{P(0, 3), R(0, 1)}, {EN, L(0), MK(2), EX, U(0)}}},
+    {"unmap, map by another, unmap", 1, 1, 6, false, 0, {WARM, M(0, 0)}, {{U(0)}, {M(0, 1), U(0)}, {L(0), L(0)}}},
+    {"two keys, one order", 1, 2, 6, false, 0, {WARM}, {{M(0, 0), M(1, 1)}, {L(1), L(0)}}},
+    {"two keys, walk", 1, 2, 6, false, 0, {WARM, M(2, 2)}, {{M(0, 0), U(2)}, {NX, NX}}},
+    {"reuse, walk", 1, 1, 6, false, 0, {WARM, M(0, 0)}, {{U(0), M(1, 1)}, {NX, L(1)}}},
+    {"gate", 1, 2, 2, false, 1, {WARM, M(9, 9)}, {{M(0, 0)}, {M(0, 1), M(5, 5), U(9), M(9, 10)}}},
+    {"gate alone", 1, 2, 2, false, 0, {WARM, M(9, 9)}, {{M(0, 0), U(0)}, {M(1, 1), U(1)}}},
+    {"versions wrap", 1, 1, 6, false, 1, {FILL3}, {{M(0, 0), U(0), M(0, 1)}, {M(1, 2), U(1), M(1, 3)}}},
+    {"versions wrap, lookup", 1, 1, 6, false, 0, {FILL3, M(0, 0), U(0)}, {{M(1, 0), U(1), M(0, 1)}, {L(0), L(1)}}},
+    /* overflow */
+    {"push lookup", 1, 1, 6, false, 0, {WARM, FILL4}, {{M(0, 0)}, {L(0), L(0)}}},
+    {"push push", 1, 1, 6, false, 0, {WARM, FILL4}, {{M(0, 0)}, {M(0, 1)}}},
+    {"push push lookup", 1, 1, 6, false, 1, {WARM, FILL4}, {{M(0, 0)}, {M(1, 1)}, {L(0), L(1), L(8)}}},
+    {"push, walk", 1, 1, 6, false, 0, {WARM, FILL4}, {{M(0, 0)}, {NX, L(0)}}},
+    {"push help", 1, 1, 6, false, 0, {WARM, FILL4}, {{M(0, 0)}, {M(1, 1), L(0)}}},
+    {"trim lookup", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0)}, {{U(0)}, {L(0), L(8)}}},
+    {"trim put", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0)}, {{U(0)}, {M(1, 1), L(1)}}},
+    {"trim lookup put", 1, 1, 6, false, 1, {WARM, FILL4, M(0, 0)}, {{U(0)}, {M(1, 1), U(1)}, {L(0), L(1)}}},
+    {"trim trim", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0), M(1, 1)}, {{U(0)}, {U(1), M(1, 2)}}},
+    {"trim, two lines", 1, 2, 6, false, 0,
+        {WARM, FILL4, M(0, 0), M(1, 1), M(2, 2), M(3, 3), M(4, 4), U(0), U(1), U(2)},
+        {{U(4)}, {L(3), L(4)}, {M(5, 5)}}},
+    {"put and unmap in the own line beside a trim", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0)},
+        {{U(8), M(1, 1)}, {U(0), M(8, 2)}}},
+    {"line reuse, lookup", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0)}, {{U(0), M(1, 1), U(1), M(0, 0)}, {L(0), L(1)}}},
+    {"line reuse, walk", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0)}, {{U(0), M(1, 1)}, {NX}}},
+    {"line reuse by another", 1, 1, 6, false, 1, {WARM, FILL4, M(0, 0)}, {{U(0)}, {M(1, 1)}, {M(0, 2), U(8)}}},
+    {"spare line, popped by two", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0), U(0)}, {{M(1, 1), U(1)}, {M(2, 2), U(2)}}},
+    {"spare line, lookup", 1, 1, 6, false, 0, {WARM, FILL4, M(0, 0), U(0)}, {{M(1, 1), U(1)}, {L(0), M(2, 2), L(1)}}},
+    /* two page sizes */
+    {"4K 16K", 2, 1, 6, false, 0, {WARM}, {{M(0, 0)}, {M2(0, 4)}}},
+    {"4K 16K, sizes known", 2, 1, 6, false, 0, {WARM, M2(4, 4), U2(4)}, {{M(1, 0)}, {M2(0, 4)}}},
+    {"4K 16K and away", 2, 1, 6, false, 0, {WARM, M2(4, 4), U2(4)}, {{M(1, 0), U(1)}, {M2(0, 4), U2(0)}}},
+    {"16K away and again, 4K", 2, 1, 6, false, 0, {WARM, M2(0, 4)}, {{U2(0), M2(0, 4)}, {M(1, 0), U(1)}}},
+    {"4K 16K 4K", 2, 1, 6, false, 1, {WARM, M2(4, 4), U2(4)}, {{M(0, 0)}, {M2(0, 4)}, {M(2, 1)}}},
+    {"16K lookup", 2, 1, 6, false, 0, {WARM}, {{M2(0, 4)}, {L(1), L(2), RV(5)}}},
+    {"16K, two keys, lookup", 2, 1, 6, false, 0, {WARM}, {{M2(0, 4), M(4, 8)}, {L(4), L(1)}}},
+    {"16K reverse", 2, 1, 6, false, 0, {WARM}, {{M2(0, 4)}, {L(1), RV(5)}, {RV(6), L(2)}}},
+    {"two sizes, first maps of two", 2, 1, 6, false, 0, {WARM}, {{M2(0, 4)}, {M2(4, 8), L(1)}, {L(4), L(1)}}},
+    {"16K aborted, overflow", 2, 1, 6, false, 0, {WARM, FILL4, M2(4, 4), U2(4)}, {{M(1, 0)}, {M2(0, 4)}}},
+    {"16K pushes a line", 2, 1, 6, false, 0, {WARM, FILL4, M(0, 12)}, {{M(1, 0), L(3)}, {M2(0, 4), U(0), L(1)}}},
+    /* frames */
+    {"link, walk", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{M(1, 0)}, {L(1), RV(0)}}},
+    {"link, walk by another", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{M(1, 0)}, {RV(0), RV(0)}, {M(2, 0), U(0)}}},
+    {"link block, walk", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0)}, {{M(2, 0), U(0)}, {RV(0), L(2)}}},
+    {"share", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0)}, {{M(2, 0), U(2)}, {U(0), U(1)}}},
+    {"share, last ones", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0)}, {{U(0), RP}, {U(1), RP}}},
+    {"share, trim", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0), M(2, 0)}, {{U(1), U(2)}, {M(3, 0), U(0)}}},
+    {"block reuse", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0), M(2, 2)}, {{U(1), M(3, 2)}, {RV(0), RV(2), M(1, 0)}}},
+    {"walk beside unmap and map", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0), M(2, 0)}, {{U(0), M(0, 0)}, {RV(0)}}},
+    {"first frame use", 1, 2, 6, false, 0, {WARM}, {{M(0, 0), U(0), RP}, {M(1, 0), RV(0)}}},
+    {"unmap pin reap", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{U(0), M(0, 0)}, {PI(0), UP(0)}, {RP, RP}}},
+    {"pin, unpin by another, reap", 1, 2, 6, false, 0, {WARM, PI(0)}, {{UP(0)}, {RP, RP, PI(0)}}},
+    {"reap lookup", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{U(0), RP}, {EN, L(0), MK(1), EX, RP}}},
+    {"reap reap", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 1), U(0), U(1)}, {{RP, M(0, 0), U(0)}, {RP, M(1, 1), RP}}},
+    {"reap, map, walk", 1, 2, 6, false, 0, {WARM, M(0, 0), U(0)}, {{RP, M(0, 0)}, {RV(0), M(1, 0), RV(0)}}},
+    {"frame undone", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{M(0, 1)}, {U(0), M(1, 1), U(1)}}},
+    {"frame undone, no memory", 1, 2, 6, true, 0, {WARM, M(0, 0)}, {{M(1, 0)}, {U(0), M(2, 0)}}},
+    {"remap shared", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0), M(2, 1)}, {{R(1, 1)}, {R(2, 0), U(0)}}},
+    {"remap reverse", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 0)}, {{R(1, 1), R(1, 0)}, {RV(0), RV(1)}}},
+    /* memory that grows */
+    {"first block of cells", 1, 2, 6, false, 0, {NONE}, {{M(0, 0)}, {M(1, 1), L(0)}}},
+    {"first overflow line", 1, 2, 6, false, 0, {FILL4}, {{M(0, 0)}, {L(0), M(1, 1)}, {NX}}},
+    {"first alias block", 1, 2, 6, false, 0, {M(0, 0)}, {{M(1, 0)}, {M(2, 0), RV(0)}}},
+    {"first asid, map", 1, 2, 6, false, 0, {NONE}, {{AL(2), MA(2, 0, 0)}, {AL(3), MA(3, 0, 1)}}},
+    /* asids */
+    {"map retire", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{M(1, 1)}, {RET(0)}}},
+    {"map retire, two sizes", 2, 2, 6, false, 0, {WARM, M(0, 0)}, {{M(1, 1)}, {RET(0)}}},
+    {"remap retire", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{R(0, 1)}, {RET(0)}}},
+    {"failed remap, retire", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 1), U(1)}, {{R(0, 1)}, {RET(0)}}},
+    {"retire retire", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{RET(0)}, {RET(0), AL(2)}}},
+    {"retire, alloc", 1, 2, 6, false, 0, {WARM, M(0, 0)}, {{RET(0)}, {AL(2), LA(2, 0), MA(2, 1, 1)}, {M(1, 2)}}},
+    {"retire, alloc, unmap", 1, 2, 6, false, 0, {WARM, M(0, 0), RET(1)}, {{RET(0), AL(2), AL(3)}, {U(0), M(2, 2)}}},
+    {"alloc after retire", 2, 2, 6, false, 0, {WARM, M(0, 0)},
+        {{RET(0), AL(2), LA(2, 0), MA(2, 0, 1)}, {LA(2, 0), LA(3, 0)}}},
+    {"retired before, alloc by two", 1, 2, 6, false, 0, {WARM, MA(1, 0, 0), RET(1)},
+        {{AL(2), MA(2, 0, 1), RET(2)}, {AL(3), MA(3, 0, 2)}}},
+    {"cells", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 1)}, {{U(0), M(2, 2)}, {M(3, 3), RET(0)}}},
+    {"cells reused", 1, 2, 6, false, 0, {WARM, M(0, 0), M(1, 1), U(0)}, {{M(2, 2)}, {M(3, 3), U(1)}, {RET(0)}}},
+    {"unmap retire alloc", 1, 2, 6, false, 1, {WARM, M(0, 0), MA(1, 0, 1)},
+        {{U(0)}, {RET(0), AL(2), MA(2, 5, 2)}, {AL(3)}}},
+};
+/* clang-format on */
+
+const size_t nprograms = sizeof(programs) / sizeof(programs[0]);
+
+const char *kind_name(enum kind kind)
+{
+    static const char *const names[KINDS] = {"nothing", "map",   "unmap", "protect", "remap", "lookup",
+                                             "mark",    "clean", "pin",   "unpin",   "reap",  "retire",
+                                             "alloc",   "enter", "exit",  "reverse", "next"};
+
+    return names[kind];
+}

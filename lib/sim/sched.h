@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bits.h"
+
 #define HIPTI_SIM_THREADS 4u
 #define HIPTI_SIM_STEPS 4096u    /* of one execution; a longer one ends as HIPTI_SIM_LONG */
 #define HIPTI_SIM_SPIN 400u      /* own steps without a write by anybody, after which a thread counts as spinning */
@@ -98,7 +100,7 @@ struct hipti_sim {
 
     /* stacks */
     void *context[HIPTI_SIM_THREADS + 1u];
-    _Alignas(64) unsigned char stack[HIPTI_SIM_THREADS][HIPTI_SIM_STACK_BYTES];
+    HIPTI_ALIGNED(64) unsigned char stack[HIPTI_SIM_THREADS][HIPTI_SIM_STACK_BYTES];
 };
 
 /* @nthreads threads, each of which runs @body(ctx, its number) once in every execution. Words seen are forgotten. */

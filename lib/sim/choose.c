@@ -19,7 +19,7 @@ static unsigned stay(const struct hipti_sim *sim)
 /* --- search --- */
 
 /* => whether the order of a step made and a step to come matters. What is to come may turn out to end its operation. */
-static bool depends(const struct hipti_sim_step *made, bool has_responded, const struct hipti_sim_step *to_come)
+static bool depends(const struct hipti_sim_point *made, bool has_responded, const struct hipti_sim_point *to_come)
 {
     return !to_come->word || !made->word || hipti_sim_conflict(made, to_come) ||
            (has_responded && to_come->is_first) || (made->is_first && !to_come->is_first);

@@ -24,7 +24,7 @@ struct hipti_search_point {
     uint8_t running;
     bool is_free;        /* a switch here is not a preemption */
     uint16_t preemptions; /* before this point */
-    struct hipti_sim_step made; /* the chosen thread's step; without bound only */
+    struct hipti_sim_point made; /* the chosen thread's step; without bound only */
 };
 
 /*

@@ -8,7 +8,7 @@ bool hipti_plain_undo(struct hipti_plain *plain)
     bool is_complete = !plain->is_full;
 
     while (plain->writes > 0) {
-        const struct hipti_plain_write *write = &plain->log[--plain->writes];
+        const struct hipti_plain_entry *write = &plain->log[--plain->writes];
 
         hipti_plain_put(write->at, write->bytes, write->old);
     }

@@ -16,7 +16,7 @@
 
 #define HIPTI_PLAIN_LOG 16384u
 
-struct hipti_plain_write {
+struct hipti_plain_entry {
     volatile void *at;
     uint64_t old;
     unsigned bytes;
@@ -27,7 +27,7 @@ struct hipti_plain {
     struct hipti_sim *sim; /* whose record is told the values; NULL: nobody's */
     unsigned writes;
     bool is_full;          /* writes were lost: hipti_plain_undo() cannot be used */
-    struct hipti_plain_write log[HIPTI_PLAIN_LOG];
+    struct hipti_plain_entry log[HIPTI_PLAIN_LOG];
 };
 
 extern struct hipti_plain hipti_plain;
@@ -90,7 +90,9 @@ static inline uint64_t hipti_plain_load(const volatile void *p, unsigned bytes)
 static inline uint64_t hipti_plain_write(volatile void *p, unsigned bytes, uint64_t old, uint64_t value)
 {
     if (hipti_plain.writes < HIPTI_PLAIN_LOG) {
-        hipti_plain.log[hipti_plain.writes++] = (struct hipti_plain_write){p, old, bytes};
+        struct hipti_plain_entry undo = {p, old, bytes};
+
+        hipti_plain.log[hipti_plain.writes++] = undo;
     } else {
         hipti_plain.is_full = true;
     }

@@ -126,7 +126,7 @@ static void spin_watch(struct hipti_sim *sim, enum hipti_sim_access access)
 
 static void record(struct hipti_sim *sim)
 {
-    const struct hipti_sim_step *step = &sim->pending[sim->running];
+    const struct hipti_sim_point *step = &sim->pending[sim->running];
 
     if (sim->nsteps == HIPTI_SIM_STEPS) {
         leave(sim, HIPTI_SIM_LONG);
@@ -142,14 +142,14 @@ static void record(struct hipti_sim *sim)
 void hipti_sim_step(struct hipti_sim *sim, const char *operation, const volatile void *word,
                     enum hipti_sim_access access, const char *file, int line)
 {
-    struct hipti_sim_step *step;
+    struct hipti_sim_point *step;
     bool is_visible;
 
     if (!sim->is_on) {
         return;
     }
     step = &sim->pending[sim->running];
-    *step = (struct hipti_sim_step){operation, file, word, 0, line, (uint8_t)sim->running, (uint8_t)access,
+    *step = (struct hipti_sim_point){operation, file, word, 0, line, (uint8_t)sim->running, (uint8_t)access,
                                     sim->begins[sim->running]};
     is_visible = word_use(sim, word, access);
     sim->begins[sim->running] = false;

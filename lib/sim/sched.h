@@ -42,7 +42,7 @@ enum hipti_sim_end {
 };
 
 /* One step, executed or about to be. */
-struct hipti_sim_step {
+struct hipti_sim_point {
     const char *operation;
     const char *file;
     const volatile void *word;
@@ -95,8 +95,8 @@ struct hipti_sim {
     unsigned invoked_at[HIPTI_SIM_THREADS];       /* the number of the last operation's first step */
     unsigned idle[HIPTI_SIM_THREADS];             /* own steps since anybody wrote */
     bool begins[HIPTI_SIM_THREADS];               /* the next step is an operation's first */
-    struct hipti_sim_step pending[HIPTI_SIM_THREADS]; /* what each does next; word NULL: not yet known */
-    struct hipti_sim_step steps[HIPTI_SIM_STEPS];
+    struct hipti_sim_point pending[HIPTI_SIM_THREADS]; /* what each does next; word NULL: not yet known */
+    struct hipti_sim_point steps[HIPTI_SIM_STEPS];
 
     /* stacks */
     void *context[HIPTI_SIM_THREADS + 1u];
@@ -141,7 +141,7 @@ static inline enum hipti_sim_access hipti_sim_access_of(const char *operation)
 }
 
 /* => whether two steps of different threads on one word depend on each other's order. */
-static inline bool hipti_sim_conflict(const struct hipti_sim_step *a, const struct hipti_sim_step *b)
+static inline bool hipti_sim_conflict(const struct hipti_sim_point *a, const struct hipti_sim_point *b)
 {
     return a->word == b->word && (a->access != b->access || a->access == HIPTI_SIM_WRITE);
 }

@@ -544,7 +544,7 @@ void world_print(void)
     unsigned i;
 
     for (i = 0; i < sim.nsteps; i++) {
-        const struct hipti_sim_step *step = &sim.steps[i];
+        const struct hipti_sim_point *step = &sim.steps[i];
 
         if (i > 0 && step->thread != sim.steps[i - 1u].thread) {
             printf("  -- T%u\n", step->thread);

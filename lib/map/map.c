@@ -32,6 +32,13 @@ static void attempt_unlink(struct attempt *attempt)
     (void)hipti_frame_unlink(&attempt->table->frames, attempt->number, attempt->claim.slot, false);
 }
 
+/* Give an uncommitted claim and its cell back. */
+static void attempt_forget(struct attempt *attempt)
+{
+    hipti_bucket_forget(&attempt->table->buckets, &attempt->claim);
+    hipti_asid_forget(&attempt->table->asids, attempt->asid->number, attempt->cell);
+}
+
 /* Everything that may fail. => HIPT_OK, or nothing is held. */
 static enum hipt_status attempt_reserve(struct attempt *attempt)
 {
@@ -52,8 +59,7 @@ static enum hipt_status attempt_reserve(struct attempt *attempt)
     pair.cell = attempt->cell;
     status = hipti_frame_link(&table->frames, attempt->number, pair);
     if (status != HIPT_OK) {
-        hipti_bucket_forget(&table->buckets, &attempt->claim);
-        hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+        attempt_forget(attempt);
     }
     return status;
 }
@@ -143,8 +149,7 @@ static enum hipt_status attempt_commit(struct attempt *attempt)
     status = hipti_bucket_commit(&table->buckets, &attempt->claim);
     if (status != HIPT_OK) {
         attempt_unlink(attempt);
-        hipti_bucket_forget(&table->buckets, &attempt->claim);
-        hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+        attempt_forget(attempt);
         return status;
     }
     if (table->split.nsizes > 1u) {

@@ -18,30 +18,59 @@ static unsigned stay(const struct hipti_sim *sim)
 
 /* --- search --- */
 
-/* => whether the order of a step made and a step to come matters. What is to come may turn out to end its operation. */
-static bool depends(const struct hipti_sim_point *made, bool has_responded, const struct hipti_sim_point *to_come)
+/* => the place of a state in the current table, or where it would go. */
+static struct hipti_seen_state *seen_place(const struct hipti_seen *seen, uint64_t state)
 {
-    return !to_come->word || !made->word || hipti_sim_conflict(made, to_come) ||
-           (has_responded && to_come->is_first) || (made->is_first && !to_come->is_first);
-}
+    uint32_t i = (uint32_t)(state >> 32);
 
-/* => the threads that sleep at a new point: they slept, or were tried, at the last one, and nothing woke them. */
-static uint8_t sleep_of(const struct hipti_search *search, const struct hipti_sim *sim)
-{
-    const struct hipti_search_point *last;
-    unsigned sleep = 0;
-    unsigned i;
+    for (;; i++) {
+        struct hipti_seen_state *place = &seen->entries[seen->table + (i & (seen->table - 1u))];
 
-    if (search->bound != HIPTI_SEARCH_UNBOUNDED || search->depth == 0) {
-        return 0;
-    }
-    last = &search->point[search->depth - 1u];
-    for (i = 0; i < sim->nthreads; i++) {
-        if ((last->sleep >> i & 1u) && !depends(&last->made, sim->has_responded, &sim->pending[i])) {
-            sleep |= 1u << i;
+        if (place->search != seen->search || place->state == state) {
+            return place;
         }
     }
-    return (uint8_t)sleep;
+}
+
+/* Go on in the table of twice the size. */
+static void seen_grow(struct hipti_seen *seen)
+{
+    uint32_t old = seen->table;
+    uint32_t i;
+
+    seen->table *= 2u;
+    for (i = old; i < 2u * old; i++) {
+        if (seen->entries[i].search == seen->search) {
+            *seen_place(seen, seen->entries[i].state) = seen->entries[i];
+        }
+    }
+}
+
+void hipti_seen_start(struct hipti_seen *seen)
+{
+    seen->search++;
+    seen->table = UINT32_C(1) << HIPTI_SEEN_BITS_MIN;
+    seen->count = 0;
+}
+
+bool hipti_seen_enter(struct hipti_seen *seen, uint64_t state, unsigned preemptions)
+{
+    struct hipti_seen_state *place = seen_place(seen, state);
+
+    if (place->search == seen->search && place->preemptions <= preemptions) {
+        return false;
+    }
+    if (place->search != seen->search) {
+        if (seen->count >= seen->table / 2u && seen->table >> seen->bits) {
+            return true; /* no room */
+        }
+        seen->count++;
+    }
+    *place = (struct hipti_seen_state){state, seen->search, preemptions};
+    if (seen->count >= seen->table / 2u && !(seen->table >> seen->bits)) {
+        seen_grow(seen);
+    }
+    return true;
 }
 
 /* => what the last point and its choice have cost. */
@@ -56,26 +85,31 @@ static unsigned spent(const struct hipti_search *search)
     return last->preemptions + (!last->is_free && last->chosen != last->running ? 1u : 0u);
 }
 
+/* => whether to go on from here: the state, with who runs in it, is new, or reached with fewer preemptions. */
+static bool search_enter(struct hipti_search *search, const struct hipti_sim *sim, unsigned preemptions)
+{
+    unsigned who = sim->is_forced ? HIPTI_SIM_THREADS : sim->running;
+
+    if (search->seen && sim->spins == 0) { /* who spins is found out at the end */
+        return hipti_seen_enter(search->seen, hipti_sim_hash(hipti_sim_state(sim), who), preemptions);
+    }
+    return true;
+}
+
 /* A point that the path does not have yet. */
 static unsigned search_extend(struct hipti_search *search, const struct hipti_sim *sim)
 {
     struct hipti_search_point *point = &search->point[search->depth];
-    unsigned enabled = hipti_sim_enabled(sim);
-    unsigned open;
 
     point->preemptions = (uint16_t)spent(search);
-    point->sleep = sleep_of(search, sim);
     point->running = (uint8_t)sim->running;
     point->is_free = sim->is_forced;
-    open = enabled & ~(unsigned)point->sleep;
-    if (!open) {
+    if (!search_enter(search, sim, point->preemptions)) {
         return HIPTI_SIM_NOBODY;
     }
+    search->states++;
     point->chosen = (uint8_t)stay(sim);
-    while (!(open >> point->chosen & 1u)) {
-        point->chosen = (uint8_t)((point->chosen + 1u) % sim->nthreads);
-    }
-    point->todo = (uint8_t)(open & ~(1u << point->chosen));
+    point->todo = (uint8_t)(hipti_sim_enabled(sim) & ~(1u << point->chosen));
     if (!point->is_free && point->preemptions >= search->bound) {
         point->todo = 0;
     }
@@ -87,27 +121,23 @@ static unsigned search_extend(struct hipti_search *search, const struct hipti_si
 static unsigned search_choose(void *ctx, const struct hipti_sim *sim)
 {
     struct hipti_search *search = (struct hipti_search *)ctx;
-    unsigned chosen;
 
     if (search->depth == HIPTI_SEARCH_POINTS) {
         search->is_cut = true;
         return stay(sim);
     }
-    if (search->depth < search->length) {
-        chosen = search->point[search->depth++].chosen;
-    } else {
-        chosen = search_extend(search, sim);
-    }
-    if (chosen != HIPTI_SIM_NOBODY && search->bound == HIPTI_SEARCH_UNBOUNDED) {
-        search->point[search->depth - 1u].made = sim->pending[chosen];
-    }
-    return chosen;
+    return hipti_search_repeats(search) ? search->point[search->depth++].chosen : search_extend(search, sim);
 }
 
-void hipti_search_init(struct hipti_search *search, unsigned bound)
+void hipti_search_init(struct hipti_search *search, unsigned bound, struct hipti_seen *seen)
 {
     search->chooser = (struct hipti_sim_chooser){search_choose, search, false};
+    search->seen = seen;
+    if (seen) {
+        hipti_seen_start(seen);
+    }
     search->bound = bound;
+    search->states = 0;
     search->length = 0;
     search->depth = 0;
     search->is_cut = false;
@@ -123,9 +153,6 @@ bool hipti_search_next(struct hipti_search *search)
         if (point->todo) {
             while (!(point->todo >> thread & 1u)) {
                 thread++;
-            }
-            if (search->bound == HIPTI_SEARCH_UNBOUNDED) {
-                point->sleep = (uint8_t)(point->sleep | 1u << point->chosen);
             }
             point->todo = (uint8_t)(point->todo & ~(1u << thread));
             point->chosen = (uint8_t)thread;

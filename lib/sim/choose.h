@@ -2,7 +2,7 @@
 /*
  * Four ways to say who runs next. Each is a structure with a hipti_sim_chooser in it:
  *
- *   search   every schedule, up to a bound of preemptions, or without bound one of every class of equivalent ones
+ *   search   every schedule, up to a bound of preemptions or without; those that meet in one state go on once
  *   pct      random priorities and d - 1 change points: finds a bug that needs d orderings with known probability
  *   bytes    a string of bytes, such as a fuzzer makes; where they end, nobody is preempted any more
  *   replay   a recorded schedule, as text
@@ -13,37 +13,67 @@
 #include "sim/sched.h"
 
 #define HIPTI_SEARCH_POINTS 2048u
-#define HIPTI_SEARCH_UNBOUNDED 1000u
+#define HIPTI_SEARCH_UNBOUNDED 65535u /* preemptions: more than an execution can have */
+#define HIPTI_SEEN_BITS_MIN 10u
 #define HIPTI_PCT_DEPTH_MAX 8u
 
 /* One point of choice on the way to where the search stands. */
 struct hipti_search_point {
     uint8_t chosen;
-    uint8_t todo;        /* threads still to be tried here */
-    uint8_t sleep;       /* threads whose next step here would only repeat what was explored */
+    uint8_t todo;         /* threads still to be tried here */
     uint8_t running;
-    bool is_free;        /* a switch here is not a preemption */
+    bool is_free;         /* a switch here is not a preemption */
     uint16_t preemptions; /* before this point */
-    struct hipti_sim_point made; /* the chosen thread's step; without bound only */
+};
+
+/* A state that the search has come to, by hipti_sim_state(). */
+struct hipti_seen_state {
+    uint64_t state;
+    uint32_t search;      /* the number of the search: entries of earlier ones are empty */
+    uint32_t preemptions; /* the fewest it was reached with */
 };
 
 /*
- * Depth first. With a bound, every choice of visible points with at most that many preemptions. Without, sleep sets:
- * of the executions that differ only in the order of independent steps one runs to its end. Invocations and responses
- * of operations depend on each other, so the order of operations in real time is kept.
+ * Room for the states of a search, the owner's. A table of 2^k entries begins at entry 2^k; when it is half full the next
+ * one is used. When there is no room left, states are no longer remembered, and explored again instead.
+ */
+struct hipti_seen {
+    struct hipti_seen_state *entries; /* zeroed at first */
+    uint32_t bits;                    /* of the last table: 2^(bits + 1) entries in all */
+    uint32_t search;
+    uint32_t table;                   /* where the current one begins, and its size */
+    uint32_t count;
+};
+
+/* Forget all states. */
+void hipti_seen_start(struct hipti_seen *seen);
+/* Remember a state. => false: it has been entered before, with no more preemptions. */
+bool hipti_seen_enter(struct hipti_seen *seen, uint64_t state, unsigned preemptions);
+
+/*
+ * Depth first: every choice of visible points with at most so many preemptions. With room for states, a path that comes
+ * to a state that was reached before with no more preemptions ends there: what follows has been, or will be, explored
+ * from the other path.
  */
 struct hipti_search {
     struct hipti_sim_chooser chooser;
+    struct hipti_seen *seen; /* NULL: every path is gone to its end */
     unsigned bound;
     unsigned length; /* points of the current path */
     unsigned depth;  /* points passed in this execution */
     bool is_cut;     /* an execution had more points than there is room for: the search is not complete */
+    uint64_t states; /* distinct, or all points where they are not told apart */
     struct hipti_search_point point[HIPTI_SEARCH_POINTS];
 };
 
-void hipti_search_init(struct hipti_search *search, unsigned bound);
+void hipti_search_init(struct hipti_search *search, unsigned bound, struct hipti_seen *seen);
 /* After an execution: => whether there is another one. Before the first execution it is not called. */
 bool hipti_search_next(struct hipti_search *search);
+/* => whether the execution still repeats an earlier one, all of whose steps have been judged. */
+static inline bool hipti_search_repeats(const struct hipti_search *search)
+{
+    return search->depth < search->length;
+}
 
 struct hipti_pct {
     struct hipti_sim_chooser chooser;

@@ -2,9 +2,9 @@
 /*
  * The seven operations of base/atomic.h for a program whose threads are all virtual: the library is built with
  * -DHIPT_ATOMIC_HEADER="\"sim/plain.h\"". Only one thread runs at a time and none is interrupted inside an operation,
- * so plain accesses are atomic, and sequentially consistent. Each tells its value to the record of the execution, and
- * each write leaves the old value in a log, so that the next execution can start from where this one started without
- * copying memory.
+ * so plain accesses are atomic, and sequentially consistent. Each tells its value to the record of the execution and to
+ * the hash of its state, and each write leaves the old value in a log, so that the next execution can start from where this
+ * one started without copying memory.
  */
 #ifndef HIPT_SIM_PLAIN_H
 #define HIPT_SIM_PLAIN_H
@@ -81,9 +81,18 @@ static inline uint64_t hipti_plain_tell(uint64_t value)
     return value;
 }
 
+/* A value comes back to the thread that made the step. */
+static inline uint64_t hipti_plain_learn(uint64_t value)
+{
+    if (hipti_plain.sim) {
+        hipti_sim_learn(hipti_plain.sim, value);
+    }
+    return value;
+}
+
 static inline uint64_t hipti_plain_load(const volatile void *p, unsigned bytes)
 {
-    return hipti_plain_tell(hipti_plain_get(p, bytes));
+    return hipti_plain_learn(hipti_plain_tell(hipti_plain_get(p, bytes)));
 }
 
 /* => the old value. */
@@ -97,24 +106,32 @@ static inline uint64_t hipti_plain_write(volatile void *p, unsigned bytes, uint6
         hipti_plain.is_full = true;
     }
     hipti_plain_put(p, bytes, hipti_plain_tell(value));
+    if (hipti_plain.sim) {
+        hipti_sim_change(hipti_plain.sim, (uint64_t)(uintptr_t)p, old, hipti_plain_get(p, bytes));
+    }
     return old;
+}
+
+static inline void hipti_plain_store(volatile void *p, unsigned bytes, uint64_t value)
+{
+    (void)hipti_plain_write(p, bytes, hipti_plain_get(p, bytes), value);
 }
 
 static inline uint64_t hipti_plain_exchange(volatile void *p, unsigned bytes, uint64_t value)
 {
-    return hipti_plain_write(p, bytes, hipti_plain_get(p, bytes), value);
+    return hipti_plain_write(p, bytes, hipti_plain_learn(hipti_plain_get(p, bytes)), value);
 }
 
 static inline uint64_t hipti_plain_add(volatile void *p, unsigned bytes, uint64_t value)
 {
-    uint64_t old = hipti_plain_get(p, bytes);
+    uint64_t old = hipti_plain_learn(hipti_plain_get(p, bytes));
 
     return hipti_plain_write(p, bytes, old, old + value);
 }
 
 static inline uint64_t hipti_plain_or(volatile void *p, unsigned bytes, uint64_t value)
 {
-    uint64_t old = hipti_plain_get(p, bytes);
+    uint64_t old = hipti_plain_learn(hipti_plain_get(p, bytes));
 
     return hipti_plain_write(p, bytes, old, old | value);
 }
@@ -136,7 +153,7 @@ static inline bool hipti_plain_cas(volatile void *p, unsigned bytes, volatile vo
 
 #define HIPT_ATOMIC_LOAD(p, order) \
     ((HIPTI_PLAIN_VALUE(p))hipti_plain_load((const volatile void *)(p), (unsigned)sizeof(*(p))))
-#define HIPT_ATOMIC_STORE(p, v, order) ((void)hipti_plain_exchange(HIPTI_PLAIN_AT(p), (uint64_t)(v)))
+#define HIPT_ATOMIC_STORE(p, v, order) hipti_plain_store(HIPTI_PLAIN_AT(p), (uint64_t)(v))
 #define HIPT_ATOMIC_EXCHANGE(p, v, order) \
     ((HIPTI_PLAIN_VALUE(p))hipti_plain_exchange(HIPTI_PLAIN_AT(p), (uint64_t)(v)))
 #define HIPT_ATOMIC_CAS(p, e, v, order, failure) \

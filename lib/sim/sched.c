@@ -17,6 +17,7 @@ void hipti_sim_init(struct hipti_sim *sim, unsigned nthreads, void (*body)(void 
     sim->nthreads = nthreads;
     sim->body = body;
     sim->ctx = ctx;
+    sim->unseen = NULL;
     sim->grew = false;
     sim->is_on = false;
     sim->nwords = 0;
@@ -99,7 +100,6 @@ static void point(struct hipti_sim *sim)
     }
     next = sim->chooser->choose(sim->chooser->ctx, sim);
     sim->is_forced = false;
-    sim->has_responded = false;
     if (next == HIPTI_SIM_NOBODY) {
         leave(sim, HIPTI_SIM_PRUNED);
     }
@@ -124,49 +124,53 @@ static void spin_watch(struct hipti_sim *sim, enum hipti_sim_access access)
     }
 }
 
-static void record(struct hipti_sim *sim)
+/* The running thread's operation is invoked: what has responded by now comes before it. */
+static void invoke(struct hipti_sim *sim)
 {
-    const struct hipti_sim_point *step = &sim->pending[sim->running];
+    sim->invoked_at[sim->running] = sim->nsteps;
+    sim->past[sim->running] = hipti_sim_hash(sim->past[sim->running], sim->responses);
+}
+
+static void record(struct hipti_sim *sim, const struct hipti_sim_point *step)
+{
+    unsigned thread = sim->running;
 
     if (sim->nsteps == HIPTI_SIM_STEPS) {
         leave(sim, HIPTI_SIM_LONG);
     }
     if (step->is_first) {
-        sim->invoked_at[sim->running] = sim->nsteps;
+        invoke(sim);
     }
     sim->steps[sim->nsteps++] = *step;
-    sim->own_steps[sim->running]++;
+    sim->own_steps[thread]++;
+    sim->position[thread]++;
     spin_watch(sim, (enum hipti_sim_access)step->access);
 }
 
 void hipti_sim_step(struct hipti_sim *sim, const char *operation, const volatile void *word,
                     enum hipti_sim_access access, const char *file, int line)
 {
-    struct hipti_sim_point *step;
+    unsigned thread = sim->running;
+    struct hipti_sim_point step = {operation, file, word, 0, line, (uint8_t)thread, (uint8_t)access, false};
     bool is_visible;
 
     if (!sim->is_on) {
         return;
     }
-    step = &sim->pending[sim->running];
-    *step = (struct hipti_sim_point){operation, file, word, 0, line, (uint8_t)sim->running, (uint8_t)access,
-                                    sim->begins[sim->running]};
-    is_visible = word_use(sim, word, access);
-    sim->begins[sim->running] = false;
-    if (sim->is_starting) {
-        switch_to(sim, sim->running, MAIN);
-        record(sim);
-        return;
-    }
-    if (sim->idle[sim->running] >= HIPTI_SIM_SPIN) {
-        sim->spinning |= 1u << sim->running;
+    step.is_first = sim->begins[thread];
+    sim->begins[thread] = false;
+    is_visible = word_use(sim, word, access) || step.is_first || sim->chooser->is_every_step;
+    if (sim->idle[thread] >= HIPTI_SIM_SPIN) {
+        sim->spinning |= 1u << thread;
         sim->spins++;
         sim->is_forced = true;
     }
-    if (is_visible || step->is_first || sim->is_forced || sim->chooser->is_every_step) {
+    if (sim->is_starting) {
+        switch_to(sim, thread, MAIN);
+    } else if (is_visible || sim->is_forced) {
         point(sim);
     }
-    record(sim);
+    record(sim, &step);
 }
 
 void hipti_sim_begin(struct hipti_sim *sim)
@@ -174,9 +178,25 @@ void hipti_sim_begin(struct hipti_sim *sim)
     sim->begins[sim->running] = true;
 }
 
-void hipti_sim_respond(struct hipti_sim *sim)
+void hipti_sim_respond(struct hipti_sim *sim, uint64_t answer)
 {
-    sim->has_responded = true;
+    unsigned thread = sim->running;
+
+    sim->responses += UINT64_C(1) << (8u * thread);
+    sim->past[thread] = hipti_sim_hash(sim->past[thread], answer);
+    sim->learned[thread] = 0;
+    sim->position[thread] = 0;
+}
+
+uint64_t hipti_sim_state(const struct hipti_sim *sim)
+{
+    uint64_t state = sim->memory + (sim->unseen ? sim->unseen(sim->ctx) : 0);
+    unsigned i;
+
+    for (i = 0; i < sim->nthreads; i++) {
+        state = hipti_sim_hash(state, hipti_sim_hash(sim->past[i], sim->learned[i] + sim->position[i]));
+    }
+    return state;
 }
 
 void hipti_sim_stop(struct hipti_sim *sim)
@@ -220,12 +240,15 @@ enum hipti_sim_end hipti_sim_run(struct hipti_sim *sim, const struct hipti_sim_c
     sim->spinning = 0;
     sim->spins = 0;
     sim->nsteps = 0;
-    sim->has_responded = false;
+    sim->memory = 0;
+    sim->responses = 0;
     for (i = 0; i < sim->nthreads; i++) {
+        sim->past[i] = 0;
+        sim->learned[i] = 0;
+        sim->position[i] = 0;
         sim->own_steps[i] = 0;
         sim->idle[i] = 0;
         sim->begins[i] = false;
-        sim->pending[i].word = NULL;
     }
     sim->is_on = true;
     start_all(sim);

@@ -12,6 +12,13 @@
  * `grew` is set: what has been explored without that point is to be explored again. The argument is in
  * docs/decisions/0005-exploration.md.
  *
+ * The state of an execution as a number. What a thread does next is a function of what its steps have told it since its
+ * operation began, and of what the operations before it answered; what steps will tell is a function of what memory holds.
+ * So the program says what each step tells (hipti_sim_learn()), what an operation answers (hipti_sim_respond()) and what
+ * each write changes (hipti_sim_change()); then hipti_sim_state() is the same after two executions that can only go on
+ * alike. That is so up to a collision of 64-bit hashes. Which operations had ended when another began belongs to the
+ * state: executions that differ in the order of operations in real time do not have the same one.
+ *
  * Nothing here allocates, and nothing is global. How stacks are switched is stack.h's matter.
  */
 #ifndef HIPT_SIM_SCHED_H
@@ -41,7 +48,7 @@ enum hipti_sim_end {
     HIPTI_SIM_STUCK     /* all threads that are left spin and wait for each other */
 };
 
-/* One step, executed or about to be. */
+/* One step. */
 struct hipti_sim_point {
     const char *operation;
     const char *file;
@@ -75,6 +82,8 @@ struct hipti_sim {
     unsigned nthreads;
     void (*body)(void *ctx, unsigned thread);
     void *ctx;
+    /* what memory holds that no step changes, as a hash; NULL: nothing that matters */
+    uint64_t (*unseen)(void *ctx);
     bool grew; /* a conflict was seen for the first time; the owner clears it */
     unsigned nwords;
     struct hipti_sim_word words[HIPTI_SIM_WORDS];
@@ -88,14 +97,17 @@ struct hipti_sim {
     unsigned finished;  /* a bit for each thread that has returned */
     unsigned spinning;  /* a bit for each thread that is disabled until somebody else writes */
     bool is_forced;     /* at this point the running thread cannot go on */
-    bool has_responded; /* an operation ended since the last point */
     uint64_t spins;     /* how often a thread was disabled */
     unsigned nsteps;
+    uint64_t memory;                              /* what writes have changed, a sum of hashes */
+    uint64_t past[HIPTI_SIM_THREADS];             /* when its operations began and what they answered, as a hash */
+    uint64_t learned[HIPTI_SIM_THREADS];          /* what steps have told each thread since, as a hash */
+    unsigned position[HIPTI_SIM_THREADS];         /* steps since */
+    uint64_t responses;                           /* operations that have ended, eight bits for each thread */
     unsigned own_steps[HIPTI_SIM_THREADS];
     unsigned invoked_at[HIPTI_SIM_THREADS];       /* the number of the last operation's first step */
     unsigned idle[HIPTI_SIM_THREADS];             /* own steps since anybody wrote */
     bool begins[HIPTI_SIM_THREADS];               /* the next step is an operation's first */
-    struct hipti_sim_point pending[HIPTI_SIM_THREADS]; /* what each does next; word NULL: not yet known */
     struct hipti_sim_point steps[HIPTI_SIM_STEPS];
 
     /* stacks */
@@ -113,12 +125,39 @@ enum hipti_sim_end hipti_sim_run(struct hipti_sim *sim, const struct hipti_sim_c
 void hipti_sim_step(struct hipti_sim *sim, const char *operation, const volatile void *word,
                     enum hipti_sim_access access, const char *file, int line);
 
-/* From inside a thread: an operation begins with the next step, or has ended with the last one. */
+/*
+ * From inside a thread: an operation begins with the next step, or has ended with the last one. @answer is a hash of all
+ * that the thread knows by it.
+ */
 void hipti_sim_begin(struct hipti_sim *sim);
-void hipti_sim_respond(struct hipti_sim *sim);
+void hipti_sim_respond(struct hipti_sim *sim, uint64_t answer);
 
 /* From inside a thread: end the whole execution at once. Does not return. */
 void hipti_sim_stop(struct hipti_sim *sim);
+
+/* Two numbers into one, so that sequences that differ in an element or an order are told apart. */
+static inline uint64_t hipti_sim_hash(uint64_t a, uint64_t b)
+{
+    uint64_t x = (a ^ (b + UINT64_C(0x9e3779b97f4a7c15))) * UINT64_C(0xbf58476d1ce4e5b9);
+
+    x = (x ^ (x >> 32)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 29);
+}
+
+/* From inside a thread: the step just made, or the host, has told it @value. */
+static inline void hipti_sim_learn(struct hipti_sim *sim, uint64_t value)
+{
+    sim->learned[sim->running] = hipti_sim_hash(sim->learned[sim->running], value);
+}
+
+/* The word @at held @old and holds @value; likewise anything else that threads may learn of later, under a number. */
+static inline void hipti_sim_change(struct hipti_sim *sim, uint64_t at, uint64_t old, uint64_t value)
+{
+    sim->memory += hipti_sim_hash(at, value) - hipti_sim_hash(at, old);
+}
+
+/* => the same number for executions that have come to the same state. */
+uint64_t hipti_sim_state(const struct hipti_sim *sim);
 
 /* Threads that can be chosen, a bit each. */
 static inline unsigned hipti_sim_enabled(const struct hipti_sim *sim)
@@ -138,12 +177,6 @@ static inline void hipti_sim_note(struct hipti_sim *sim, uint64_t value)
 static inline enum hipti_sim_access hipti_sim_access_of(const char *operation)
 {
     return operation[0] == 'l' ? HIPTI_SIM_READ : HIPTI_SIM_WRITE;
-}
-
-/* => whether two steps of different threads on one word depend on each other's order. */
-static inline bool hipti_sim_conflict(const struct hipti_sim_point *a, const struct hipti_sim_point *b)
-{
-    return a->word == b->word && (a->access != b->access || a->access == HIPTI_SIM_WRITE);
 }
 
 #endif

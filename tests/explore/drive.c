@@ -9,9 +9,11 @@
 #include "explore/world.h"
 #include "sim/choose.h"
 
-enum { WARM_UP = 32, BYTES_LENGTH = 24 };
+enum { WARM_UP = 256, BYTES_LENGTH = 24, STATES_BITS = 21 };
 
 static struct hipti_search search;
+static struct hipti_seen_state states[(size_t)2 << STATES_BITS];
+static struct hipti_seen seen = {.entries = states, .bits = STATES_BITS};
 
 double drive_now(void)
 {
@@ -77,9 +79,10 @@ bool drive_search(struct drive *drive, const struct program *program)
     if (!warm_up(drive)) {
         return true;
     }
+    world.search = &search;
     do {
         world.sim->grew = false;
-        hipti_search_init(&search, drive->bound);
+        hipti_search_init(&search, drive->bound, drive->is_plain ? NULL : &seen);
         do {
             if (!execute(drive, &search.chooser)) {
                 return true;

@@ -13,6 +13,7 @@ enum { DRIVE_SCHEDULE_MAX = 2048 };
 struct drive {
     /* what to do */
     unsigned bound;      /* HIPTI_SEARCH_UNBOUNDED: none */
+    bool is_plain;       /* every path to its end, also where it meets another */
     unsigned depth;      /* of PCT */
     uint64_t seed;
     uint64_t executions_max;

@@ -28,12 +28,14 @@ static const char usage[] =
     "                   pages, w walk; capital M U P R: the larger page size; \"1:\" before a call: the second asid)\n"
     "  --replay TEXT    with --program: that schedule, printed step by step\n"
     "\n"
-    "  --bound N        preemptions at most (3); \"none\": no bound, one of each class of equivalent schedules\n"
+    "  --bound N        preemptions at most (3); \"none\": no bound\n"
+    "  --plain          with --program: every schedule to its end, also where it meets a state that was explored\n"
     "  --pct D          with --program: random schedules of depth D (1 to 8) instead; in reports: the depth (3)\n"
     "  --bytes          with --program: schedules from random bytes instead\n"
     "  --executions N   of random schedules (100000; for each program of a report 1000)\n"
     "  --seed N         of random schedules (1)\n"
     "  --seconds S      stop then; what was not run is not counted as complete\n"
+    "  --only TEXT      of reports: only groups with TEXT in their name\n"
     "  --jobs N         processes (2)\n"
     "  --json           one object a line instead of a table\n"
     "  --canary         succeed only if search, PCT and bytes (with --program), or --stop, find a violation\n"
@@ -47,6 +49,7 @@ struct options {
     bool is_canary;
     bool is_bytes;
     bool is_pct;
+    bool is_plain;
     const char *program;
     const char *replay;
     uint64_t executions; /* 0: the default */
@@ -75,6 +78,8 @@ static bool flag_parse(const char *name, struct options *options)
         options->is_canary = true;
     } else if (strcmp(name, "--bytes") == 0) {
         options->is_bytes = true;
+    } else if (strcmp(name, "--plain") == 0) {
+        options->is_plain = true;
     } else if (strcmp(name, "--json") == 0) {
         options->report.is_json = true;
     } else {
@@ -90,6 +95,10 @@ static bool value_parse(const char *name, const char *value, struct options *opt
 
     if (strcmp(name, "--program") == 0) {
         options->program = value;
+        return value != NULL;
+    }
+    if (strcmp(name, "--only") == 0) {
+        options->report.only = value;
         return value != NULL;
     }
     if (strcmp(name, "--replay") == 0) {
@@ -132,6 +141,7 @@ static void drive_init(struct drive *drive, const struct options *options)
 {
     memset(drive, 0, sizeof(*drive));
     drive->bound = options->report.bound;
+    drive->is_plain = options->is_plain;
     drive->depth = options->report.depth;
     drive->seed = options->report.seed;
     drive->executions_max = UINT64_MAX;
@@ -234,8 +244,13 @@ static bool stop_run(const struct options *options)
 
 static int report_all(const struct options *options)
 {
-    bool is_well = stop_run(options);
+    bool is_well = true;
 
+    if (options->report.only) {
+        return report_run(&options->report) ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    is_well = stop_run(options);
+    is_well = report_merging() && is_well;
     is_well = report_regressions(&options->report) && is_well;
     is_well = report_run(&options->report) && is_well;
     return is_well ? EXIT_SUCCESS : EXIT_FAILURE;

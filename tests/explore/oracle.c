@@ -10,6 +10,12 @@
 
 static struct model start;
 static unsigned frames_named; /* by the program, a bit each: the others are hipt_table_is_valid()'s matter */
+/* Ends that have been judged: histories and memory alike. */
+enum { JUDGED_BITS = 16 };
+
+static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
+static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};
+
 static bool is_per_page; /* every call is one atomic step of the model: no retirement, no range */
 
 bool oracle_open(void)
@@ -19,6 +25,7 @@ bool oracle_open(void)
     unsigned i;
     unsigned k;
 
+    hipti_seen_start(&judged);
     memset(&start, 0, sizeof(start));
     is_per_page = true;
     frames_named = 1u;
@@ -361,6 +368,11 @@ static void check_ended(void)
     }
 }
 
+uint64_t oracle_ends(void)
+{
+    return judged.count;
+}
+
 void oracle_check(enum hipti_sim_end end)
 {
     switch (end) {
@@ -379,7 +391,8 @@ void oracle_check(enum hipti_sim_end end)
     case HIPTI_SIM_STOPPED:
         break;
     }
-    if (end == HIPTI_SIM_DONE && world.violation[0] == '\0') {
+    if (end == HIPTI_SIM_DONE && world.violation[0] == '\0' &&
+        hipti_seen_enter(&judged, hipti_sim_state(world.sim), 0)) {
         check_ended();
     }
 }

@@ -14,14 +14,18 @@
 #define EXPLORE_ORACLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "explore/world.h"
 
 /* After world_open(): remember the state that the setup has made. => false: the model knows no such state. */
 bool oracle_open(void);
 
-/* After world_run(): every check; the first that fails is in world.violation. */
+/* After world_run(): every check, unless an execution with the same end was judged; what fails is in world.violation. */
 void oracle_check(enum hipti_sim_end end);
+
+/* => how many ends there were, told apart by history and memory, since oracle_open(). */
+uint64_t oracle_ends(void);
 
 /* At a step: T1 for the whole table. */
 void oracle_check_step(void);

@@ -12,6 +12,7 @@
 struct report_options {
     bool is_short;     /* a sample of the programs, spread evenly */
     bool is_json;
+    const char *only;  /* groups with this in their name */
     unsigned bound;
     unsigned depth;    /* of PCT */
     uint64_t pct;      /* schedules of PCT for each program */
@@ -25,6 +26,9 @@ bool report_run(const struct report_options *options);
 
 /* The programs that found, or would have found, the bugs of earlier versions. => false: a violation, printed. */
 bool report_regressions(const struct report_options *options);
+
+/* Some programs searched twice: with every path gone to its end, and with those that meet merged. => the same ends. */
+bool report_merging(void);
 
 /* Say what is wrong with the last execution and how to have it again. */
 struct drive;

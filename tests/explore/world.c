@@ -12,19 +12,14 @@
 
 enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5 };
 
-/*
- * The host. A read side is a number, new for each that is opened; a cookie remembers which were open when it was made,
- * and its grace period ends when none of those is any more.
- */
+/* The host. A cookie remembers who was inside a read side when it was made; its grace period ends when all have left. */
 struct host {
     _Alignas(4096) unsigned char pool[POOL_BYTES];
     unsigned char saved[POOL_BYTES];
     size_t used;
     size_t saved_used;
     unsigned depth[WORLD_OUTSIDE + 1];
-    uint64_t section[WORLD_OUTSIDE + 1]; /* 0: none open */
-    uint64_t sections;
-    uint64_t open_at[COOKIES][WORLD_OUTSIDE + 1];
+    uint8_t waits_for[COOKIES]; /* a bit for each caller */
     uint64_t cookies;
     uint64_t saved_cookies;
     uint64_t grace; /* the word that steps of the hooks are said to use */
@@ -76,7 +71,7 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
     if (!sim.is_on) {
         return;
     }
-    if (hipti_plain.writes != checked_writes) {
+    if (hipti_plain.writes != checked_writes && !(world.search && hipti_search_repeats(world.search))) {
         checked_writes = hipti_plain.writes;
         oracle_check_step();
     }
@@ -99,6 +94,21 @@ static void grace_step(const char *name, enum hipti_sim_access access)
     hipti_sim_step(&sim, name, &host.grace, access, "host", 0);
 }
 
+/* Something of the host's changes that calls will depend on. It is named by an address of its own. */
+static void host_change(const void *at, uint64_t old, uint64_t value)
+{
+    if (sim.is_on) {
+        hipti_sim_change(&sim, (uint64_t)(uintptr_t)at, old, value);
+    }
+}
+
+static void host_learn(uint64_t value)
+{
+    if (sim.is_on) {
+        hipti_sim_learn(&sim, value);
+    }
+}
+
 static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool may_wait)
 {
     size_t start = (host.used + align - 1u) & ~(align - 1u);
@@ -114,8 +124,10 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     if (start + bytes > POOL_BYTES) {
         return NULL;
     }
+    host_change(&host.used, host.used, start + bytes);
     host.used = start + bytes;
     memset(host.pool + start, 0, bytes);
+    host_learn(start);
     return host.pool + start;
 }
 
@@ -128,42 +140,55 @@ static void host_free(void *ctx, void *memory, size_t bytes)
 
 static void host_read_enter(void *ctx)
 {
-    unsigned thread = caller();
-
     (void)ctx;
     grace_step("read_enter", HIPTI_SIM_COMMUTE);
-    if (host.depth[thread]++ == 0) {
-        host.section[thread] = ++host.sections;
-    }
+    host.depth[caller()]++;
+}
+
+static void cookie_set(uint64_t cookie, unsigned waits_for)
+{
+    host_change(&host.waits_for[cookie], host.waits_for[cookie], waits_for);
+    host.waits_for[cookie] = (uint8_t)waits_for;
 }
 
 static void host_read_exit(void *ctx)
 {
     unsigned thread = caller();
+    uint64_t cookie;
 
     (void)ctx;
     grace_step("read_exit", HIPTI_SIM_COMMUTE);
-    if (--host.depth[thread] == 0) {
-        host.section[thread] = 0;
+    if (--host.depth[thread] > 0) {
+        return;
+    }
+    for (cookie = host.saved_cookies + 1u; cookie <= host.cookies; cookie++) {
+        cookie_set(cookie, host.waits_for[cookie] & ~(1u << thread));
     }
 }
 
 static uint64_t host_gp_start(void *ctx)
 {
+    unsigned inside = 0;
+    unsigned i;
+
     (void)ctx;
     grace_step("gp_start", HIPTI_SIM_WRITE);
     if (host.cookies + 1u == COOKIES) {
         world_fail("more than %d grace periods", COOKIES);
         return host.cookies;
     }
-    host.cookies++;
-    memcpy(host.open_at[host.cookies], host.section, sizeof(host.section));
+    for (i = 0; i <= WORLD_OUTSIDE; i++) {
+        inside |= host.depth[i] > 0 ? 1u << i : 0u;
+    }
+    host_change(&host.cookies, host.cookies, host.cookies + 1u);
+    cookie_set(++host.cookies, inside);
+    host_learn(host.cookies);
     return host.cookies;
 }
 
 static bool host_gp_elapsed(void *ctx, uint64_t cookie)
 {
-    unsigned i;
+    bool has_elapsed;
 
     (void)ctx;
     grace_step("load gp_elapsed", HIPTI_SIM_READ);
@@ -171,15 +196,10 @@ static bool host_gp_elapsed(void *ctx, uint64_t cookie)
         world_fail("gp_elapsed of cookie %llu, which was never given out", (unsigned long long)cookie);
         return false;
     }
-    if (world.program->is_endless && cookie > host.saved_cookies && sim.is_on) {
-        return false;
-    }
-    for (i = 0; i <= WORLD_OUTSIDE; i++) {
-        if (host.open_at[cookie][i] != 0 && host.open_at[cookie][i] == host.section[i]) {
-            return false;
-        }
-    }
-    return true;
+    has_elapsed = host.waits_for[cookie] == 0 &&
+                  !(world.program->is_endless && cookie > host.saved_cookies && sim.is_on);
+    host_learn(has_elapsed);
+    return has_elapsed;
 }
 
 static bool host_random(void *ctx, void *buffer, size_t bytes)
@@ -202,6 +222,38 @@ static const struct hipt_ops ops = {
 
 /* --- calls --- */
 
+static uint64_t asid_hash(unsigned index)
+{
+    return hipti_sim_hash(world.asids[index].number, world.asids[index].generation);
+}
+
+static uint64_t mapping_hash(uint64_t hash, const struct hipt_mapping *mapping)
+{
+    hash = hipti_sim_hash(hash, mapping->page.vpn << 16 | mapping->page.asid << 8 | mapping->page.size);
+    hash = hipti_sim_hash(hash, mapping->pfn << 1 | mapping->swap);
+    return hipti_sim_hash(hash, (uint64_t)mapping->prot << 16 | mapping->attr << 8 | mapping->marks);
+}
+
+/* => all that the caller knows by an answer, as a hash. */
+static uint64_t event_hash(const struct event *event)
+{
+    uint64_t hash = mapping_hash(event->status, &event->out);
+    size_t i;
+
+    for (i = 0; i < event->nmany; i++) {
+        hash = mapping_hash(hash, &event->many[i]);
+    }
+    for (i = 0; i < event->nframes; i++) {
+        hash = hipti_sim_hash(hash, event->frames[i].pfn);
+    }
+    if (held[event->thread].is_valid) {
+        const struct hipt_translation *translation = &held[event->thread].translation;
+
+        hash = hipti_sim_hash(mapping_hash(hash, &translation->mapping), translation->pte + translation->slot);
+    }
+    return hash;
+}
+
 static struct event *event_begin(const struct call *call)
 {
     static struct event spare; /* where a history that is too long goes */
@@ -215,10 +267,12 @@ static struct event *event_begin(const struct call *call)
     event->invoked = 0;
     event->responded = 0;
     event->looked_up = -1;
+    event->out = (struct hipt_mapping){.pfn = 0};
     event->nmany = 0;
     event->nframes = 0;
     if (sim.is_on) {
         hipti_sim_begin(&sim);
+        hipti_sim_learn(&sim, asid_hash(call->asid));
     }
     return event;
 }
@@ -231,7 +285,7 @@ static void event_end(struct event *event)
     }
     event->responded = sim.nsteps;
     event->invoked = sim.begins[sim.running] ? sim.nsteps : sim.invoked_at[sim.running];
-    hipti_sim_respond(&sim);
+    hipti_sim_respond(&sim, event_hash(event));
 }
 
 /* R1: no frame comes back that another thread has looked up in a read side that is still open. */
@@ -249,6 +303,15 @@ static void reap(struct event *event)
             }
         }
     }
+}
+
+static void alloc(struct event *event)
+{
+    unsigned index = event->call.asid;
+    uint64_t before = asid_hash(index);
+
+    event->status = hipt_asid_alloc(world.table, &world.asids[index]);
+    host_change(&world.asids[index], before, asid_hash(index));
 }
 
 static void walk(struct event *event)
@@ -380,7 +443,7 @@ struct event *world_call(const struct call *call)
         event->status = hipt_asid_retire(world.table, world.asids[call->asid], NULL);
         break;
     case VERB_ALLOC:
-        event->status = hipt_asid_alloc(world.table, &world.asids[call->asid]);
+        alloc(event);
         break;
     case VERB_WALK:
         walk(event);
@@ -427,6 +490,17 @@ static enum hipt_status table_open(const struct program *program)
     return hipt_table_create(&config, &world.table);
 }
 
+/* What is written without a step, by whoever holds a freelist's mover. */
+static uint64_t unseen(void *ctx)
+{
+    const struct hipt_table *table = world.table;
+    uint64_t hash = hipti_sim_hash(table->frames.limbo.cookie, table->frames.spare.cookie);
+
+    (void)ctx;
+    hash = hipti_sim_hash(hash, hipti_sim_hash(table->asids.limbo.cookie, table->asids.spare.cookie));
+    return hipti_sim_hash(hash, table->buckets.spare.cookie);
+}
+
 /* The state that every execution starts from. */
 static void world_save(void)
 {
@@ -463,7 +537,7 @@ static void world_restore(void)
     host.used = host.saved_used;
     host.cookies = host.saved_cookies;
     memset(host.depth, 0, sizeof(host.depth));
-    memset(host.section, 0, sizeof(host.section));
+    memset(host.waits_for, 0, sizeof(host.waits_for)); /* whoever is outside waits for nobody */
     memcpy(world.asids, saved_asids, sizeof(saved_asids));
     memset(held, 0, sizeof(held));
     world.nevents = 0;
@@ -478,13 +552,15 @@ bool world_open(const struct program *program)
     world.sim = &sim;
     world.program = program;
     hipti_sim_init(&sim, program->nthreads, thread_body, NULL);
+    sim.unseen = unseen;
     hipti_plain.sim = NULL;
     hipti_plain.writes = 0;
     memset(host.pool, POISON, POOL_BYTES);
     host.used = 0;
     host.cookies = 0;
+    host.saved_cookies = 0;
     memset(host.depth, 0, sizeof(host.depth));
-    memset(host.section, 0, sizeof(host.section));
+    memset(host.waits_for, 0, sizeof(host.waits_for));
     if (table_open(program) != HIPT_OK || hipt_asid_alloc(world.table, &world.asids[0]) != HIPT_OK ||
         hipt_asid_alloc(world.table, &world.asids[1]) != HIPT_OK) {
         fprintf(stderr, "explore: no table for \"%s\"\n", program->text);

@@ -45,6 +45,7 @@ struct event {
 struct world {
     struct hipti_sim *sim;
     const struct program *program;
+    const struct hipti_search *search; /* that runs the executions: what it repeats is not judged again; or NULL */
     struct hipt_table *table;
     struct hipt_asid asids[WORLD_ASIDS];
     unsigned nevents;

@@ -38,14 +38,7 @@ static void three_reads(void *ctx, unsigned thread)
     for (i = 0; i < 3; i++) {
         step(0, HIPTI_SIM_READ);
     }
-    hipti_sim_respond(&sim);
-}
-
-static void crossed_writes(void *ctx, unsigned thread)
-{
-    (void)ctx;
-    step(thread, HIPTI_SIM_WRITE);
-    step(1u - thread, HIPTI_SIM_WRITE);
+    hipti_sim_respond(&sim, 0);
 }
 
 /* A counter incremented without atomicity. */
@@ -88,7 +81,7 @@ static unsigned count_schedules(unsigned bound, unsigned nthreads, void (*body)(
         sim.grew = false;
         complete = 0;
         *all = 0;
-        hipti_search_init(&search, bound);
+        hipti_search_init(&search, bound, NULL);
         do {
             complete += hipti_sim_run(&sim, &search.chooser) == HIPTI_SIM_DONE;
             ++*all;
@@ -114,13 +107,136 @@ Test(sched, steps_that_commute_are_no_points_of_choice)
     cr_assert_eq(count_schedules(100, 2, three_reads, &all), 2); /* which operation is invoked first remains */
 }
 
-Test(sched, without_a_bound_one_of_each_class_of_schedules_runs_to_its_end)
+/* --- states --- */
+
+static struct hipti_seen_state room[2u << HIPTI_SEEN_BITS_MIN];
+static struct hipti_seen seen = {.entries = room, .bits = HIPTI_SEEN_BITS_MIN};
+
+static uint64_t read_word(unsigned index)
+{
+    step(index, HIPTI_SIM_READ);
+    hipti_sim_learn(&sim, word[index]);
+    return word[index];
+}
+
+static void write_word(unsigned index, uint64_t value)
+{
+    step(index, HIPTI_SIM_WRITE);
+    hipti_sim_change(&sim, index, word[index], value);
+    word[index] = value;
+}
+
+/* What is written is the same whoever writes it. */
+static void same_writes(void *ctx, unsigned thread)
+{
+    unsigned i;
+
+    (void)ctx;
+    (void)thread;
+    for (i = 0; i < 3; i++) {
+        write_word(0, 7);
+    }
+}
+
+/* Three turns of adding one, not atomically: up to 6 are counted, and as few as 2. */
+static void counts(void *ctx, unsigned thread)
+{
+    unsigned i;
+
+    (void)ctx;
+    (void)thread;
+    for (i = 0; i < 3; i++) {
+        write_word(0, read_word(0) + 1u);
+    }
+}
+
+/* One operation for each thread, of which only the order in time is different. */
+static void one_operation(void *ctx, unsigned thread)
+{
+    uint64_t *orders = (uint64_t *)ctx;
+
+    hipti_sim_begin(&sim);
+    (void)read_word(1u + thread);
+    hipti_sim_respond(&sim, 0);
+    orders[thread] = sim.past[thread];
+}
+
+/* => executions, and in *results a bit for each value that the word had in the end. */
+static unsigned search_words(unsigned bound, unsigned nthreads, void (*body)(void *ctx, unsigned thread),
+                             struct hipti_seen *merged, unsigned *results)
 {
     unsigned all;
 
-    cr_assert_eq(count_schedules(100, 2, crossed_writes, &all), 6);
-    cr_assert_eq(count_schedules(HIPTI_SEARCH_UNBOUNDED, 2, crossed_writes, &all), 3);
-    cr_assert_eq(count_schedules(HIPTI_SEARCH_UNBOUNDED, 2, three_writes, &all), 20); /* nothing commutes */
+    hipti_sim_init(&sim, nthreads, body, NULL);
+    do {
+        sim.grew = false;
+        all = 0;
+        *results = 0;
+        hipti_search_init(&search, bound, merged);
+        do {
+            word[0] = 0;
+            *results |= hipti_sim_run(&sim, &search.chooser) == HIPTI_SIM_DONE ? 1u << word[0] : 0;
+            all++;
+        } while (hipti_search_next(&search));
+    } while (sim.grew);
+    return all;
+}
+
+Test(choose, paths_that_meet_in_a_state_go_on_once)
+{
+    unsigned results;
+
+    cr_assert_eq(search_words(HIPTI_SEARCH_UNBOUNDED, 2, same_writes, NULL, &results), 20); /* 6! / (3! 3!) */
+    /* the states are how far each has come: a grid of 4 by 4, each of whose 9 inner points has one more way out */
+    cr_assert_leq(search_words(HIPTI_SEARCH_UNBOUNDED, 2, same_writes, &seen, &results), 2u * 9u);
+    cr_assert_eq(results, 1u << 7);
+}
+
+Test(choose, merging_loses_no_result_at_any_bound)
+{
+    unsigned bound;
+    unsigned plain;
+    unsigned merged;
+
+    for (bound = 0; bound < 6; bound++) {
+        unsigned all = search_words(bound, 2, counts, NULL, &plain);
+
+        cr_assert_leq(search_words(bound, 2, counts, &seen, &merged), all, "bound %u", bound);
+        cr_assert_eq(plain, merged, "bound %u: %#x and %#x", bound, plain, merged);
+    }
+    cr_assert_eq(merged, 0x7c); /* 2 to 6 */
+}
+
+Test(choose, more_states_than_there_is_room_for_are_explored_again)
+{
+    struct hipti_seen_state little[2u << HIPTI_SEEN_BITS_MIN] = {{0}};
+    struct hipti_seen none = {.entries = little, .bits = HIPTI_SEEN_BITS_MIN};
+    unsigned i;
+
+    hipti_seen_start(&none);
+    for (i = 0; i < 4u << HIPTI_SEEN_BITS_MIN; i++) {
+        cr_assert(hipti_seen_enter(&none, hipti_sim_hash(1, i), 5));
+    }
+    cr_assert_not(hipti_seen_enter(&none, hipti_sim_hash(1, 0), 5), "the first are remembered");
+    cr_assert(hipti_seen_enter(&none, hipti_sim_hash(1, 0), 4), "fewer preemptions lead further");
+    cr_assert(hipti_seen_enter(&none, hipti_sim_hash(1, i - 1u), 5), "the last found no room");
+    hipti_seen_start(&none);
+    cr_assert(hipti_seen_enter(&none, hipti_sim_hash(1, 0), 5), "a new search has seen nothing");
+}
+
+Test(choose, the_order_of_operations_in_time_is_part_of_the_state)
+{
+    struct hipti_replay replay;
+    uint64_t orders[2][2];
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        hipti_sim_init(&sim, 2, one_operation, orders[i]);
+        hipti_replay_start(&replay, i == 0 ? "0x1,1x1" : "1x1,0x1");
+        cr_assert_eq(hipti_sim_run(&sim, &replay.chooser), HIPTI_SIM_DONE);
+    }
+    cr_assert_neq(orders[0][0], orders[1][0]);
+    cr_assert_neq(orders[0][1], orders[1][1]);
 }
 
 /* --- finding and replaying --- */
@@ -142,7 +258,7 @@ Test(choose, search_finds_a_lost_update_with_one_preemption_and_not_without)
         hipti_sim_init(&sim, 2, increment, NULL);
         do {
             sim.grew = false;
-            hipti_search_init(&search, bound);
+            hipti_search_init(&search, bound, NULL);
             do {
                 found += lost_update(&search.chooser);
             } while (hipti_search_next(&search));

@@ -34,8 +34,8 @@ struct hipti_seen_state {
 };
 
 /*
- * Room for the states of a search, the owner's. A table of 2^k entries begins at entry 2^k; when it is half full the next
- * one is used. When there is no room left, states are no longer remembered, and explored again instead.
+ * Room for the states of a search, the owner's. A table of 2^k entries begins at entry 2^k; when it is half full the
+ * next one is used. When there is no room left, states are no longer remembered, and explored again instead.
  */
 struct hipti_seen {
     struct hipti_seen_state *entries; /* zeroed at first */

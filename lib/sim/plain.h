@@ -3,8 +3,8 @@
  * The seven operations of base/atomic.h for a program whose threads are all virtual: the library is built with
  * -DHIPT_ATOMIC_HEADER="\"sim/plain.h\"". Only one thread runs at a time and none is interrupted inside an operation,
  * so plain accesses are atomic, and sequentially consistent. Each tells its value to the record of the execution and to
- * the hash of its state, and each write leaves the old value in a log, so that the next execution can start from where this
- * one started without copying memory.
+ * the hash of its state, and each write leaves the old value in a log, so that the next execution can start from where
+ * this one started without copying memory.
  */
 #ifndef HIPT_SIM_PLAIN_H
 #define HIPT_SIM_PLAIN_H

@@ -12,12 +12,12 @@
  * `grew` is set: what has been explored without that point is to be explored again. The argument is in
  * docs/decisions/0005-exploration.md.
  *
- * The state of an execution as a number. What a thread does next is a function of what its steps have told it since its
- * operation began, and of what the operations before it answered; what steps will tell is a function of what memory holds.
- * So the program says what each step tells (hipti_sim_learn()), what an operation answers (hipti_sim_respond()) and what
- * each write changes (hipti_sim_change()); then hipti_sim_state() is the same after two executions that can only go on
- * alike. That is so up to a collision of 64-bit hashes. Which operations had ended when another began belongs to the
- * state: executions that differ in the order of operations in real time do not have the same one.
+ * The state of an execution as a number. What a thread does next is a function of what its steps have told it since
+ * its operation began, and of what the operations before it answered; what steps will tell is a function of what memory
+ * holds. So the program says what each step tells (hipti_sim_learn()), what an operation answers (hipti_sim_respond())
+ * and what each write changes (hipti_sim_change()); then hipti_sim_state() is the same after two executions that can
+ * only go on alike. That is so up to a collision of 64-bit hashes. Which operations had ended when another began
+ * belongs to the state: executions that differ in the order of operations in real time do not have the same one.
  *
  * Nothing here allocates, and nothing is global. How stacks are switched is stack.h's matter.
  */
@@ -99,11 +99,11 @@ struct hipti_sim {
     bool is_forced;     /* at this point the running thread cannot go on */
     uint64_t spins;     /* how often a thread was disabled */
     unsigned nsteps;
-    uint64_t memory;                              /* what writes have changed, a sum of hashes */
-    uint64_t past[HIPTI_SIM_THREADS];             /* when its operations began and what they answered, as a hash */
-    uint64_t learned[HIPTI_SIM_THREADS];          /* what steps have told each thread since, as a hash */
-    unsigned position[HIPTI_SIM_THREADS];         /* steps since */
-    uint64_t responses;                           /* operations that have ended, eight bits for each thread */
+    uint64_t memory;    /* what writes have changed: a sum of hashes */
+    uint64_t past[HIPTI_SIM_THREADS];      /* when each thread's operations began, what they answered: a hash */
+    uint64_t learned[HIPTI_SIM_THREADS];   /* what steps have told it since: a hash */
+    unsigned position[HIPTI_SIM_THREADS];  /* its steps since */
+    uint64_t responses; /* operations that have ended, eight bits for each thread */
     unsigned own_steps[HIPTI_SIM_THREADS];
     unsigned invoked_at[HIPTI_SIM_THREADS];       /* the number of the last operation's first step */
     unsigned idle[HIPTI_SIM_THREADS];             /* own steps since anybody wrote */
@@ -126,8 +126,8 @@ void hipti_sim_step(struct hipti_sim *sim, const char *operation, const volatile
                     enum hipti_sim_access access, const char *file, int line);
 
 /*
- * From inside a thread: an operation begins with the next step, or has ended with the last one. @answer is a hash of all
- * that the thread knows by it.
+ * From inside a thread: an operation begins with the next step, or has ended with the last one. @answer is a hash of
+ * all that the thread knows by it.
  */
 void hipti_sim_begin(struct hipti_sim *sim);
 void hipti_sim_respond(struct hipti_sim *sim, uint64_t answer);

@@ -21,7 +21,7 @@
 /* After world_open(): remember the state that the setup has made. => false: the model knows no such state. */
 bool oracle_open(void);
 
-/* After world_run(): every check, unless an execution with the same end was judged; what fails is in world.violation. */
+/* After world_run(): every check, unless one with the same end was judged; what fails first is in world.violation. */
 void oracle_check(enum hipti_sim_end end);
 
 /* => how many ends there were, told apart by history and memory, since oracle_open(). */

@@ -12,7 +12,7 @@
 
 enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5 };
 
-/* The host. A cookie remembers who was inside a read side when it was made; its grace period ends when all have left. */
+/* The host. A cookie remembers who was inside a read side when it was made; its period ends when all have left. */
 struct host {
     _Alignas(4096) unsigned char pool[POOL_BYTES];
     unsigned char saved[POOL_BYTES];

@@ -13,8 +13,7 @@
 #include "sim/weak.h"
 
 #define NO_VIEW 0u
-#define GARBAGE 0u /* the stamp of what a fresh range held before its zeroes */
-#define ZEROED 1u
+#define ZEROED 1u /* the stamp of the zeroes of a fresh range */
 
 static uint64_t memory_get(const volatile void *p, unsigned bytes)
 {
@@ -228,6 +227,7 @@ static unsigned location_new(struct hipti_weak *weak, const volatile void *p, un
     location = &weak->location[number];
     location->address = (uintptr_t)p;
     location->bytes = (uint16_t)bytes;
+    location->stored = 0;
     location->range = range_of(weak, location->address);
     message_new(weak, number, memory_get(p, bytes), 0, NO_VIEW);
     if (location->range) {
@@ -277,6 +277,10 @@ static struct access access_start(struct hipti_weak *weak, volatile void *p, uns
     access.location = location_of(weak, p, bytes, site);
     access.order = weak->hooks.order ? weak->hooks.order(weak->hooks.ctx, site, order) : order;
     weak->accesses++;
+    if (weak->location[access.location].range &&
+        view_get(access.own, weak->location[access.location].range) < ZEROED) {
+        fault(weak, "memory is used that the thread does not know to be initialised", site);
+    }
     return access;
 }
 
@@ -284,17 +288,13 @@ static struct access access_start(struct hipti_weak *weak, volatile void *p, uns
 static unsigned access_floor(const struct access *access)
 {
     const struct hipti_weak *weak = access->weak;
-    unsigned range = weak->location[access->location].range;
     unsigned floor = view_get(access->own, access->location);
 
-    if (range && floor < view_get(access->own, range)) {
+    if (weak->location[access->location].range && floor < ZEROED) {
         floor = ZEROED;
     }
     if (access->order == HIPTI_WEAK_seq_cst && floor < weak->single[access->location]) {
         floor = weak->single[access->location];
-    }
-    if (range && floor == GARBAGE) {
-        fault(access->weak, "memory is read that the reader does not know to be initialised", access->site);
     }
     return floor;
 }
@@ -397,6 +397,7 @@ uint64_t hipti_weak_load(struct hipti_weak *weak, const volatile void *p, unsign
 void hipti_weak_store(struct hipti_weak *weak, volatile void *p, unsigned bytes, uint64_t value,
                       enum hipti_weak_order order, struct hipti_weak_site site)
 {
+    struct hipti_weak_location *location;
     struct access access;
 
     if (!is_modelled(weak)) {
@@ -404,7 +405,12 @@ void hipti_weak_store(struct hipti_weak *weak, volatile void *p, unsigned bytes,
         return;
     }
     access = access_start(weak, p, bytes, order, &site);
+    location = &weak->location[access.location];
+    if (weak->hooks.orders_stores && view_get(access.own, access.location) < location->stored) {
+        fault(weak, "a store whose thread does not know of an earlier one to the same word", &site);
+    }
     access_write(&access, value, NO_VIEW);
+    location->stored = weak->message[location->newest].stamp;
 }
 
 /* The read of a read-modify-write. => the newest message. */

@@ -45,12 +45,14 @@ struct hipti_weak_hooks {
     void *ctx;
     /* => which of @n > 1 admissible messages is read; 0 is the newest. */
     unsigned (*choose)(void *ctx, unsigned n);
-    /* The model can not go on, or memory was read that the reader does not know to be initialised. May not return. */
+    /* The model can not go on, or an access races with a plain one. May not return. */
     void (*fault)(void *ctx, const char *what, const struct hipti_weak_site *site);
     /* => whether an address may be accessed; NULL: all may. */
     bool (*is_valid)(void *ctx, const volatile void *address);
     /* => the order to use in place of @order, to plant a weaker one; NULL: the one given. */
     enum hipti_weak_order (*order)(void *ctx, const struct hipti_weak_site *site, enum hipti_weak_order order);
+    /* A store is a fault where its thread does not know of another store (no read-modify-write) to the same word. */
+    bool orders_stores;
 };
 
 /* How new each location's message must be; those from @n on: 0, the initial one. */
@@ -71,6 +73,7 @@ struct hipti_weak_location {
     uint32_t newest;
     uint16_t range; /* the fresh range it lies in, as an index into views; 0: none */
     uint16_t bytes;
+    uint16_t stored; /* the stamp of the newest message that a store made, no read-modify-write */
 };
 
 struct hipti_weak_range {
@@ -127,8 +130,8 @@ void hipti_weak_tick(struct hipti_weak *weak);
 unsigned hipti_weak_known(const struct hipti_weak *weak, unsigned thread);
 
 /*
- * Memory just zeroed by the running thread, without atomics. Who reads it without having synchronized with that is a
- * fault.
+ * Memory just zeroed by the running thread, without atomics. Who accesses it without having synchronized with that is
+ * a fault.
  */
 void hipti_weak_fresh(struct hipti_weak *weak, const void *memory, uint64_t bytes);
 

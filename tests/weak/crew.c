@@ -302,7 +302,7 @@ static enum crew_end search(double until)
 
 struct crew_report crew_search(const struct crew_task *wanted)
 {
-    struct hipti_weak_hooks hooks = {NULL, choose_message, fault, wanted->is_valid, sites_order};
+    struct hipti_weak_hooks hooks = {NULL, choose_message, fault, wanted->is_valid, sites_order, wanted->orders_stores};
     double until = wanted->seconds > 0 ? seconds_now() + wanted->seconds : 0;
 
     task = wanted;

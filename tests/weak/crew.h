@@ -23,6 +23,7 @@ struct crew_task {
     void (*body)(unsigned thread); /* of a virtual thread */
     void (*end)(void);             /* after each run that came to its end; may call crew_fail() */
     bool (*is_valid)(void *ctx, const volatile void *address); /* as in hipti_weak_hooks */
+    bool orders_stores;                                        /* likewise */
 };
 
 enum crew_end {

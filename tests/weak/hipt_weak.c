@@ -70,7 +70,7 @@ static void print_failure(const struct program *program, const struct crew_repor
 static bool explore(const struct program *program, bool is_joined, struct bounds bounds, const struct options *options,
                     double until)
 {
-    struct crew_task task = {2, 0, 0, 0, history_start, history_body, oracle_judge, host_is_valid};
+    struct crew_task task = {2, 0, 0, 0, history_start, history_body, oracle_judge, host_is_valid, true};
     struct crew_report report;
     double start = seconds_now();
 

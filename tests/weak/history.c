@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "map/table.h"
 #include "weak/memory.h"
+
+#define ASID_NUMBERS 4u /* asid_bits = 2 */
+#define UNKNOWN_VPN (UINT64_C(1) << 63)
 
 /* What a thread holds between a lookup and the end of its read side. */
 struct held {
@@ -19,10 +23,96 @@ struct history history;
 static struct held held[CREW_THREADS + 1u];
 static struct hipt_asid kept_asid[PROGRAM_ASIDS];
 static struct hipti_weak_view joined; /* what was known at the returns */
+static uint64_t vpns[ASID_NUMBERS][PROGRAM_VPNS]; /* a program's vpn as the table knows it */
 
 bool record_precedes(const struct record *a, const struct record *b)
 {
-    return a->thread == b->thread ? a->index < b->index : a->index <= b->known[a->thread];
+    return a->thread == b->thread ? a->index < b->index : a->index * 2u <= b->known[a->thread];
+}
+
+bool record_is_earlier(const struct record *a, const struct record *b)
+{
+    return (b->done >> (a - history.record)) & 1u;
+}
+
+bool record_is_known(const struct record *a, const struct record *b)
+{
+    return a->thread == b->thread || a->index * 2u - 1u <= b->after[a->thread];
+}
+
+/* Vpns of one asid whose keys hash to remainders that are alike in their upper 16 bits. One bucket, one page size. */
+static void find_vpns(uint32_t asid)
+{
+    const struct hipti_buckets *buckets = &history.table->buckets;
+    struct hipti_place place = {0, 0};
+    unsigned found = 0;
+    uint64_t i;
+
+    for (i = 0; found < PROGRAM_VPNS; i++) {
+        struct hipt_page page;
+
+        place.rest = UINT64_C(0x5a) << 48 | i << (64u - buckets->hash.width);
+        page = hipti_key_unpack(&buckets->split, hipti_hash_unmix(&buckets->hash, hipti_quotient_mixed(
+            &buckets->quotient, buckets->hash.width, place)));
+        if (page.asid == asid) {
+            vpns[asid][found++] = page.vpn;
+        }
+    }
+}
+
+static void choose_vpns(bool are_far)
+{
+    uint32_t asid;
+    unsigned vpn;
+
+    for (asid = 0; asid < ASID_NUMBERS; asid++) {
+        for (vpn = 0; vpn < PROGRAM_VPNS; vpn++) {
+            vpns[asid][vpn] = vpn;
+        }
+        if (are_far) {
+            find_vpns(asid);
+        }
+    }
+}
+
+uint64_t history_vpn(uint32_t asid, unsigned vpn)
+{
+    return vpns[asid][vpn];
+}
+
+/* A mapping that the table gave, with the program's vpn; a vpn that no program has stays one that none has. */
+static void mapping_adopt(struct hipt_mapping *mapping)
+{
+    unsigned vpn;
+
+    for (vpn = 0; vpn < PROGRAM_VPNS; vpn++) {
+        if (vpns[mapping->page.asid][vpn] == mapping->page.vpn) {
+            mapping->page.vpn = vpn;
+            return;
+        }
+    }
+    mapping->page.vpn |= UNKNOWN_VPN;
+}
+
+enum hipt_status history_lookup(unsigned asid, unsigned vpn, struct hipt_translation *translation)
+{
+    uint32_t number = history.asid[asid].number;
+    enum hipt_status status = hipt_lookup(history.table, number, history_vpn(number, vpn), translation);
+
+    if (status == HIPT_OK) {
+        mapping_adopt(&translation->mapping);
+    }
+    return status;
+}
+
+enum hipt_status history_next(struct hipt_cursor *cursor, struct hipt_mapping *mapping)
+{
+    enum hipt_status status = hipt_table_next(history.table, cursor, mapping);
+
+    if (status == HIPT_OK) {
+        mapping_adopt(mapping);
+    }
+    return status;
 }
 
 static struct hipt_mapping op_mapping(const struct op *op)
@@ -32,7 +122,7 @@ static struct hipt_mapping op_mapping(const struct op *op)
     memset(&mapping, 0, sizeof(mapping));
     mapping.page.asid = history.asid[op->asid].number;
     mapping.page.size = op->size;
-    mapping.page.vpn = op->vpn;
+    mapping.page.vpn = history_vpn(mapping.page.asid, op->vpn);
     mapping.pfn = op->pfn;
     mapping.prot = (uint8_t)op->prot;
     return mapping;
@@ -40,8 +130,7 @@ static struct hipt_mapping op_mapping(const struct op *op)
 
 static enum hipt_status run_lookup(struct record *record, struct held *mine)
 {
-    enum hipt_status status =
-        hipt_lookup(history.table, history.asid[record->op.asid].number, record->op.vpn, &mine->translation);
+    enum hipt_status status = history_lookup(record->op.asid, record->op.vpn, &mine->translation);
 
     mine->record = status == HIPT_OK ? (int)(record - history.record) : -1;
     mine->in_section = host_depth(record->thread) > 0;
@@ -86,9 +175,20 @@ static void run_next(struct record *record)
     struct hipt_cursor cursor = {0};
 
     while (record->nmany < MANY_MAX &&
-           hipt_table_next(history.table, &cursor, &record->many[record->nmany]) == HIPT_OK) {
+           history_next(&cursor, &record->many[record->nmany]) == HIPT_OK) {
         record->nmany++;
     }
+}
+
+static enum hipt_status run_reverse(struct record *record, struct hipt_frame frame)
+{
+    enum hipt_status status = hipt_reverse(history.table, frame, record->many, MANY_MAX, &record->nmany);
+    size_t i;
+
+    for (i = 0; i < record->nmany; i++) {
+        mapping_adopt(&record->many[i]);
+    }
+    return status;
 }
 
 static enum hipt_status run_frame(struct record *record)
@@ -100,8 +200,10 @@ static enum hipt_status run_frame(struct record *record)
         return hipt_frame_pin(history.table, frame);
     case UNPIN:
         return hipt_frame_unpin(history.table, frame);
+    case GET:
+        return hipt_frame_get(history.table, frame, &record->frame);
     default:
-        return hipt_reverse(history.table, frame, record->many, MANY_MAX, &record->nmany);
+        return run_reverse(record, frame);
     }
 }
 
@@ -126,21 +228,28 @@ static enum hipt_status run_verb(struct record *record)
 {
     struct hipt_mapping mapping = op_mapping(&record->op);
 
+    enum hipt_status status;
+
     switch (record->op.kind) {
     case MAP:
         return hipt_map(history.table, &mapping);
-    case UNMAP:
-        return hipt_unmap(history.table, &mapping.page, &record->out);
     case PROTECT:
         return hipt_protect(history.table, &mapping.page, mapping.prot);
+    case UNMAP:
+        status = hipt_unmap(history.table, &mapping.page, &record->out);
+        break;
     default:
-        return hipt_remap(history.table, &mapping, &record->out);
+        status = hipt_remap(history.table, &mapping, &record->out);
+        break;
     }
+    mapping_adopt(&record->out);
+    return status;
 }
 
 static enum hipt_status run_op(struct record *record)
 {
     struct held *mine = &held[record->thread];
+    struct hipt_stats stats;
 
     switch (record->op.kind) {
     case LOOKUP:
@@ -164,7 +273,11 @@ static enum hipt_status run_op(struct record *record)
     case PIN:
     case UNPIN:
     case REVERSE:
+    case GET:
         return run_frame(record);
+    case STATS:
+        hipt_table_stats(history.table, &stats);
+        return HIPT_OK;
     case NEXT:
         run_next(record);
         return HIPT_OK;
@@ -176,13 +289,26 @@ static enum hipt_status run_op(struct record *record)
 static struct record *record_new(const struct op *op, unsigned thread, unsigned index)
 {
     struct record *record = &history.record[history.nrecords++];
+    unsigned i;
 
     memset(record, 0, sizeof(*record));
     record->op = *op;
     record->thread = thread;
     record->index = index;
     record->through = -1;
+    for (i = 0; i + 1u < history.nrecords; i++) {
+        record->done |= (uint32_t)history.record[i].has_returned << i;
+    }
     return record;
+}
+
+static void clocks_read(unsigned *clocks)
+{
+    unsigned thread;
+
+    for (thread = 0; thread < CREW_THREADS; thread++) {
+        clocks[thread] = hipti_weak_known(&crew_weak, thread);
+    }
 }
 
 void history_body(unsigned thread)
@@ -192,16 +318,16 @@ void history_body(unsigned thread)
 
     for (i = 0; i < PROGRAM_OPS && ops[i].kind != NOTHING; i++) {
         struct record *record = record_new(&ops[i], thread, i + 1u);
-        unsigned other;
 
         if (history.is_joined) {
             hipti_weak_give(&crew_weak, &joined);
         }
-        for (other = 0; other < CREW_THREADS; other++) {
-            record->known[other] = hipti_weak_known(&crew_weak, other);
-        }
-        record->status = run_op(record);
+        clocks_read(record->known);
         hipti_weak_tick(&crew_weak);
+        record->status = run_op(record);
+        clocks_read(record->after);
+        hipti_weak_tick(&crew_weak);
+        record->has_returned = true;
         if (history.is_joined) {
             hipti_weak_add(&crew_weak, &joined);
         }
@@ -240,6 +366,7 @@ static void make_table(const struct program *program, bool is_narrow)
         exit(2);
     }
     history.asid[2].number = history.asid[3].number = 3; /* not issued */
+    choose_vpns(program->sizes == 1u && !is_narrow);
 }
 
 void history_prepare(const struct program *program, bool is_joined, bool is_narrow)
@@ -263,7 +390,7 @@ void history_prepare(const struct program *program, bool is_joined, bool is_narr
         }
         history.nrecords = 0;
     }
-    while (hipt_table_next(history.table, &cursor, &history.before[history.nbefore]) == HIPT_OK) {
+    while (history_next(&cursor, &history.before[history.nbefore]) == HIPT_OK) {
         history.nbefore++;
     }
     memcpy(kept_asid, history.asid, sizeof(kept_asid));

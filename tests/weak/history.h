@@ -15,10 +15,14 @@ struct record {
     struct op op;
     unsigned thread;
     unsigned index;               /* in its thread, from 1 */
-    unsigned known[CREW_THREADS]; /* how many of each thread's operations had returned before it was called */
+    unsigned known[CREW_THREADS]; /* each thread's clock as it was known at the call; it ticks at calls and returns */
+    unsigned after[CREW_THREADS]; /* and at the return */
+    uint32_t done;                /* the records that had returned, in time, before the call, a bit each */
+    bool has_returned;
     enum hipt_status status;
     struct hipt_mapping out;
     int through; /* MARK, CLEAN: the record of the lookup; -1 none */
+    struct hipt_frame_status frame;
     struct hipt_frame reaped[4];
     size_t nreaped;
     struct hipt_mapping many[MANY_MAX];
@@ -39,10 +43,17 @@ struct history {
 extern struct history history;
 
 /*
- * Make the table and run the setup. With narrow keys all remainders have the same 32 lower bits, with wide ones they
- * differ in both parts.
+ * Make the table and run the setup. With narrow keys remainders differ in their upper 16 bits only. Otherwise they
+ * differ in the others only, where there is one page size; in both parts, where there are two.
  */
 void history_prepare(const struct program *program, bool is_joined, bool is_narrow);
+
+/* => a program's vpn as the table knows it. */
+uint64_t history_vpn(uint32_t asid, unsigned vpn);
+
+/* Verbs of the table, what they give with the program's vpns. */
+enum hipt_status history_lookup(unsigned asid, unsigned vpn, struct hipt_translation *translation);
+enum hipt_status history_next(struct hipt_cursor *cursor, struct hipt_mapping *mapping);
 
 /* As crew_task wants them. */
 void history_start(void);
@@ -51,10 +62,19 @@ void history_body(unsigned thread);
 /* Judge a run that has come to its end; calls crew_fail() for a violation. */
 void oracle_judge(void);
 
+/* Judge what operations know of each other, by their contracts' Order, where that does not concern one page. */
+void judge_knowledge(void);
+
 /* Print what the operations answered. */
 void history_print(void);
 
 /* => whether @a had returned before @b was called, in the order of happens-before. */
 bool record_precedes(const struct record *a, const struct record *b);
+
+/* => whether @a had returned before @b was called, in time. */
+bool record_is_earlier(const struct record *a, const struct record *b);
+
+/* => whether the call of @a, and with it what its thread did before, happens before the return of @b. */
+bool record_is_known(const struct record *a, const struct record *b);
 
 #endif

@@ -28,6 +28,7 @@ static uint64_t section[CREW_THREADS + 1u]; /* the read side that a thread is in
 static uint64_t nsections;
 static unsigned depth[CREW_THREADS + 1u];
 static struct hipti_weak_view started; /* what the callers of gp_start() knew */
+static struct hipti_weak_view ended;   /* what the read sides that have ended knew at their ends */
 static uint64_t word_of_periods;       /* stands for them at steps */
 
 void host_panic(const char *condition, const char *file, int line)
@@ -59,6 +60,7 @@ void host_restore(void)
     used = kept_used;
     ncookies = kept_ncookies;
     hipti_weak_forget(&started);
+    hipti_weak_forget(&ended);
     memset(depth, 0, sizeof(depth));
     memset(section, 0, sizeof(section));
 }
@@ -144,6 +146,9 @@ static void host_read_exit(void *ctx)
         }
     }
     section[who] = 0;
+    if (who != MAIN) {
+        hipti_weak_add(&crew_weak, &ended);
+    }
 }
 
 static uint64_t host_gp_start(void *ctx)
@@ -157,7 +162,7 @@ static uint64_t host_gp_start(void *ctx)
         crew_fail("more than %u grace periods", COOKIES_MAX);
     }
     memcpy(cookie->section, section, sizeof(section));
-    hipti_weak_forget(&cookie->view);
+    cookie->view = ended;
     if (crew_who() != MAIN) {
         hipti_weak_add(&crew_weak, &cookie->view);
         hipti_weak_add(&crew_weak, &started);

@@ -3,8 +3,8 @@
  * The host of an explored table: memory out of one pool that is set back before each run, and grace periods in the
  * model's terms. What they promise:
  *
- *   gp_elapsed true   the caller knows what the caller of gp_start() knew then, and what each read side knew that was
- *                     under way then, at its end
+ *   gp_elapsed true   the caller knows what the caller of gp_start() knew then, and what each read side knew at its end
+ *                     that was under way then, or had ended
  *   read_enter        knows what the callers of all gp_start() before it knew: a read side that a grace period does
  *                     not wait for sees what was done before the grace period
  */

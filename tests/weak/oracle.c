@@ -4,6 +4,9 @@
  * linearizable: they can be put into one order that keeps happens-before, in which every answer is right and which ends
  * in what the table holds. Page by page, because that is what holds in weak memory: two lookups by two threads may
  * disagree about the order of two maps of different pages.
+ *
+ * Who sees what an operation did to a page also knows what came before that operation's call: the Order of the verbs'
+ * contracts. What of this does not concern one page is in knowledge.c.
  */
 #include <stdio.h>
 
@@ -16,6 +19,7 @@ struct state {
     bool is_live;
     struct hipt_mapping mapping;
     unsigned life;
+    uint32_t makers; /* the records that made it what it is, from its map on, a bit each */
 };
 
 /* One search for an order. */
@@ -66,9 +70,49 @@ static bool is_page(const struct state *state, const struct op *op)
     return state->is_live && state->mapping.page.size == op->size;
 }
 
-static bool step_map(struct state *state, const struct op *op, enum hipt_status status)
+static uint32_t record_bit(const struct record *record)
 {
-    switch (status) {
+    return UINT32_C(1) << (record - history.record);
+}
+
+/* => whether @record knows of all that made the page what it is. */
+static bool knows_makers(const struct state *state, const struct record *record)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        if (((state->makers >> i) & 1u) && !record_is_known(&history.record[i], record)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* => whether a map may find no memory: where there is none, or where it needs none (F2) never. */
+static bool may_lack_memory(const struct record *map)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nbefore; i++) {
+        if (history.before[i].pfn == map->op.pfn) {
+            return history.program->is_refusing;
+        }
+    }
+    for (i = 0; i < history.nrecords; i++) {
+        const struct op *op = &history.record[i].op;
+
+        if (&history.record[i] != map && (op->kind == MAP || op->kind == REMAP) && op->pfn == map->op.pfn) {
+            return history.program->is_refusing;
+        }
+    }
+    return false;
+}
+
+static bool step_map(struct state *state, const struct record *record)
+{
+    const struct op *op = &record->op;
+
+    switch (record->status) {
     case HIPT_OK:
         if (state->is_live) {
             return false;
@@ -80,13 +124,16 @@ static bool step_map(struct state *state, const struct op *op, enum hipt_status 
         state->mapping.pfn = op->pfn;
         state->mapping.prot = (uint8_t)op->prot;
         state->mapping.marks = 0;
+        state->makers = record_bit(record);
         return true;
+    case HIPT_NOMEM:
+        return may_lack_memory(record);
     case HIPT_EXISTS:
         return is_page(state, op);
     case HIPT_OVERLAP: /* a larger page may be overlapped elsewhere */
         return op->size || (state->is_live && state->mapping.page.size != op->size);
     default:
-        return status == HIPT_BUSY || status == HIPT_NOMEM || status == HIPT_FULL || status == HIPT_BAD_ASID;
+        return record->status == HIPT_BUSY || record->status == HIPT_FULL || record->status == HIPT_BAD_ASID;
     }
 }
 
@@ -101,9 +148,11 @@ static bool step_update(struct state *state, const struct record *record)
     if (record->status != HIPT_OK) {
         return record->status == HIPT_BUSY || record->status == HIPT_NOMEM;
     }
-    if (!is_page(state, op) || (op->kind != PROTECT && !same_mapping(&state->mapping, &record->out))) {
+    if (!is_page(state, op) || (op->kind != PROTECT && !same_mapping(&state->mapping, &record->out)) ||
+        !knows_makers(state, record)) {
         return false;
     }
+    state->makers |= record_bit(record);
     state->is_live = op->kind != UNMAP;
     state->mapping.prot = (uint8_t)op->prot;
     if (op->kind == REMAP) {
@@ -123,9 +172,10 @@ static bool step_marks(const struct search *search, struct state *state, const s
         return record->status == HIPT_CHANGED;
     }
     if (!state->is_live || state->life != search->life[record->through] || state->mapping.pfn != lookup->out.pfn ||
-        state->mapping.prot != lookup->out.prot) {
+        state->mapping.prot != lookup->out.prot || !knows_makers(state, record)) {
         return false;
     }
+    state->makers |= record_bit(record);
     if (record->op.kind == MARK) {
         state->mapping.marks |= marks;
         return true;
@@ -142,13 +192,13 @@ static bool step(struct search *search, struct state *state, const struct record
 {
     switch (record->op.kind) {
     case MAP:
-        return step_map(state, &record->op, record->status);
+        return step_map(state, record);
     case LOOKUP:
         if (record->status == HIPT_ABSENT) {
             return !state->is_live;
         }
         search->life[record - history.record] = state->life;
-        return state->is_live && same_mapping(&state->mapping, &record->out);
+        return state->is_live && same_mapping(&state->mapping, &record->out) && knows_makers(state, record);
     case MARK:
     case CLEAN:
         return step_marks(search, state, record);
@@ -160,7 +210,7 @@ static bool step(struct search *search, struct state *state, const struct record
 static bool is_final(const struct search *search, const struct state *state)
 {
     struct hipt_translation found;
-    bool is_found = hipt_lookup(history.table, history.asid[search->asid].number, search->vpn, &found) == HIPT_OK;
+    bool is_found = history_lookup(search->asid, search->vpn, &found) == HIPT_OK;
 
     return is_found == state->is_live && (!is_found || same_mapping(&found.mapping, &state->mapping));
 }
@@ -198,7 +248,7 @@ static bool has_order(struct search *search, struct state state, unsigned done)
 
 static bool page_is_linearizable(unsigned asid, unsigned vpn)
 {
-    struct state state = {false, {{0, 0, 0}, 0, 0, 0, 0, false}, 0};
+    struct state state = {false, {{0, 0, 0}, 0, 0, 0, 0, false}, 0, 0};
     struct search search;
     unsigned i;
 
@@ -258,8 +308,8 @@ static bool judge_pages(void)
     return true;
 }
 
-/* => whether some operation, or the setup, made @page map to @pfn. */
-static bool was_mapped(const struct hipt_mapping *mapping)
+/* => whether the setup, or an operation that @walk knows of, made a page map to a frame as @mapping has it. */
+static bool was_mapped(const struct record *walk, const struct hipt_mapping *mapping)
 {
     unsigned i;
 
@@ -272,7 +322,8 @@ static bool was_mapped(const struct hipt_mapping *mapping)
         const struct op *op = &history.record[i].op;
 
         if ((op->kind == MAP || op->kind == REMAP) && history.record[i].status == HIPT_OK &&
-            first_vpn(op) == mapping->page.vpn && op->pfn == mapping->pfn) {
+            first_vpn(op) == mapping->page.vpn && op->pfn == mapping->pfn &&
+            record_is_known(&history.record[i], walk)) {
             return true;
         }
     }
@@ -317,8 +368,8 @@ static void judge_walk(const struct record *walk)
     size_t i;
 
     for (i = 0; i < walk->nmany; i++) {
-        if (!was_mapped(&walk->many[i])) {
-            crew_fail("T2: %s gives vpn %u with pfn %u, which never was", kind_name(walk->op.kind),
+        if (!was_mapped(walk, &walk->many[i])) {
+            crew_fail("T2: %s gives vpn %u with pfn %u, which never was or is not known", kind_name(walk->op.kind),
                       (unsigned)walk->many[i].page.vpn, (unsigned)walk->many[i].pfn);
         }
     }
@@ -327,7 +378,7 @@ static void judge_walk(const struct record *walk)
             bool is_wanted;
 
             if (!is_settled(walk, asid, vpn) ||
-                hipt_lookup(history.table, history.asid[asid].number, vpn, &found) != HIPT_OK) {
+                history_lookup(asid, vpn, &found) != HIPT_OK) {
                 continue;
             }
             is_wanted = walk->op.kind == NEXT || walk->op.pfn - found.mapping.pfn < (found.mapping.page.size ? 4u : 1u);
@@ -417,9 +468,15 @@ static void judge_asids(void)
             }
         }
     }
-    while (hipt_table_next(history.table, &cursor, &mapping) == HIPT_OK) {
+    while (history_next(&cursor, &mapping) == HIPT_OK) {
+        struct hipt_translation found;
+
         if (!may_remain(&mapping)) {
             crew_fail("A1: vpn %u of a retired asid is still mapped", (unsigned)mapping.page.vpn);
+        }
+        if (hipt_lookup(history.table, mapping.page.asid, history_vpn(mapping.page.asid, (unsigned)mapping.page.vpn),
+                        &found) != HIPT_OK) {
+            crew_fail("T1: vpn %u is mapped and no lookup finds it", (unsigned)mapping.page.vpn);
         }
     }
 }
@@ -481,5 +538,6 @@ void oracle_judge(void)
         }
     }
     judge_asids();
+    judge_knowledge();
     judge_drain();
 }

@@ -32,6 +32,8 @@ enum kind {
     EXIT,
     REVERSE,
     NEXT,
+    GET,   /* a frame's state */
+    STATS,
     KINDS
 };
 

@@ -22,6 +22,8 @@
 #define RV(f) {REVERSE, 0, 0, 0, f, 0}
 #define NX {NEXT, 0, 0, 0, 0, 0}
 #define RP {REAP, 0, 0, 0, 0, 0}
+#define G(f) {GET, 0, 0, 0, f, 0}
+#define ST {STATS, 0, 0, 0, 0, 0}
 #define RET(a) {RETIRE, a, 0, 0, 0, 0}
 #define AL(a) {ALLOC, a, 0, 0, 0, 0}
 #define EN {ENTER, 0, 0, 0, 0, 0}
@@ -143,7 +145,8 @@ const char *kind_name(enum kind kind)
 {
     static const char *const names[KINDS] = {"nothing", "map",   "unmap", "protect", "remap", "lookup",
                                              "mark",    "clean", "pin",   "unpin",   "reap",  "retire",
-                                             "alloc",   "enter", "exit",  "reverse", "next"};
+                                             "alloc",   "enter", "exit",  "reverse", "next",  "get",
+                                             "stats"};
 
     return names[kind];
 }

@@ -77,7 +77,7 @@ static void end(void)
 static const char *outcomes(void (*body)(unsigned thread), unsigned threads, unsigned count)
 {
     static char text[512];
-    struct crew_task task = {threads, BOUND, BOUND, 0, start, body, end, NULL};
+    struct crew_task task = {threads, BOUND, BOUND, 0, start, body, end, NULL, false};
     struct crew_report report;
     unsigned i;
 
@@ -313,23 +313,74 @@ static void fresh(unsigned thread)
     }
 }
 
+static void fresh_stored(unsigned thread)
+{
+    if (thread == 0) {
+        hipti_weak_fresh(&crew_weak, &z, sizeof(z));
+        store(&x, 1, storing);
+    } else if (load(&x, HIPTI_WEAK_acquire)) {
+        store(&z, 1, HIPTI_WEAK_relaxed);
+        registers[0] = 1;
+    }
+}
+
+static void fault_is(void (*body)(unsigned thread), bool orders_stores, const char *what)
+{
+    struct crew_task task = {2, BOUND, BOUND, 0, start, body, end, NULL, orders_stores};
+    struct crew_report report = crew_search(&task);
+
+    cr_assert_eq(report.end, CREW_FAILED);
+    cr_assert(strstr(report.why, what), "%s", report.why);
+}
+
 Test(litmus, memory_is_initialised_for_who_synchronizes)
 {
-    struct crew_task task = {2, BOUND, BOUND, 0, start, fresh, end, NULL};
-    struct crew_report report;
-
     storing = HIPTI_WEAK_release;
     cr_assert_str_eq(outcomes(fresh, 2, 1), "0 1");
+    cr_assert_str_eq(outcomes(fresh_stored, 2, 1), "0 1");
     storing = HIPTI_WEAK_relaxed;
-    report = crew_search(&task);
-    cr_assert_eq(report.end, CREW_FAILED);
-    cr_assert(strstr(report.why, "initialised"), "%s", report.why);
+    fault_is(fresh, false, "initialised");
+    fault_is(fresh_stored, false, "initialised");
+}
+
+/* Two stores to x, the second one by who has seen y. */
+static void two_stores(unsigned thread)
+{
+    if (thread == 0) {
+        store(&x, 1, HIPTI_WEAK_relaxed);
+        store(&y, 1, storing);
+    } else if (load(&y, HIPTI_WEAK_acquire)) {
+        store(&x, 2, HIPTI_WEAK_relaxed);
+    }
+}
+
+/* A store, and a read-modify-write by who knows nothing of it. */
+static void store_and_add(unsigned thread)
+{
+    if (thread == 0) {
+        store(&x, 1, HIPTI_WEAK_relaxed);
+    } else {
+        (void)add(&x, 2, HIPTI_WEAK_relaxed);
+    }
+}
+
+Test(litmus, stores_to_one_word_are_ordered)
+{
+    struct crew_task task = {2, BOUND, BOUND, 0, start, two_stores, end, NULL, true};
+
+    nregisters = 0;
+    storing = HIPTI_WEAK_release;
+    cr_assert_eq(crew_search(&task).end, CREW_DONE);
+    task.body = store_and_add;
+    cr_assert_eq(crew_search(&task).end, CREW_DONE);
+    storing = HIPTI_WEAK_relaxed;
+    fault_is(two_stores, true, "an earlier one to the same word");
 }
 
 /* The bounds are what they say. */
 Test(litmus, no_stale_read_and_no_preemption_without_leave)
 {
-    struct crew_task task = {2, 0, 0, 0, start, mp, end, NULL};
+    struct crew_task task = {2, 0, 0, 0, start, mp, end, NULL, false};
 
     storing = loading = HIPTI_WEAK_relaxed;
     memset(seen, 0, sizeof(seen));

@@ -11,10 +11,10 @@
 #define HIPT_SIM_CHOOSE_H
 
 #include "sim/sched.h"
+#include "sim/seen.h"
 
 #define HIPTI_SEARCH_POINTS 2048u
 #define HIPTI_SEARCH_UNBOUNDED 65535u /* preemptions: more than an execution can have */
-#define HIPTI_SEEN_BITS_MIN 10u
 #define HIPTI_PCT_DEPTH_MAX 8u
 
 /* One point of choice on the way to where the search stands. */
@@ -25,30 +25,6 @@ struct hipti_search_point {
     bool is_free;         /* a switch here is not a preemption */
     uint16_t preemptions; /* before this point */
 };
-
-/* A state that the search has come to, by hipti_sim_state(). */
-struct hipti_seen_state {
-    uint64_t state;
-    uint32_t search;      /* the number of the search: entries of earlier ones are empty */
-    uint32_t preemptions; /* the fewest it was reached with */
-};
-
-/*
- * Room for the states of a search, the owner's. A table of 2^k entries begins at entry 2^k; when it is half full the
- * next one is used. When there is no room left, states are no longer remembered, and explored again instead.
- */
-struct hipti_seen {
-    struct hipti_seen_state *entries; /* zeroed at first */
-    uint32_t bits;                    /* of the last table: 2^(bits + 1) entries in all */
-    uint32_t search;
-    uint32_t table;                   /* where the current one begins, and its size */
-    uint32_t count;
-};
-
-/* Forget all states. */
-void hipti_seen_start(struct hipti_seen *seen);
-/* Remember a state. => false: it has been entered before, with no more preemptions. */
-bool hipti_seen_enter(struct hipti_seen *seen, uint64_t state, unsigned preemptions);
 
 /*
  * Depth first: every choice of visible points with at most so many preemptions. With room for states, a path that comes

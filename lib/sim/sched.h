@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/bits.h"
+#include "sim/hash.h"
 
 #define HIPTI_SIM_THREADS 4u
 #define HIPTI_SIM_STEPS 4096u    /* of one execution; a longer one ends as HIPTI_SIM_LONG */
@@ -134,15 +135,6 @@ void hipti_sim_respond(struct hipti_sim *sim, uint64_t answer);
 
 /* From inside a thread: end the whole execution at once. Does not return. */
 void hipti_sim_stop(struct hipti_sim *sim);
-
-/* Two numbers into one, so that sequences that differ in an element or an order are told apart. */
-static inline uint64_t hipti_sim_hash(uint64_t a, uint64_t b)
-{
-    uint64_t x = (a ^ (b + UINT64_C(0x9e3779b97f4a7c15))) * UINT64_C(0xbf58476d1ce4e5b9);
-
-    x = (x ^ (x >> 32)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 29);
-}
 
 /* From inside a thread: the step just made, or the host, has told it @value. */
 static inline void hipti_sim_learn(struct hipti_sim *sim, uint64_t value)

@@ -12,8 +12,13 @@
  */
 #include "sim/weak.h"
 
+#include "sim/hash.h"
+
 #define NO_VIEW 0u
 #define ZEROED 1u /* the stamp of the zeroes of a fresh range */
+
+/* Kinds of names and messages, to be hashed with. */
+enum { CLOCKS = 1, RANGES, LOCATIONS, STORES, MODIFICATIONS };
 
 static uint64_t memory_get(const volatile void *p, unsigned bytes)
 {
@@ -57,28 +62,41 @@ static unsigned view_get(const struct hipti_weak_view *view, unsigned location)
     return location < view->n ? view->at[location] : 0;
 }
 
-static void view_raise(struct hipti_weak_view *view, unsigned location, unsigned stamp)
+static void view_raise(const struct hipti_weak *weak, struct hipti_weak_view *view, unsigned location, unsigned stamp)
 {
     while (view->n <= location) {
         view->at[view->n++] = 0;
     }
     if (view->at[location] < stamp) {
+        view->hash += weak->name[location] * (stamp - view->at[location]);
         view->at[location] = (uint16_t)stamp;
     }
 }
 
-static void view_join(struct hipti_weak_view *view, const struct hipti_weak_view *other)
+static void view_join(const struct hipti_weak *weak, struct hipti_weak_view *view, const struct hipti_weak_view *other)
 {
     unsigned common = view->n < other->n ? view->n : other->n;
+    uint64_t hash = view->hash;
     unsigned i;
 
     for (i = 0; i < common; i++) {
-        view->at[i] = view->at[i] > other->at[i] ? view->at[i] : other->at[i];
+        uint16_t newer = view->at[i] > other->at[i] ? view->at[i] : other->at[i];
+
+        hash += weak->name[i] * (uint64_t)(newer - view->at[i]);
+        view->at[i] = newer;
     }
     for (; i < other->n; i++) {
+        hash += weak->name[i] * other->at[i];
         view->at[i] = other->at[i];
     }
+    view->hash = hash;
     view->n = view->n > other->n ? view->n : other->n;
+}
+
+static void view_clear(struct hipti_weak_view *view)
+{
+    view->hash = 0;
+    view->n = 0;
 }
 
 static void fault(struct hipti_weak *weak, const char *what, const struct hipti_weak_site *site)
@@ -111,8 +129,12 @@ void hipti_weak_start(struct hipti_weak *weak, unsigned stale_max)
     weak->nranges = 0;
     weak->stale_left = stale_max;
     weak->thread = 0;
+    weak->messages = 0;
+    weak->singles = 0;
     for (i = 0; i < HIPTI_WEAK_THREADS; i++) {
-        weak->own[i].n = 0;
+        weak->name[i] = hipti_sim_hash(CLOCKS, i);
+        weak->told[i] = 0;
+        view_clear(&weak->own[i]);
     }
     weak->is_on = true;
 }
@@ -129,30 +151,41 @@ void hipti_weak_run(struct hipti_weak *weak, unsigned thread)
 
 void hipti_weak_take(const struct hipti_weak *weak, struct hipti_weak_view *into)
 {
-    into->n = 0;
-    view_join(into, &weak->own[weak->thread]);
+    view_clear(into);
+    view_join(weak, into, &weak->own[weak->thread]);
 }
 
 void hipti_weak_add(const struct hipti_weak *weak, struct hipti_weak_view *into)
 {
-    view_join(into, &weak->own[weak->thread]);
+    view_join(weak, into, &weak->own[weak->thread]);
 }
 
 void hipti_weak_give(struct hipti_weak *weak, const struct hipti_weak_view *from)
 {
-    view_join(&weak->own[weak->thread], from);
+    view_join(weak, &weak->own[weak->thread], from);
 }
 
 void hipti_weak_forget(struct hipti_weak_view *view)
 {
-    view->n = 0;
+    view_clear(view);
+}
+
+uint64_t hipti_weak_state(const struct hipti_weak *weak)
+{
+    uint64_t state = hipti_sim_hash(weak->messages, hipti_sim_hash(weak->singles, weak->stale_left));
+    unsigned i;
+
+    for (i = 0; i < HIPTI_WEAK_THREADS; i++) {
+        state = hipti_sim_hash(state, hipti_sim_hash(weak->own[i].hash, weak->told[i]));
+    }
+    return state;
 }
 
 void hipti_weak_tick(struct hipti_weak *weak)
 {
     struct hipti_weak_view *own = &weak->own[weak->thread];
 
-    view_raise(own, weak->thread, view_get(own, weak->thread) + 1u);
+    view_raise(weak, own, weak->thread, view_get(own, weak->thread) + 1u);
 }
 
 unsigned hipti_weak_known(const struct hipti_weak *weak, unsigned thread)
@@ -161,12 +194,13 @@ unsigned hipti_weak_known(const struct hipti_weak *weak, unsigned thread)
 }
 
 /* => the number of a new place in views. */
-static unsigned place_new(struct hipti_weak *weak, const struct hipti_weak_site *site)
+static unsigned place_new(struct hipti_weak *weak, uint64_t name, const struct hipti_weak_site *site)
 {
     if (weak->nlocations == HIPTI_WEAK_LOCATIONS) {
         fault(weak, "the model is out of locations", site);
     }
     weak->single[weak->nlocations] = 0;
+    weak->name[weak->nlocations] = name;
     return weak->nlocations++;
 }
 
@@ -182,9 +216,9 @@ void hipti_weak_fresh(struct hipti_weak *weak, const void *memory, uint64_t byte
     }
     range->first = (uintptr_t)memory;
     range->end = range->first + bytes;
-    range->known = (uint16_t)place_new(weak, (const struct hipti_weak_site *)0);
+    range->known = (uint16_t)place_new(weak, hipti_sim_hash(RANGES, range->first), (const struct hipti_weak_site *)0);
     weak->nranges++;
-    view_raise(&weak->own[weak->thread], range->known, 1u);
+    view_raise(weak, &weak->own[weak->thread], range->known, 1u);
 }
 
 static uint16_t range_of(const struct hipti_weak *weak, uintptr_t address)
@@ -223,7 +257,7 @@ static unsigned location_new(struct hipti_weak *weak, const volatile void *p, un
     if (weak->hooks.is_valid && !weak->hooks.is_valid(weak->hooks.ctx, p)) {
         fault(weak, "an access outside of all memory", site);
     }
-    number = place_new(weak, site);
+    number = place_new(weak, hipti_sim_hash(LOCATIONS, (uintptr_t)p), site);
     location = &weak->location[number];
     location->address = (uintptr_t)p;
     location->bytes = (uint16_t)bytes;
@@ -299,19 +333,28 @@ static unsigned access_floor(const struct access *access)
     return floor;
 }
 
+static void single_raise(struct hipti_weak *weak, unsigned location, unsigned stamp)
+{
+    if (weak->single[location] < stamp) {
+        weak->singles += weak->name[location] * (stamp - weak->single[location]);
+        weak->single[location] = (uint16_t)stamp;
+    }
+}
+
 /* What reading a message brings. => its value. */
 static uint64_t access_read(const struct access *access, uint32_t number)
 {
     struct hipti_weak *weak = access->weak;
     const struct hipti_weak_message *message = &weak->message[number];
 
-    view_raise(access->own, access->location, message->stamp);
+    view_raise(weak, access->own, access->location, message->stamp);
     if ((access->order & HIPTI_WEAK_acquire) && message->view != NO_VIEW) {
-        view_join(access->own, &weak->view[message->view]);
+        view_join(weak, access->own, &weak->view[message->view]);
     }
-    if (access->order == HIPTI_WEAK_seq_cst && weak->single[access->location] < message->stamp) {
-        weak->single[access->location] = message->stamp;
+    if (access->order == HIPTI_WEAK_seq_cst) {
+        single_raise(weak, access->location, message->stamp);
     }
+    weak->told[weak->thread] = hipti_sim_hash(weak->told[weak->thread], message->value);
     return message->value;
 }
 
@@ -327,26 +370,28 @@ static unsigned access_release(const struct access *access, unsigned before)
     if (weak->nviews == HIPTI_WEAK_VIEWS) {
         fault(weak, "the model is out of views", access->site);
     }
-    view->n = 0;
-    view_join(view, access->own);
+    view_clear(view);
+    view_join(weak, view, access->own);
     if (before != NO_VIEW) {
-        view_join(view, &weak->view[before]);
+        view_join(weak, view, &weak->view[before]);
     }
     return weak->nviews++;
 }
 
-static void access_write(const struct access *access, uint64_t value, unsigned before)
+static void access_write(const struct access *access, uint64_t value, unsigned before, unsigned kind)
 {
     struct hipti_weak *weak = access->weak;
     unsigned stamp = weak->message[weak->location[access->location].newest].stamp + 1u;
     unsigned view;
 
     value = value_cut(value, access->bytes);
-    view_raise(access->own, access->location, stamp);
+    view_raise(weak, access->own, access->location, stamp);
     view = access_release(access, before);
     message_new(weak, access->location, value, stamp, view);
+    weak->messages += hipti_sim_hash(hipti_sim_hash(weak->name[access->location], stamp * 8u + kind),
+                                     hipti_sim_hash(value, view == NO_VIEW ? 0 : weak->view[view].hash));
     if (access->order == HIPTI_WEAK_seq_cst) {
-        weak->single[access->location] = (uint16_t)stamp;
+        single_raise(weak, access->location, stamp);
     }
     memory_set(access->p, access->bytes, value);
 }
@@ -409,7 +454,7 @@ void hipti_weak_store(struct hipti_weak *weak, volatile void *p, unsigned bytes,
     if (weak->hooks.orders_stores && view_get(access.own, access.location) < location->stored) {
         fault(weak, "a store whose thread does not know of an earlier one to the same word", &site);
     }
-    access_write(&access, value, NO_VIEW);
+    access_write(&access, value, NO_VIEW, STORES);
     location->stored = weak->message[location->newest].stamp;
 }
 
@@ -444,7 +489,7 @@ static uint64_t modify(struct hipti_weak *weak, volatile void *p, unsigned bytes
     access = access_start(weak, p, bytes, order, site);
     message = access_read_newest(&access);
     old = message->value;
-    access_write(&access, modified(how, old, value), message->view);
+    access_write(&access, modified(how, old, value), message->view, MODIFICATIONS);
     return old;
 }
 
@@ -483,7 +528,7 @@ bool hipti_weak_cas(struct hipti_weak *weak, volatile void *p, unsigned bytes, v
     read = access_choose(&access, access_floor(&access), &wanted);
     old = access_read(&access, read);
     if (old == wanted) {
-        access_write(&access, value, access.weak->message[read].view);
+        access_write(&access, value, access.weak->message[read].view, MODIFICATIONS);
         return true;
     }
     memory_set(expected, bytes, old);

@@ -57,6 +57,7 @@ struct hipti_weak_hooks {
 
 /* How new each location's message must be; those from @n on: 0, the initial one. */
 struct hipti_weak_view {
+    uint64_t hash; /* the sum of each location's name times its stamp */
     unsigned n;
     uint16_t at[HIPTI_WEAK_LOCATIONS];
 };
@@ -100,6 +101,10 @@ struct hipti_weak {
     struct hipti_weak_location location[HIPTI_WEAK_LOCATIONS];
     struct hipti_weak_message message[HIPTI_WEAK_MESSAGES];
     struct hipti_weak_range range[HIPTI_WEAK_RANGES];
+    uint64_t name[HIPTI_WEAK_LOCATIONS];   /* of each place in views: the same in every execution */
+    uint64_t messages;                     /* of this execution, as a hash that does not know their order in time */
+    uint64_t singles;                      /* what .single holds, as a hash */
+    uint64_t told[HIPTI_WEAK_THREADS];     /* what reading has told each thread, as a hash; the driver resets it */
     uint16_t single[HIPTI_WEAK_LOCATIONS]; /* the newest message that a seq_cst access read or wrote */
     struct hipti_weak_view own[HIPTI_WEAK_THREADS];
     struct hipti_weak_view view[HIPTI_WEAK_VIEWS]; /* released */
@@ -124,6 +129,12 @@ void hipti_weak_take(const struct hipti_weak *weak, struct hipti_weak_view *into
 void hipti_weak_add(const struct hipti_weak *weak, struct hipti_weak_view *into);
 void hipti_weak_give(struct hipti_weak *weak, const struct hipti_weak_view *from);
 void hipti_weak_forget(struct hipti_weak_view *view);
+
+/*
+ * => the same number for executions that have come to the same state: the same messages, the same views of all threads,
+ * and .told. Up to a collision of 64-bit hashes. What the driver keeps, views among it, is not in it.
+ */
+uint64_t hipti_weak_state(const struct hipti_weak *weak);
 
 /* Clocks, one for each thread: a tick of one's own, and how many ticks of another happened before now. */
 void hipti_weak_tick(struct hipti_weak *weak);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "sim/hash.h"
+#include "sim/seen.h"
 #include "sim/stack.h"
 #include "sim/weak_atomic.h"
 #include "weak/sites.h"
@@ -15,6 +17,8 @@
 #define CHOICES_MAX 4096u
 #define STEPS_MAX 20000u
 #define SHARED_MAX 4096u /* a power of two */
+#define STATES_BITS 20u
+#define ENDS_BITS 16u
 
 /*
  * Who touched a word, a bit each, in any run of this search; and whether that was a reason to switch before it is
@@ -57,6 +61,13 @@ static unsigned current = CREW_THREADS;
 static unsigned finished; /* a bit each */
 static unsigned preemptions_left;
 static bool is_failed;
+static bool is_repeated; /* the run has come to a state from which another one went on */
+static uint64_t past[CREW_THREADS];     /* of the operations that have returned */
+static unsigned position[CREW_THREADS]; /* steps since */
+static struct hipti_seen_state states[(size_t)2 << STATES_BITS];
+static struct hipti_seen seen = {.entries = states, .bits = STATES_BITS};
+static struct hipti_seen_state end_states[(size_t)2 << ENDS_BITS];
+static struct hipti_seen ends = {.entries = end_states, .bits = ENDS_BITS}; /* that have been judged */
 static bool has_arrived; /* the current thread was just chosen: to leave it before it does anything shared is no news */
 static void *stack_pointers[CREW_THREADS];
 static void *main_pointer;
@@ -146,6 +157,53 @@ void crew_fail(const char *format, ...)
     }
 }
 
+void crew_learn(uint64_t value)
+{
+    if (current < CREW_THREADS) {
+        crew_weak.told[current] = hipti_sim_hash(crew_weak.told[current], value);
+    }
+}
+
+void crew_settle(uint64_t value)
+{
+    past[current] = value;
+    position[current] = 0;
+    crew_weak.told[current] = 0;
+}
+
+/* => all that the rest of the run, and the judgement of it, depend on, as a hash. */
+static uint64_t run_state(void)
+{
+    uint64_t state = hipti_sim_hash(hipti_weak_state(&crew_weak), task->state());
+    unsigned i;
+
+    for (i = 0; i < task->threads; i++) {
+        state = hipti_sim_hash(state, hipti_sim_hash(past[i], position[i]));
+    }
+    return hipti_sim_hash(state, finished << 8 | current << 1 | has_arrived);
+}
+
+/* Leave a run from whose state another one went on, unless it still repeats the choices of the last one. */
+static void leave_if_repeated(void)
+{
+    if (task->state && !task->is_plain && at_choice == nchoices &&
+        !hipti_seen_enter(&seen, run_state(), task->preemptions - preemptions_left)) {
+        is_repeated = true;
+        go_back();
+    }
+}
+
+/* A run has come to its end: judge it, unless one with the same end was judged. */
+static void run_end(void)
+{
+    has_arrived = false;
+    crew_weak.stale_left = 0; /* how it came here is over */
+    if (!task->state || hipti_seen_enter(&ends, run_state(), 0)) {
+        report.ends++;
+        task->end();
+    }
+}
+
 /* => the @index-th thread that can run, the current one not counted. */
 static unsigned other(unsigned index)
 {
@@ -223,6 +281,9 @@ static void shared_settle(void)
     }
     has_grown = false;
     nchoices = 0;
+    hipti_seen_start(&seen);
+    hipti_seen_start(&ends);
+    report.ends = 0;
 }
 
 void crew_step(const char *operation, const volatile void *word, const char *file, int line)
@@ -244,14 +305,15 @@ void crew_step(const char *operation, const volatile void *word, const char *fil
     nsteps++;
     step->touched = touch(word, operation[0] != 'l');
     if (!step->touched->is_shared) {
+        position[current]++;
         return;
     }
-    if (has_arrived || preemptions_left == 0 || others() == 0) {
+    leave_if_repeated();
+    taken = has_arrived || preemptions_left == 0 || others() == 0 ? 0 : choose(others() + 1u);
+    if (taken == 0) {
         has_arrived = false;
-        return;
-    }
-    taken = choose(others() + 1u);
-    if (taken > 0) {
+        position[current]++;
+    } else {
         preemptions_left--;
         nsteps--; /* it comes when this thread comes back */
         go_to(other(taken - 1u));
@@ -267,8 +329,11 @@ static void run(void)
     nsteps = 0;
     finished = 0;
     preemptions_left = task->preemptions;
+    is_repeated = false;
     for (thread = 0; thread < task->threads; thread++) {
         stack_pointers[thread] = hipti_stack_make(stacks[thread], STACK_BYTES, thread_main, NULL);
+        past[thread] = 0;
+        position[thread] = 0;
     }
     hipti_weak_start(&crew_weak, task->stale);
     task->start();
@@ -276,8 +341,8 @@ static void run(void)
     hipti_weak_stop(&crew_weak);
     report.runs++;
     report.steps += nsteps;
-    if (!is_failed) {
-        task->end();
+    if (!is_failed && !is_repeated) {
+        run_end();
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Virtual threads and the search over what they may do: a run is a sequence of choices (who goes on, which message a
- * load takes), the search takes every sequence once, depth first, within the two bounds.
+ * load takes), the search takes every sequence once, depth first, within the two bounds. Where the program tells its
+ * state, a run that comes to one from which another run went on, with no fewer preemptions left, ends there.
  */
 #ifndef HIPT_TESTS_WEAK_CREW_H
 #define HIPT_TESTS_WEAK_CREW_H
@@ -24,6 +25,8 @@ struct crew_task {
     void (*end)(void);             /* after each run that came to its end; may call crew_fail() */
     bool (*is_valid)(void *ctx, const volatile void *address); /* as in hipti_weak_hooks */
     bool orders_stores;                                        /* likewise */
+    uint64_t (*state)(void); /* what program and host keep beside the model, as a hash; NULL: not told */
+    bool is_plain;           /* every run goes to its end, also where it meets another */
 };
 
 enum crew_end {
@@ -34,7 +37,8 @@ enum crew_end {
 
 struct crew_report {
     enum crew_end end;
-    uint64_t runs;
+    uint64_t runs;   /* begun */
+    uint64_t ends;   /* different ones, where the program tells its state; in the last pass */
     uint64_t steps;
     uint64_t points; /* choices made in the last run */
     char why[400];   /* of a failure */
@@ -49,6 +53,12 @@ void crew_step(const char *operation, const volatile void *word, const char *fil
 
 /* Who runs, CREW_THREADS outside of a run. */
 unsigned crew_who(void);
+
+/* The running thread has been told something by the host. */
+void crew_learn(uint64_t value);
+
+/* The running thread is between two operations: @past is all that the next one can depend on, as a hash. */
+void crew_settle(uint64_t past);
 
 /* End the run: it is a violation. Returns only outside of a run. */
 void crew_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -21,6 +21,8 @@ struct options {
     unsigned preemptions;
     unsigned stale;
     double seconds; /* for all */
+    bool is_plain;
+    bool is_compared;
     bool is_quiet;
     bool lists_sites;
 };
@@ -38,6 +40,8 @@ struct totals {
     unsigned programs;
     unsigned late;
     uint64_t runs;
+    uint64_t ends;
+    uint64_t spared; /* by merging, where that was compared */
     uint64_t steps;
 };
 
@@ -66,14 +70,33 @@ static void print_failure(const struct program *program, const struct crew_repor
     crew_print_last();
 }
 
+/* => whether the program comes to the same ends when every run goes to its end. */
+static bool is_merged_rightly(const struct program *program, struct crew_task *task, const struct crew_report *merged)
+{
+    struct crew_report plain;
+
+    task->is_plain = true;
+    plain = crew_search(task);
+    if (plain.end == CREW_DONE && merged->end == CREW_DONE && plain.ends != merged->ends) {
+        printf("violation: %s: %" PRIu64 " ends of %" PRIu64 " runs, %" PRIu64 " of %" PRIu64 " where runs meet\n",
+               program->name, plain.ends, plain.runs, merged->ends, merged->runs);
+        return false;
+    }
+    totals.spared += plain.runs - merged->runs;
+    return true;
+}
+
 /* => false: a violation. */
 static bool explore(const struct program *program, bool is_joined, struct bounds bounds, const struct options *options,
                     double until)
 {
-    struct crew_task task = {2, 0, 0, 0, history_start, history_body, oracle_judge, host_is_valid, true};
+    struct crew_task task = {.start = history_start, .body = history_body, .end = oracle_judge,
+                             .is_valid = host_is_valid, .orders_stores = true};
     struct crew_report report;
     double start = seconds_now();
 
+    task.state = history_state;
+    task.is_plain = options->is_plain;
     task.threads = program->thread[2][0].kind == NOTHING ? 2 : 3;
     task.preemptions = bounds.preemptions > program->lighter ? bounds.preemptions - program->lighter : 0;
     task.stale = bounds.stale;
@@ -81,16 +104,21 @@ static bool explore(const struct program *program, bool is_joined, struct bounds
     history_prepare(program, is_joined, bounds.is_narrow);
     report = crew_search(&task);
     totals.runs += report.runs;
+    totals.ends += report.ends;
     totals.steps += report.steps;
     totals.late += report.end == CREW_LATE;
     if (report.end == CREW_FAILED) {
         print_failure(program, &report);
         return false;
     }
+    if (options->is_compared && !is_merged_rightly(program, &task, &report)) {
+        return false;
+    }
     if (!options->is_quiet) {
-        printf("%-44s %-7s %-7s preemptions %u stale %u: %9" PRIu64 " runs %11" PRIu64 " steps %6.2f s%s\n",
+        printf("%-44s %-7s %-7s preemptions %u stale %u: %9" PRIu64 " runs %9" PRIu64 " ends %11" PRIu64
+               " steps %6.2f s%s\n",
                program->name, bounds.is_narrow ? "narrow" : "", is_joined ? "joined" : "", task.preemptions, task.stale,
-               report.runs, report.steps, seconds_now() - start, report.end == CREW_LATE ? " (out of time)" : "");
+               report.runs, report.ends, report.steps, seconds_now() - start, report.end == CREW_LATE ? " (out of time)" : "");
         (void)fflush(stdout);
     }
     return true;
@@ -123,12 +151,14 @@ static bool explore_all(const struct options *options, struct bounds bounds, dou
 
 static const char *usage =
     "usage: hipt-weak [--only TEXT] [--preemptions N] [--stale N] [--seconds S] [--quiet] [--sites]\n"
-    "                 [--plant FILE:WHERE:ORDER=ORDER]...\n"
+    "                 [--plain | --compare] [--plant FILE:WHERE:ORDER=ORDER]...\n"
     "Explore small programs over the table under a model of release and acquire.\n"
     "  --only TEXT      only programs that have TEXT in their name\n"
     "  --preemptions N  in one run, at most (2)\n"
     "  --stale N        loads that do not take the newest value, in one run, at most (3)\n"
     "  --seconds S      of processor time for all of it (60); the bounds are approached from below\n"
+    "  --plain          every run to its end, also where it meets another\n"
+    "  --compare        explore both ways, and hold the ends that are come to against each other\n"
     "  --plant ...      weaken an order; WHERE is a line or a function\n"
     "  --sites          list the ordered accesses that were made, instead of what was explored\n"
     "Exit status: 0 no violation, 1 a violation, 2 wrong use, nothing explored, or nothing planted was reached.\n";
@@ -142,6 +172,14 @@ static bool parse(struct options *options, int count, char **words)
 
         if (strcmp(words[i], "--quiet") == 0) {
             options->is_quiet = true;
+            continue;
+        }
+        if (strcmp(words[i], "--plain") == 0) {
+            options->is_plain = true;
+            continue;
+        }
+        if (strcmp(words[i], "--compare") == 0) {
+            options->is_compared = true;
             continue;
         }
         if (strcmp(words[i], "--sites") == 0) {
@@ -185,7 +223,7 @@ static bool deepen(const struct options *options, double until)
 
 int main(int count, char **words)
 {
-    struct options options = {"", 2, 3, 60, false, false};
+    struct options options = {.only = "", .preemptions = 2, .stale = 3, .seconds = 60};
     double start = seconds_now();
     bool is_clean;
 
@@ -199,7 +237,7 @@ int main(int count, char **words)
     if (options.lists_sites) {
         sites_print(stdout);
     }
-    if (is_clean && (totals.runs == 0 || (sites_has_planted() && sites_planted() == 0))) {
+    if (is_clean && (totals.runs == 0 || (options.is_compared && totals.spared == 0) || (sites_has_planted() && sites_planted() == 0))) {
         puts("nothing was explored, or what was planted was never reached");
         return 2;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "map/table.h"
+#include "sim/hash.h"
 #include "weak/memory.h"
 
 #define ASID_NUMBERS 4u /* asid_bits = 2 */
@@ -134,7 +135,9 @@ static enum hipt_status run_lookup(struct record *record, struct held *mine)
 
     mine->record = status == HIPT_OK ? (int)(record - history.record) : -1;
     mine->in_section = host_depth(record->thread) > 0;
-    record->out = mine->translation.mapping;
+    if (status == HIPT_OK) {
+        record->out = mine->translation.mapping;
+    }
     return status;
 }
 
@@ -286,6 +289,66 @@ static enum hipt_status run_op(struct record *record)
     }
 }
 
+static uint64_t mapping_hash(uint64_t hash, const struct hipt_mapping *mapping)
+{
+    hash = hipti_sim_hash(hash, mapping->page.vpn << 16 | mapping->page.asid << 8 | mapping->page.size);
+    return hipti_sim_hash(hash, mapping->pfn << 16 | (uint64_t)mapping->prot << 8 | mapping->marks);
+}
+
+/* => all that the thread, and who judges the run, can know by an answer. */
+static uint64_t record_hash(const struct record *record)
+{
+    const struct held *mine = &held[record->thread];
+    uint64_t hash = mapping_hash(record->status, &record->out);
+    size_t i;
+
+    for (i = 0; i < CREW_THREADS; i++) {
+        hash = hipti_sim_hash(hash, record->after[i]);
+    }
+    for (i = 0; i < record->nmany; i++) {
+        hash = mapping_hash(hash, &record->many[i]);
+    }
+    for (i = 0; i < record->nreaped; i++) {
+        hash = hipti_sim_hash(hash, record->reaped[i].pfn);
+    }
+    hash = hipti_sim_hash(hash, (uint64_t)record->frame.mappings << 32 | record->frame.pins << 8 | record->frame.state);
+    if (mine->record >= 0) {
+        hash = hipti_sim_hash(mapping_hash(hash, &mine->translation.mapping),
+                              mine->translation.pte + mine->translation.slot);
+    }
+    return hipti_sim_hash(hash, history.asid[record->op.asid].number);
+}
+
+/* The same of a call: what it comes after, in time and as its thread knows. */
+static uint64_t call_hash(uint64_t hash, const struct record *record)
+{
+    uint64_t returns = 0; /* eight bits for each thread */
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        returns += (uint64_t)((record->done >> i) & 1u) << (8u * history.record[i].thread);
+    }
+    for (i = 0; i < CREW_THREADS; i++) {
+        hash = hipti_sim_hash(hash, record->known[i]);
+    }
+    return hipti_sim_hash(hash, returns);
+}
+
+uint64_t history_state(void)
+{
+    const struct hipt_table *table = history.table;
+    uint64_t state = hipti_sim_hash(host_state(), joined.hash);
+    unsigned i;
+
+    for (i = 0; i < PROGRAM_ASIDS; i++) {
+        state = hipti_sim_hash(state, (uint64_t)history.asid[i].number << 32 | history.asid[i].generation);
+    }
+    /* what the table's movers keep without atomics */
+    state = hipti_sim_hash(state, hipti_sim_hash(table->frames.limbo.cookie, table->frames.spare.cookie));
+    state = hipti_sim_hash(state, hipti_sim_hash(table->asids.limbo.cookie, table->asids.spare.cookie));
+    return hipti_sim_hash(state, table->buckets.spare.cookie);
+}
+
 static struct record *record_new(const struct op *op, unsigned thread, unsigned index)
 {
     struct record *record = &history.record[history.nrecords++];
@@ -314,6 +377,7 @@ static void clocks_read(unsigned *clocks)
 void history_body(unsigned thread)
 {
     const struct op *ops = history.program->thread[thread];
+    uint64_t past = 0;
     unsigned i;
 
     for (i = 0; i < PROGRAM_OPS && ops[i].kind != NOTHING; i++) {
@@ -323,6 +387,8 @@ void history_body(unsigned thread)
             hipti_weak_give(&crew_weak, &joined);
         }
         clocks_read(record->known);
+        past = call_hash(past, record);
+        crew_settle(past);
         hipti_weak_tick(&crew_weak);
         record->status = run_op(record);
         clocks_read(record->after);
@@ -331,6 +397,8 @@ void history_body(unsigned thread)
         if (history.is_joined) {
             hipti_weak_add(&crew_weak, &joined);
         }
+        past = hipti_sim_hash(past, record_hash(record));
+        crew_settle(past);
     }
 }
 

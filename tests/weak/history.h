@@ -58,6 +58,7 @@ enum hipt_status history_next(struct hipt_cursor *cursor, struct hipt_mapping *m
 /* As crew_task wants them. */
 void history_start(void);
 void history_body(unsigned thread);
+uint64_t history_state(void);
 
 /* Judge a run that has come to its end; calls crew_fail() for a violation. */
 void oracle_judge(void);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "sim/hash.h"
 #include "weak/crew.h"
 #include "weak/port.h"
 
@@ -75,6 +76,29 @@ unsigned host_depth(unsigned thread)
     return depth[thread];
 }
 
+/* => the read sides that a grace period still waits for, a bit each. */
+static unsigned cookie_waits_for(const struct cookie *cookie)
+{
+    unsigned waits = 0;
+    unsigned i;
+
+    for (i = 0; i <= CREW_THREADS; i++) {
+        waits |= cookie->section[i] != 0 && cookie->section[i] == section[i] ? 1u << i : 0u;
+    }
+    return waits;
+}
+
+uint64_t host_state(void)
+{
+    uint64_t state = hipti_sim_hash(hipti_sim_hash(used, ncookies), hipti_sim_hash(started.hash, ended.hash));
+    uint64_t i;
+
+    for (i = kept_ncookies; i < ncookies; i++) {
+        state = hipti_sim_hash(state, hipti_sim_hash(cookie_waits_for(&cookies[i]), cookies[i].view.hash));
+    }
+    return state;
+}
+
 bool host_is_valid(void *ctx, const volatile void *address)
 {
     (void)ctx;
@@ -98,6 +122,7 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     memory = pool + used;
     used += bytes;
     memset(memory, 0, bytes);
+    crew_learn((uintptr_t)memory);
     if (crew_who() < CREW_THREADS) {
         hipti_weak_fresh(&crew_weak, memory, bytes);
     }
@@ -167,13 +192,14 @@ static uint64_t host_gp_start(void *ctx)
         hipti_weak_add(&crew_weak, &cookie->view);
         hipti_weak_add(&crew_weak, &started);
     }
+    crew_learn(ncookies);
     return ncookies;
 }
 
 static bool host_gp_elapsed(void *ctx, uint64_t number)
 {
     const struct cookie *cookie;
-    unsigned i;
+    bool has_elapsed;
 
     (void)ctx;
     step("load: gp_elapsed", __LINE__);
@@ -182,15 +208,12 @@ static bool host_gp_elapsed(void *ctx, uint64_t number)
         return false;
     }
     cookie = &cookies[number - 1u];
-    for (i = 0; i <= CREW_THREADS; i++) {
-        if (cookie->section[i] != 0 && cookie->section[i] == section[i]) {
-            return false;
-        }
-    }
-    if (crew_who() != MAIN && number > kept_ncookies) {
+    has_elapsed = cookie_waits_for(cookie) == 0;
+    crew_learn(has_elapsed);
+    if (has_elapsed && crew_who() != MAIN && number > kept_ncookies) {
         hipti_weak_give(&crew_weak, &cookie->view);
     }
-    return true;
+    return has_elapsed;
 }
 
 static bool host_random(void *ctx, void *buffer, size_t bytes)

@@ -29,6 +29,9 @@ void host_refuse(bool refuse);
 /* => how deep in read sides a thread is. */
 unsigned host_depth(unsigned thread);
 
+/* => all that the host's answers can depend on, as a hash. */
+uint64_t host_state(void);
+
 bool host_is_valid(void *ctx, const volatile void *address);
 
 #endif

@@ -11,59 +11,18 @@
 #include <unistd.h>
 
 #include "explore/drive.h"
+#include "explore/groups.h"
 #include "explore/oracle.h"
 #include "explore/world.h"
 #include "sim/choose.h"
 
-enum { PREFILLS_MAX = 4, JOBS_MAX = 64, SHOWN = 3 };
+enum { JOBS_MAX = 64, SHOWN = 3 };
 
 /* A program without a bound is given up after so many executions, and counted as not complete. */
 enum { UNBOUNDED_MAX = 2000000 };
 
-/* Programs of the short form for each state to begin with; those of three threads have more schedules. */
-enum { SAMPLE_OF_TWO = 40, SAMPLE_OF_THREE = 8 };
-
-/*
- * A group is a set of calls and a few states to begin with. Its programs are all pairs of threads that make two of the
- * calls each, or all triples of threads that make one each, up to the order of the threads; without a bound, all pairs
- * of threads that make one each.
- */
-struct group {
-    const char *name;
-    const char *geometry;
-    const char *prefill[PREFILLS_MAX];
-    const char *calls;
-    unsigned nthreads;
-    unsigned ncalls;
-    bool is_unbounded; /* as many preemptions as it takes */
-};
-
-#define SLOT "m0.0 m0.1 u0 p0 r0.1 d0 c0 l0"
-#define FULL_LINE "m8.8 m9.9 m10.10 m11.11 m0.0"
-#define SHARED "m15.15 u15 g m0.0 m1.0"
-
-/* Page 15 is mapped and unmapped first, so that a frame is in limbo's list and an address space has its memory. */
-static const struct group groups[] = {
-    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false},
-    {"one bucket, 2x2", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1", 2, 2, false},
-    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false},
-    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false},
-    {"spaces, 2x2", "1/2/6", {"m15.15 u15 g m0.0", "m15.15 u15 m0.0 x1", NULL}, "m1.1 u0 r0.1 x0 a2 n0.2 w", 2, 2,
-     false},
-    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false},
-    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false},
-    {"one bucket, 3x1", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1 w", 3, 1, false},
-    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false},
-    {"frames and spaces, 3x1", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 3, 1,
-     false},
-    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true},
-    {"one bucket, no bound", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true},
-    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true},
-    {"frames and spaces, no bound", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL},
-     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true},
-};
-
-enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
+/* Programs of a group in the short form; those of three threads have more schedules. */
+enum { SAMPLE_OF_TWO = 80, SAMPLE_OF_THREE = 16 };
 
 /* Of one group in one process; in memory that all processes share. */
 struct tally {
@@ -129,131 +88,45 @@ static bool program_run(const char *text, unsigned bound, const struct report_op
 
 /* --- all programs of a group --- */
 
-struct sequences {
-    unsigned count;
-    char text[64][24]; /* what one thread does */
-};
-
-/* All sequences of @ncalls of the group's calls. */
-static void sequences_make(const struct group *group, struct sequences *sequences)
-{
-    char calls[128];
-    const char *call[16];
-    unsigned n = 0;
-    unsigned i;
-    unsigned k;
-    char *next;
-
-    strcpy(calls, group->calls);
-    for (next = strtok(calls, " "); next; next = strtok(NULL, " ")) {
-        call[n++] = next;
-    }
-    sequences->count = 0;
-    for (i = 0; i < n; i++) {
-        for (k = 0; k < (group->ncalls == 2u ? n : 1u); k++) {
-            snprintf(sequences->text[sequences->count++], sizeof(sequences->text[0]),
-                     group->ncalls == 2u ? "%s %s" : "%s", call[i], call[k]);
-        }
-    }
-}
-
-/* => how many unordered choices of @nthreads sequences there are. */
-static unsigned combinations(unsigned count, unsigned nthreads)
-{
-    return nthreads == 2u ? count * (count + 1u) / 2u : count * (count + 1u) * (count + 2u) / 6u;
-}
-
-/* The choice of number @index, counted from 0. */
-static void combination_text(const struct sequences *sequences, unsigned nthreads, unsigned index, char *text,
-                             size_t bytes)
-{
-    unsigned a = 0;
-    unsigned b = 0;
-    unsigned c;
-
-    if (nthreads == 2u) {
-        while (index >= sequences->count - a) {
-            index -= sequences->count - a++;
-        }
-        snprintf(text, bytes, "| %s | %s", sequences->text[a], sequences->text[a + index]);
-        return;
-    }
-    while (index >= combinations(sequences->count - a, 2)) {
-        index -= combinations(sequences->count - a++, 2);
-    }
-    b = a;
-    while (index >= sequences->count - b) {
-        index -= sequences->count - b++;
-    }
-    c = b + index;
-    snprintf(text, bytes, "| %s | %s | %s", sequences->text[a], sequences->text[b], sequences->text[c]);
-}
-
-/* => every how manieth of so many programs is in the sample. */
-static unsigned sample_stride(unsigned total, unsigned nthreads)
-{
-    unsigned wanted = nthreads == 2u ? SAMPLE_OF_TWO : SAMPLE_OF_THREE;
-
-    return total > wanted ? total / wanted : 1u;
-}
-
 static bool is_left_out(const struct group *group, const struct report_options *options)
 {
     return (options->is_short && group->is_unbounded) || (options->only && !strstr(group->name, options->only));
+}
+
+/* => every how manieth of the group's programs is run. */
+static unsigned group_stride(const struct group *group, const struct report_options *options)
+{
+    unsigned total = group_programs(group);
+    unsigned wanted = group->nthreads == 2u ? SAMPLE_OF_TWO : SAMPLE_OF_THREE;
+
+    return options->is_short && total > wanted ? total / wanted : 1u;
+}
+
+/* => how many of them. */
+static uint64_t group_wanted(const struct group *group, const struct report_options *options)
+{
+    unsigned stride = group_stride(group, options);
+
+    return is_left_out(group, options) ? 0 : (group_programs(group) + stride - 1u) / stride;
 }
 
 /* This process's share of a group. */
 static void group_run(const struct group *group, const struct report_options *options, unsigned job, double deadline,
                       struct tally *tally)
 {
-    static struct sequences sequences;
+    unsigned bound = group->is_unbounded ? HIPTI_SEARCH_UNBOUNDED : options->bound;
+    uint64_t wanted = group_wanted(group, options);
+    unsigned stride = group_stride(group, options);
     double began = drive_now();
-    unsigned total;
-    unsigned stride;
-    unsigned prefill;
-    unsigned i;
+    uint64_t i;
 
-    if (is_left_out(group, options)) {
-        return;
-    }
-    sequences_make(group, &sequences);
-    total = combinations(sequences.count, group->nthreads);
-    stride = options->is_short ? sample_stride(total, group->nthreads) : 1u;
-    for (prefill = 0; group->prefill[prefill]; prefill++) {
-        for (i = stride > 1u ? prefill : 0u; i < total; i += stride) { /* other samples for other states */
-            char text[PROGRAM_TEXT_MAX];
-            char threads[PROGRAM_TEXT_MAX / 2];
+    for (i = job; i < wanted && !(deadline > 0 && drive_now() > deadline); i += options->jobs) {
+        char text[PROGRAM_TEXT_MAX];
 
-            if ((i / stride) % options->jobs != job || (deadline > 0 && drive_now() > deadline)) {
-                continue;
-            }
-            combination_text(&sequences, group->nthreads, i, threads, sizeof(threads));
-            snprintf(text, sizeof(text), "%s %s %s", group->geometry, group->prefill[prefill], threads);
-            (void)program_run(text, group->is_unbounded ? HIPTI_SEARCH_UNBOUNDED : options->bound, options, deadline,
-                              tally);
-        }
+        group_text(group, (unsigned)i * stride, text, sizeof(text));
+        (void)program_run(text, bound, options, deadline, tally);
     }
     tally->seconds = drive_now() - began;
-}
-
-static uint64_t group_programs(const struct group *group, const struct report_options *options)
-{
-    static struct sequences sequences;
-    uint64_t programs = 0;
-    unsigned total;
-    unsigned stride;
-    unsigned prefill;
-
-    if (is_left_out(group, options)) {
-        return 0;
-    }
-    sequences_make(group, &sequences);
-    total = combinations(sequences.count, group->nthreads);
-    stride = options->is_short ? sample_stride(total, group->nthreads) : 1u;
-    for (prefill = 0; group->prefill[prefill]; prefill++) {
-        programs += (total - (stride > 1u ? prefill : 0u) + stride - 1u) / stride;
-    }
-    return programs;
 }
 
 /* --- the table --- */
@@ -298,7 +171,7 @@ static bool table_print(struct tally (*tallies)[GROUPS], const struct report_opt
     }
     for (g = 0; g < GROUPS; g++) {
         struct tally sum = {0};
-        uint64_t programs = group_programs(&groups[g], options);
+        uint64_t programs = group_wanted(&groups[g], options);
 
         for (job = 0; job < options->jobs; job++) {
             tally_add(&sum, &tallies[job][g]);

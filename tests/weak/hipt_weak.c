@@ -118,7 +118,8 @@ static bool explore(const struct program *program, bool is_joined, struct bounds
         printf("%-44s %-7s %-7s preemptions %u stale %u: %9" PRIu64 " runs %9" PRIu64 " ends %11" PRIu64
                " steps %6.2f s%s\n",
                program->name, bounds.is_narrow ? "narrow" : "", is_joined ? "joined" : "", task.preemptions, task.stale,
-               report.runs, report.ends, report.steps, seconds_now() - start, report.end == CREW_LATE ? " (out of time)" : "");
+               report.runs, report.ends, report.steps, seconds_now() - start,
+               report.end == CREW_LATE ? " (out of time)" : "");
         (void)fflush(stdout);
     }
     return true;
@@ -237,7 +238,8 @@ int main(int count, char **words)
     if (options.lists_sites) {
         sites_print(stdout);
     }
-    if (is_clean && (totals.runs == 0 || (options.is_compared && totals.spared == 0) || (sites_has_planted() && sites_planted() == 0))) {
+    if (is_clean && (totals.runs == 0 || (options.is_compared && totals.spared == 0) ||
+                     (sites_has_planted() && sites_planted() == 0))) {
         puts("nothing was explored, or what was planted was never reached");
         return 2;
     }

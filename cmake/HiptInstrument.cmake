@@ -15,7 +15,12 @@ if(HIPT_FUZZ)
     add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 
+# Source-based coverage with MC/DC, for tools/coverage. Counters of threads add up, and no bit of a bitmap is lost.
 if(HIPT_COVERAGE)
-    add_compile_options(--coverage)
-    add_link_options(--coverage)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang" OR CMAKE_C_COMPILER_VERSION VERSION_LESS 19)
+        message(FATAL_ERROR "HIPT_COVERAGE needs clang 19 (MC/DC); the compiler is ${CMAKE_C_COMPILER_ID} "
+            "${CMAKE_C_COMPILER_VERSION}")
+    endif()
+    add_compile_options(-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc -fprofile-update=atomic)
+    add_link_options(-fprofile-instr-generate)
 endif()

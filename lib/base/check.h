@@ -11,15 +11,32 @@
 #define HIPT_CHECK 0
 #endif
 
-#define HIPTI_CHECK_AT(level, condition)                      \
-    do {                                                      \
-        if (HIPT_CHECK >= (level) && !(condition)) {          \
-            HIPT_PORT_PANIC(#condition, __FILE__, __LINE__);  \
-        }                                                     \
+#define HIPTI_CHECKED(condition)                             \
+    do {                                                     \
+        if (!(condition)) {                                  \
+            HIPT_PORT_PANIC(#condition, __FILE__, __LINE__); \
+        }                                                    \
     } while (0)
 
-#define HIPTI_REQUIRE(condition) HIPTI_CHECK_AT(1, condition)   /* the caller's promise */
-#define HIPTI_INVARIANT(condition) HIPTI_CHECK_AT(2, condition) /* ours */
-#define HIPTI_WALK(condition) HIPTI_CHECK_AT(3, condition)      /* ours, at the price of a walk */
+/* The caller's promise. */
+#if HIPT_CHECK >= 1
+#define HIPTI_REQUIRE(condition) HIPTI_CHECKED(condition)
+#else
+#define HIPTI_REQUIRE(condition) ((void)0)
+#endif
+
+/* Ours. */
+#if HIPT_CHECK >= 2
+#define HIPTI_INVARIANT(condition) HIPTI_CHECKED(condition)
+#else
+#define HIPTI_INVARIANT(condition) ((void)0)
+#endif
+
+/* Ours, at the price of a walk. */
+#if HIPT_CHECK >= 3
+#define HIPTI_WALK(condition) HIPTI_CHECKED(condition)
+#else
+#define HIPTI_WALK(condition) ((void)0)
+#endif
 
 #endif

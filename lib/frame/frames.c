@@ -452,22 +452,25 @@ static uint32_t place_clear(HIPTI_ATOMIC(uint64_t) *place, uint32_t slot)
     uint64_t value = hipti_load_relaxed(place); /* the caller owns the mapping, so its pair does not change */
     struct hipti_pair pair;
 
-    if (!pair_unpack(value, &pair) || pair.slot != slot || !hipti_cas_release(place, &value, 0)) { /* [publish:pair] */
+    if (!pair_unpack(value, &pair) || pair.slot != slot) {
         return 0;
     }
+    hipti_store_release(place, 0); /* [publish:pair] others put into empty places only, so it is a store */
     return pair.cell;
 }
 
-/* Take the pair of @slot out of the blocks. => its cell. */
+/* Take the pair of @slot, which is there, out of the blocks. => its cell. */
 static uint32_t frame_remove_alias(struct hipti_frames *frames, struct hipti_frame *frame, uint32_t slot)
 {
     uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] the list */
     uint32_t number = word_block(word);
 
-    while (number != HIPTI_NONE) {
-        struct hipti_alias *block = block_at(frames, number);
+    for (;;) {
+        struct hipti_alias *block;
         unsigned i;
 
+        HIPTI_INVARIANT(number != HIPTI_NONE);
+        block = block_at(frames, number);
         for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
             uint32_t cell = place_clear(&block->pair[i], slot);
 
@@ -478,7 +481,6 @@ static uint32_t frame_remove_alias(struct hipti_frames *frames, struct hipti_fra
         }
         number = hipti_load_relaxed(&block->next); /* constant while readers may stand on the block */
     }
-    return 0;
 }
 
 uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, bool committed)

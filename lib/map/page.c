@@ -69,7 +69,7 @@ static enum hipt_status check_frames(const struct hipt_table *table, const struc
                       " is in no range; the nearest one's bound is ",
                       hipti_frames_nearest(&table->frames, mapping->pfn, mapping->swap));
     }
-    if (frames - 1u >= UINT32_MAX || last < mapping->pfn ||
+    if (frames - 1u >= UINT32_MAX || /* more than there are records */
         hipti_frames_number(&table->frames, last, mapping->swap) != *number + (uint32_t)(frames - 1u)) {
         return refuse(HIPT_BAD_PFN, text, mapping->swap ? "swap slot" : "pfn", last,
                       " is not in one range with the first, which is ", mapping->pfn);

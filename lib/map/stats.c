@@ -47,7 +47,8 @@ static void stats_bucket(const struct hipti_buckets *buckets, uint32_t bucket, s
         mappings += line_mappings(line);
         link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
         number = hipti_buckets_linked(buckets, link);
-    } while (link != HIPTI_NONE && lines < HIPT_CHAIN_LINES_MAX);
+        HIPTI_INVARIANT(lines <= HIPT_CHAIN_LINES_MAX); /* no line joins behind the one that is read */
+    } while (link != HIPTI_NONE);
     stats->per_bucket[mappings]++;
     stats->chain_lines[lines]++;
     stats->mappings += mappings;

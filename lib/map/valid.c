@@ -7,8 +7,7 @@
 /* One slot: at rest, found by its key, known to its frame and its address space, overlapped by nobody. */
 static const char *slot_fault(struct hipt_table *table, hipti_slot slot)
 {
-    uint64_t word = hipti_slot_load(&table->buckets, slot);
-    enum hipti_state state = hipti_pte_state(word);
+    static const char between[] = "is between two states";
     struct hipt_page page;
     hipti_slot found;
     uint32_t number;
@@ -16,11 +15,11 @@ static const char *slot_fault(struct hipt_table *table, hipti_slot slot)
     uint64_t pte;
     uint64_t key;
 
-    if (state == HIPTI_FREE || state == HIPTI_PARKED) {
-        return NULL;
+    if (!hipti_slot_read(&table->buckets, slot, &pte, &key)) {
+        return hipti_pte_state(hipti_slot_load(&table->buckets, slot)) == HIPTI_CLAIMED ? between : NULL;
     }
-    if (state != HIPTI_LIVE || !hipti_slot_read(&table->buckets, slot, &pte, &key)) {
-        return "is between two states";
+    if (hipti_pte_state(pte) != HIPTI_LIVE) {
+        return between;
     }
     page = hipti_key_unpack(&table->split, key);
     if (!hipti_bucket_find(&table->buckets, hipti_page_place(table, &page), &found, &pte, NULL) || found != slot) {

@@ -446,8 +446,7 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
     if (hipti_buckets_linked(buckets, hipti_header_link(header)) != number || !line_seal(line, sealed)) {
         return;
     }
-    while (hipti_header_link(header) != HIPTI_NONE &&
-           hipti_buckets_linked(buckets, hipti_header_link(header)) == number &&
+    while (hipti_buckets_linked(buckets, hipti_header_link(header)) == number &&
            hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         uint64_t next = hipti_header_relink(header, hipti_header_link(own), buckets->sequence_bits);
 

@@ -3,10 +3,20 @@
 #ifndef TEST_SUPPORT_STEP_H
 #define TEST_SUPPORT_STEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Give the processor away before one of @steps accesses to shared state, at random; 0: never. */
 void step_yield_one_in(unsigned steps);
+
+/*
+ * Run @meanwhile once, as another thread might run then: just before this thread, counted from now on, makes its
+ * access number @skip + 1 to @word (NULL: to any) by @operation ("cas_acq_rel", say; NULL: by any).
+ */
+void step_interrupt(const char *operation, const volatile void *word, unsigned skip, void (*meanwhile)(void));
+
+/* => whether it has run; if not, it will not any more. */
+bool step_interrupted(void);
 
 /* => about how many accesses all threads have made. */
 uint64_t step_count(void);

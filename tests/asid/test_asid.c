@@ -350,3 +350,16 @@ Test(asid, A1_churn_leaves_no_cells)
     cr_assert_leq(report.visited, HIPTI_BLOCK_CELLS);
     rig_destroy(&rig);
 }
+
+/* With more mappings than cells can be numbered for, every cell's number still fits its 31 bits. */
+Test(asid, the_largest_number_of_blocks)
+{
+    static struct hipti_asids asids;
+    static struct test_host host;
+
+    test_host_init(&host);
+    cr_assert(hipti_asids_init(&asids, &host.ops, 1, UINT64_C(1) << 33));
+    cr_assert_leq(((uint64_t)asids.blocks.limit + 1u) * HIPTI_BLOCK_CELLS, UINT64_C(1) << 31);
+    hipti_asids_end(&asids);
+    cr_assert_eq(atomic_load(&host.bytes), 0);
+}

@@ -346,3 +346,14 @@ Test(config, destroy_of_nothing)
 {
     hipt_table_destroy(NULL);
 }
+
+/* Ranges that are not there though counted, and one that goes beyond the last frame number. */
+Test(config, ranges_that_go_too_far)
+{
+    rig_init(&rig);
+    rig.config.ranges = NULL;
+    cr_expect_refused(HIPT_BAD_RANGE, "frame ranges 0", "at least 1");
+    rig.ranges[1].first = (UINT64_C(1) << 40) - 10u;
+    rig.ranges[1].count = 11;
+    cr_expect_refused(HIPT_BAD_RANGE, "frame range 1: count 11", "10");
+}

@@ -1014,3 +1014,148 @@ Test(map, the_validator_sees_faults)
     hipti_slot_publish(&rig.table->buckets, slot, word);
     rig_destroy(&rig);
 }
+
+/* A host that always is inside a read side, as a kernel without preemption is, gives no hooks for it: the verbs do. */
+Test(map, a_host_without_read_side_hooks)
+{
+    static struct hipt_stats stats;
+    struct hipt_translation translation;
+    struct hipt_mapping m;
+    struct hipt_page at;
+    struct hipt_frame reaped;
+    enum hipt_status status;
+    struct hipt_asid space;
+    uint64_t done;
+    size_t count;
+    bool found;
+
+    rig_init(&rig);
+    rig.host.ops.read_enter = NULL;
+    rig.host.ops.read_exit = NULL;
+    cr_assert(rig_create(&rig));
+    space = rig_asid(&rig);
+    asid = space.number;
+    m = rig_mapping(asid, 0, 5, 7);
+    at = m.page;
+    hipt_read_enter(rig.table);
+    hipt_read_exit(rig.table);
+    cr_assert_eq(hipt_map_range(rig.table, &m, 4, &done), HIPT_OK);
+    cr_assert_eq(done, 4u);
+    cr_assert_eq(lookup(6, &translation), HIPT_OK);
+    cr_assert_eq(translation.mapping.pfn, 8u);
+    cr_assert_eq(hipt_mark(rig.table, &translation, HIPT_DIRTY), HIPT_OK);
+    cr_assert_eq(hipt_lookup_batch(rig.table, &at, 1, &translation, &status), 1u);
+    cr_assert_eq(translation.mapping.pfn, 7u);
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid, 5, &found), 1u);
+    cr_assert(found);
+    cr_assert_eq(hipt_protect_range(rig.table, &at, 4, HIPT_READ, &done), HIPT_OK);
+    cr_assert_eq(done, 4u);
+    cr_assert_eq(remap(0, 5, 20), HIPT_OK);
+    cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 20}, &m, 1, &count), HIPT_OK);
+    cr_assert(count == 1u && m.page.vpn == 5u);
+    hipt_table_stats(rig.table, &stats);
+    cr_assert_eq(stats.mappings, 4u);
+    rig_look(&rig, &picture);
+    cr_assert_eq(picture.count, 4u);
+    cr_assert_eq(hipt_unmap(rig.table, &at, &m), HIPT_OK);
+    cr_assert_eq(hipt_unmap_range(rig.table, &at, 3, &done), HIPT_OK);
+    cr_assert_eq(done, 2u);
+    cr_assert_eq(hipt_asid_retire(rig.table, space, NULL), HIPT_OK);
+    cr_assert_eq(hipt_frame_reap(rig.table, &reaped, 1), 0, "R1");
+    rig_pass(&rig);
+    for (count = 0; hipt_frame_reap(rig.table, &reaped, 1) == 1u;) {
+        count++;
+    }
+    cr_assert_eq(count, 5u);
+    rig_destroy(&rig);
+}
+
+/* Where several pages of one size are asked for at once, and what may be NULL is. */
+Test(map, lookups_of_one_size_in_a_batch)
+{
+    struct hipt_translation out[70];
+    enum hipt_status status[70];
+    struct hipt_page pages[70];
+    struct hipt_page first;
+    size_t i;
+
+    start();
+    for (i = 0; i < 70u; i++) { /* more than one group */
+        pages[i] = page(0, i * 3u);
+        cr_assert(i % 2u || map(0, i * 3u, i) == HIPT_OK);
+    }
+    cr_assert_eq(hipt_lookup_batch(rig.table, pages, 70, out, status), 35u);
+    for (i = 0; i < 70u; i++) {
+        cr_assert_eq(status[i], i % 2u ? HIPT_ABSENT : HIPT_OK, "page %zu", i);
+        cr_assert(i % 2u || (out[i].mapping.pfn == i && out[i].mapping.page.vpn == i * 3u));
+    }
+    first = page(0, 0);
+    cr_assert_eq(hipt_protect_range(rig.table, &first, 4, HIPT_EXEC, NULL), HIPT_OK);
+    cr_assert_eq(lookup(0, &out[0]), HIPT_OK);
+    cr_assert_eq(out[0].mapping.prot, HIPT_EXEC);
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid, 0, NULL), 1u);
+    rig_destroy(&rig);
+}
+
+/* What counts the lines of a lookup says what the lookup says: a page on its way out is not found. */
+Test(map, S2_lines_of_a_frozen_page)
+{
+    bool found = true;
+    hipti_slot slot;
+
+    start();
+    cr_assert_eq(map(0, 5, 7), HIPT_OK);
+    slot = slot_of(0, 5);
+    set_state(slot, HIPTI_FROZEN);
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid, 5, &found), 1u);
+    cr_assert(!found);
+    set_state(slot, HIPTI_HELD);
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid, 5, &found), 1u);
+    cr_assert(found);
+    set_state(slot, HIPTI_LIVE);
+    rig_destroy(&rig);
+}
+
+/* F1: a range of frames that does not begin where a large page would: there is no record to look for one in. */
+Test(map, F1_reverse_in_a_range_that_begins_oddly)
+{
+    struct hipt_mapping m;
+    struct hipt_mapping out;
+    size_t count;
+
+    rig_init(&rig);
+    rig.ranges[0].first = RIG_MEDIUM - 3u;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    m = rig_mapping(asid, 1, 0, RIG_MEDIUM);
+    cr_assert_eq(hipt_map(rig.table, &m), HIPT_OK);
+    m = rig_mapping(asid, 0, 100, RIG_MEDIUM - 1u);
+    cr_assert_eq(hipt_map(rig.table, &m), HIPT_OK);
+    cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = RIG_MEDIUM - 1u}, &out, 1, &count), HIPT_OK);
+    cr_assert(count == 1u && rig_same(&out, &m));
+    cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = RIG_MEDIUM + 5u}, &out, 1, &count), HIPT_OK);
+    cr_assert(count == 1u && out.page.size == 1u);
+    rig_destroy(&rig);
+}
+
+/* A range of more frames than records can be numbered for is refused as a whole, however wide addresses are. */
+Test(map, a_range_of_more_frames_than_there_can_be)
+{
+    static const uint64_t pages[] = {RIG_FRAMES + 1u, (UINT64_C(1) << 32) - 1u, UINT64_C(1) << 32,
+                                     (UINT64_C(1) << 32) + 1u, UINT64_C(1) << 44};
+    struct hipt_mapping m;
+    uint64_t done = 7;
+    size_t i;
+
+    rig_init(&rig);
+    rig.config.va_bits = 57;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    m = rig_mapping(asid, 0, 0, 0);
+    for (i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        cr_expect_eq(hipt_map_range(rig.table, &m, pages[i], &done), HIPT_BAD_PFN, "%zu", i);
+        cr_expect_eq(done, 0);
+    }
+    cr_assert_eq(hipt_map_range(rig.table, &m, RIG_FRAMES, &done), HIPT_FULL, "64 buckets have room for 2048");
+    rig_destroy(&rig);
+}

@@ -25,10 +25,10 @@
  *   F7   OWNED      LIMBO      the last unpin                             CAS acq_rel
  *   F8   LIMBO      FREE       reap, after a grace period                 store release
  *
- * A pair is put by CAS from 0 and taken out by a store of 0 by who put it, so two links never share a place, and a
- * walker that reads a pair with acquire sees what the slot held when it was put, or something newer: it reads the slot itself to be sure.
- * An empty block that is first in its list is sealed (its seven places to ~0) and taken off; it goes back to the pool
- * through a grace period, its link kept for walkers that stand on it.
+ * A pair is put by CAS from 0 and taken out by a store of 0 by who put it, so two links never share a place. A walker
+ * that reads a pair with acquire sees what the slot held when it was put, or something newer: it reads the slot itself
+ * to be sure. An empty block that is first in its list is sealed (its seven places to ~0) and taken off; it goes back
+ * to the pool through a grace period, its link kept for walkers that stand on it.
  */
 #ifndef HIPT_FRAME_FRAMES_H
 #define HIPT_FRAME_FRAMES_H

@@ -17,11 +17,14 @@ static void freelist_ripen(struct hipti_freelist *list, const struct hipt_ops *o
 /* Let what was returned start to wait. The caller holds .moving. */
 static void freelist_collect(struct hipti_freelist *list, const struct hipt_ops *ops)
 {
+    uint32_t taken;
+
     if (hipti_load_relaxed(&list->waiting) != HIPTI_NONE || hipti_load_relaxed(&list->returned) == HIPTI_NONE) {
         return;
     }
     /* acquire: the links of the things taken [observe:returned]; the next push starts a new list. */
-    hipti_store_relaxed(&list->waiting, hipti_exchange_acquire(&list->returned, HIPTI_NONE));
+    taken = hipti_exchange_acquire(&list->returned, HIPTI_NONE);
+    hipti_store_relaxed(&list->waiting, taken);
     list->cookie = ops->gp_start(ops->ctx);
 }
 
@@ -48,6 +51,8 @@ uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_link
     uint32_t head = hipti_load_acquire(&list->free); /* [observe:freelist] the head's link */
 
     for (;;) {
+        uint32_t next;
+
         if (head == HIPTI_NONE) {
             if (!freelist_move(list, ops)) {
                 return HIPTI_NONE;
@@ -55,8 +60,9 @@ uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_link
             head = hipti_load_acquire(&list->free); /* [observe:freelist] */
             continue;
         }
-        /* A link read after another thread popped the head may be anything; the CAS then fails. [observe:freelist] */
-        if (hipti_cas_acquire(&list->free, &head, links->get(owner, head))) {
+        next = links->get(owner, head); /* or anything, where another thread has popped the head: the CAS then fails */
+        /* acquire: the link of the next head [observe:freelist] */
+        if (hipti_cas_acquire(&list->free, &head, next)) {
             return head;
         }
     }
@@ -64,8 +70,9 @@ uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_link
 
 bool hipti_freelist_is_waiting(struct hipti_freelist *list)
 {
-    /* relaxed: an answer for the caller's caller, who tries again */
-    return hipti_load_relaxed(&list->returned) != HIPTI_NONE || hipti_load_relaxed(&list->waiting) != HIPTI_NONE;
+    /* in the order in which things go; relaxed: an answer for the caller's caller, who tries again */
+    return hipti_load_relaxed(&list->returned) != HIPTI_NONE || hipti_load_relaxed(&list->moving) != 0 ||
+           hipti_load_relaxed(&list->waiting) != HIPTI_NONE || hipti_load_relaxed(&list->free) != HIPTI_NONE;
 }
 
 void hipti_freelist_push(struct hipti_freelist *list, const struct hipti_links *links, void *owner, uint32_t number)

@@ -46,7 +46,7 @@ struct hipti_freelist {
 uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_links *links, void *owner,
                             const struct hipt_ops *ops);
 
-/* => whether things are there that wait for a grace period: scarcity that passes. */
+/* => whether things are there that nobody has, or a mover: they wait for a grace period, or can be had by now. */
 bool hipti_freelist_is_waiting(struct hipti_freelist *list);
 
 /* Give a thing back that readers may still be looking at. => the caller has unhooked it from everything else. */

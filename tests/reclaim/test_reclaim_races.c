@@ -123,7 +123,7 @@ Test(freelist_races, R1_two_pushes)
     cr_expect_left(1u << 1 | 1u << 5);
 }
 
-/* R1: a pop that finds the list empty, and at its turn to move what has waited finds it filled, moves nothing onto it. */
+/* R1: a pop that finds the list empty, and filled when its turn to move comes, moves nothing onto it. */
 Test(freelist_races, R1_another_mover_was_faster)
 {
     uint32_t number;
@@ -149,17 +149,53 @@ Test(freelist_races, R1_one_mover_at_a_time)
     cr_assert_eq(popped, HIPTI_NONE);
 }
 
-/* Scarcity that passes: something was returned, or waits; not when everything is handed out. */
+static void expect_taken(void)
+{
+    cr_assert_eq(hipti_load_relaxed(&list.returned), HIPTI_NONE);
+    push(5);
+}
+
+/* R1: the grace period is asked for when the things have been taken: what is returned meanwhile waits for another. */
+Test(freelist_races, R1_a_return_while_a_grace_period_is_asked_for)
+{
+    start();
+    push(1);
+    host.meanwhile = expect_taken;
+    cr_assert_eq(pop(), HIPTI_NONE);
+    test_host_tick(&host);
+    cr_assert_eq(pop(), 1u);
+    cr_assert_eq(pop(), HIPTI_NONE, "5 waits from here on only");
+    cr_expect_left(1u << 5);
+}
+
+static bool was_waiting;
+
+static void ask(void)
+{
+    was_waiting = hipti_freelist_is_waiting(&list);
+}
+
+/*
+ * Scarcity that passes: something was returned, or waits, or may be had, or is in a mover's hand on its way from one to
+ * the other; not when everything is handed out.
+ */
 Test(freelist_races, waiting_is_told_from_empty)
 {
     start();
     cr_assert(!hipti_freelist_is_waiting(&list));
     push(1);
+    push(2);
     cr_assert(hipti_freelist_is_waiting(&list), "returned");
+    was_waiting = false;
+    step_interrupt("store_relaxed", &list.waiting, 0, ask);
     cr_assert_eq(pop(), HIPTI_NONE);
+    cr_assert(step_interrupted());
+    cr_assert(was_waiting, "between returned and waiting");
     cr_assert(hipti_freelist_is_waiting(&list), "waits");
     test_host_tick(&host);
-    cr_assert_eq(pop(), 1u);
+    cr_assert_neq(pop(), HIPTI_NONE);
+    cr_assert(hipti_freelist_is_waiting(&list), "to be had");
+    cr_assert_neq(pop(), HIPTI_NONE);
     cr_assert(!hipti_freelist_is_waiting(&list));
 }
 

@@ -227,7 +227,7 @@ static void help_take_and_reuse(void)
     cr_assert_eq(put(2), 0u);
 }
 
-/* T1, P4: a put that stops behind H1 and goes on when its page was helped to live, and ended, does not bring it back. */
+/* T1, P4: a put that stops behind H1 and goes on when its page was helped to live, and ended, does not revive it. */
 Test(bucket_races, T1_P4_an_ended_life_is_not_brought_back)
 {
     static void (*const meanwhile[])(void) = {help, help_and_take, help_take_and_reuse};

@@ -189,6 +189,7 @@ static uint64_t bucket_settle(const struct hipti_buckets *buckets, uint32_t buck
 struct scan {
     uint64_t header;    /* the bucket's, before the scan */
     unsigned lines;     /* in the chain */
+    bool has_parked;    /* a slot that waits for a grace period */
     bool has_free;
     hipti_slot free;    /* the first slot to be claimed */
     uint64_t free_pte;  /* its word */
@@ -216,6 +217,7 @@ static void scan_free(const struct hipti_buckets *buckets, uint32_t number, stru
     for (i = 0; i < HIPT_SLOTS && !scan->has_free; i++) {
         scan->free_pte = hipti_load_relaxed(&line->pte[i]); /* only compared: the claim's CAS acquires */
         scan->has_free = slot_is_free(buckets, scan->free_pte);
+        scan->has_parked |= hipti_pte_state(scan->free_pte) == HIPTI_PARKED;
         scan->free = number * HIPT_SLOTS + i;
     }
 }
@@ -231,6 +233,7 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
 
     scan->header = bucket_settle(buckets, place.bucket);
     scan->lines = 0;
+    scan->has_parked = false;
     scan->has_free = false;
     link = hipti_header_link(scan->header);
     for (;;) {
@@ -314,7 +317,7 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
     uint64_t next;
 
     if (scan->lines == HIPT_CHAIN_LINES_MAX) {
-        return HIPT_FULL;
+        return scan->has_parked ? HIPT_BUSY : HIPT_FULL;
     }
     if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         return HIPT_BUSY;

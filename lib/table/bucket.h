@@ -99,8 +99,9 @@ bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti
 
 /*
  * Claim a slot for a key, with @pte (neither state nor version) as its word. Nothing is visible yet.
- * => HIPT_OK: *claim. HIPT_EXISTS, HIPT_BUSY (its slot is between two states, or the sequence waits at its gate),
- *    HIPT_FULL (the chain is at its bound), HIPT_NOMEM: nothing has changed.
+ * => HIPT_OK: *claim. HIPT_EXISTS, HIPT_BUSY (its slot is between two states, or the sequence waits at its gate, or the
+ *    chain is at its bound and one of its slots waits for a grace period), HIPT_FULL (the chain is at its bound),
+ *    HIPT_NOMEM: nothing has changed.
  */
 enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                     struct hipti_claim *claim);

@@ -152,12 +152,14 @@ static bool wants_retry(struct run *run, enum hipt_status status, model_set lega
     return true;
 }
 
-/* => true: the answer is a full chain, legal here, and nothing has changed. */
+/* => true: the answer is a chain full of mappings, legal here, and nothing has changed. */
 static bool is_full(struct run *run, enum hipt_status status)
 {
     if (status != HIPT_FULL || !run->scenario->may_fill) {
         return false;
     }
+    REQUIRE(run, model_count(run->model) >= HIPT_CHAIN_LINES_MAX * HIPT_SLOTS, "with only %zu mappings",
+            model_count(run->model));
     run->fulls++;
     return true;
 }
@@ -990,6 +992,7 @@ Test(model_differential, one_bucket)
     s->slots = 4;
     s->max_live = 40;
     s->may_fill = true;
+    s->may_wait = true;
     for (uint64_t vpn = 0; vpn < 256; vpn++) {
         pool_add(s, 0, vpn);
     }
@@ -1076,6 +1079,7 @@ Test(model_differential, colliding_keys)
     s->slots = 4;
     s->keyed = true;
     s->may_fill = true;
+    s->may_wait = true;
     s->max_live = 30;
     run_start(&run, s);
     find_colliding(&run, s, 48);

@@ -10,10 +10,18 @@
 
 #if defined(__SANITIZE_THREAD__)
 #define SEES_ORDERS 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define LOOKS_FOR_LEAKS 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define SEES_ORDERS 1
+#elif __has_feature(address_sanitizer)
+#define LOOKS_FOR_LEAKS 1
 #endif
+#endif
+
+#ifdef LOOKS_FOR_LEAKS
+#include <sanitizer/lsan_interface.h>
 #endif
 
 /*
@@ -71,7 +79,8 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     if (may_wait && host->reader[thread_number].depth > 0) {
         atomic_fetch_add(&host->waits, 1u);
     }
-    if (call >= atomic_load(&host->fail_first) && call <= atomic_load(&host->fail_last)) {
+    if ((call >= atomic_load(&host->fail_first) && call <= atomic_load(&host->fail_last)) ||
+        call == atomic_load(&host->fail_also)) {
         return NULL;
     }
     memory = (char *)aligned_alloc(gap, (gap + bytes + gap - 1u) / gap * gap);
@@ -226,6 +235,20 @@ void test_host_fail(struct test_host *host, uint64_t first, uint64_t count)
 
     atomic_store(&host->fail_first, calls + first);
     atomic_store(&host->fail_last, count ? calls + first + count - 1u : 0);
+    atomic_store(&host->fail_also, 0);
+}
+
+void test_host_fail_two(struct test_host *host, uint64_t first, uint64_t second)
+{
+    test_host_fail(host, first, 1);
+    atomic_store(&host->fail_also, second ? atomic_load(&host->calls) + second : 0);
+}
+
+void test_no_leak(void)
+{
+#ifdef LOOKS_FOR_LEAKS
+    TEST_HOLDS(__lsan_do_recoverable_leak_check() == 0);
+#endif
 }
 
 /* What one thread of a test_threads() gets. */

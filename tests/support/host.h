@@ -38,6 +38,7 @@ struct test_host {
     _Atomic uint64_t calls;      /* of alloc */
     _Atomic uint64_t fail_first; /* these calls of alloc fail */
     _Atomic uint64_t fail_last;
+    _Atomic uint64_t fail_also;  /* and this one */
     _Atomic uint64_t bytes;      /* given out and not back */
     _Atomic uint64_t blocks;
     _Atomic uint64_t waits;      /* calls of alloc in a read side that would have let it sleep */
@@ -58,6 +59,12 @@ void test_host_free_run(struct test_host *host);
 
 /* Allocations number @first to @first + @count - 1 from now on fail; the next one is number 1. @count 0: none do. */
 void test_host_fail(struct test_host *host, uint64_t first, uint64_t count);
+
+/* The same for allocation number @first and, unless it is 0, number @second. */
+void test_host_fail_two(struct test_host *host, uint64_t first, uint64_t second);
+
+/* Under AddressSanitizer: nothing that was allocated has been lost. The program ends otherwise. */
+void test_no_leak(void);
 
 /* Run @body in @count threads at once, each with its @index from 0 on, and wait for them. */
 void test_threads(unsigned count, void (*body)(void *shared, unsigned index), void *shared);

@@ -71,8 +71,9 @@ struct hipt_ops {
 
     /*
      * block_max (optional): the largest block, in bytes, that alloc() gives as readily as small ones; 0 counts as 1
-     * MiB. Buckets and frame records lie in blocks of at most that, all else in blocks of at most 1 MiB. A host with
-     * huge pages sets it high, so that the buckets lie in few translations of its own.
+     * MiB. Buckets and frame records lie in blocks of at most that, or below 1 MiB where there would be more than 8192
+     * of them; all else lies in blocks of at most 1 MiB. A host with huge pages sets it high, so that the buckets lie
+     * in few translations of its own.
      */
     size_t block_max;
 };

@@ -32,8 +32,7 @@ bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, siz
     arena->item_bytes = item_bytes;
     arena->limit = limit;
     arena->block_shift = 0;
-    while (arena->block_shift < 31u && (item_bytes << (arena->block_shift + 1u)) <= block_bytes &&
-           (UINT64_C(1) << arena->block_shift) < limit) {
+    while (arena->block_shift < 31u && (item_bytes << (arena->block_shift + 1u)) <= block_bytes) {
         arena->block_shift++;
     }
     while (arena_blocks(arena) * sizeof(hipti_block) > DIRECTORY_MAX && arena_block_bytes(arena, 0) < BLOCK_MAX / 2u) {

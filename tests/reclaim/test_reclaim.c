@@ -10,6 +10,7 @@
 #include "reclaim/freelist.h"
 #include "reclaim/gate.h"
 #include "support/host.h"
+#include "support/step.h"
 
 static struct test_host host;
 
@@ -92,6 +93,46 @@ Test(arena, blocks_are_had_when_needed, .init = start_host)
         hipti_arena_end(&arena);
         cr_expect_no_leak();
     }
+}
+
+/*
+ * The directory is one block, which a host may not have: blocks double while it would be above 64 KiB and they below
+ * 512 KiB. However large the host's blocks may be, a number is shifted within its 32 bits.
+ */
+Test(arena, blocks_grow_before_the_directory, .init = start_host)
+{
+    static const struct {
+        size_t item;
+        uint32_t limit;
+        size_t block;
+        size_t directory; /* bytes */
+    } cases[] = {{64, 1u << 19, 4096, 1u << 16},  {64, 1u << 20, 4096, 1u << 16}, {64, 1u << 28, 4096, 1u << 18},
+                 {64, 1u << 28, 1u << 21, 1u << 16}, {8, UINT32_MAX, SIZE_MAX, 2u * sizeof(char *)}};
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hipti_arena arena = {0};
+
+        cr_assert(hipti_arena_init(&arena, &host.ops, cases[i].item, cases[i].limit, cases[i].block));
+        cr_assert_eq(hipti_arena_bytes(&arena), cases[i].directory, "case %zu: %zu", i, hipti_arena_bytes(&arena));
+        hipti_arena_end(&arena);
+        cr_expect_no_leak();
+    }
+}
+
+/* Making an arena may wait for memory, so that a host that has to make room first can do so. */
+Test(arena, a_host_that_never_hurries, .init = start_host)
+{
+    struct hipti_arena arena = {0};
+    bool full;
+
+    atomic_store(&host.never_hurries, true);
+    cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64));
+    cr_assert(!hipti_arena_prepare(&arena, 1, false));
+    cr_assert(hipti_arena_prepare(&arena, 1, true));
+    cr_assert_eq(hipti_arena_carve(&arena, false, &full), 1u);
+    hipti_arena_end(&arena);
+    cr_expect_no_leak();
 }
 
 /* Without memory nothing is given out and nothing lost: the next try gives the same number. */
@@ -220,6 +261,73 @@ Test(freelist, R1_an_open_read_side_holds_it_up, .init = start_host)
     cr_assert_eq(pop(&list), 7u);
 }
 
+/* A list that nothing was given back to asks the host for no grace period. */
+Test(freelist, nothing_to_wait_for, .init = start_host)
+{
+    struct hipti_freelist list = {0};
+    uint64_t asked = atomic_load(&host.started);
+
+    cr_assert_eq(pop(&list), HIPTI_NONE);
+    cr_assert(!hipti_freelist_is_waiting(&list));
+    cr_assert_eq(atomic_load(&host.started), asked);
+}
+
+/* T4: a mover that is stopped is not waited for. */
+Test(freelist, T4_a_stopped_mover, .init = start_host)
+{
+    struct hipti_freelist list = {0};
+
+    hipti_freelist_push(&list, &links, link_of, 1);
+    hipti_store_relaxed(&list.moving, 1u);
+    cr_assert_eq(pop(&list), HIPTI_NONE);
+    cr_assert(hipti_freelist_is_waiting(&list));
+}
+
+static struct hipti_freelist beside;
+static unsigned got;
+static uint32_t got_beside;
+static bool is_missed;
+
+static void pop_beside(void)
+{
+    got_beside = hipti_freelist_pop(&beside, &links, link_of, &host.ops);
+    is_missed = got_beside == HIPTI_NONE && !hipti_freelist_is_waiting(&beside) && got < 2u;
+}
+
+/* A thing that was given back is had, or said to be on its way, at whatever step of another pop one asks. */
+Test(freelist, what_is_on_its_way_is_not_missed, .init = start_host)
+{
+    static const unsigned ticks[] = {0, 1, 0, 0}; /* before each pop */
+    unsigned steps = 0;
+    bool is_over = false;
+
+    while (!is_over) {
+        size_t i;
+
+        memset(&beside, 0, sizeof(beside));
+        hipti_freelist_push(&beside, &links, link_of, 1);
+        hipti_freelist_push(&beside, &links, link_of, 2);
+        got = 0;
+        got_beside = HIPTI_NONE;
+        is_missed = false;
+        step_interrupt(NULL, NULL, steps++, pop_beside);
+        for (i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
+            bool is_waiting = hipti_freelist_is_waiting(&beside);
+
+            cr_assert(is_waiting || got + (got_beside != HIPTI_NONE) == 2u, "interrupted at %u", steps);
+            if (ticks[i]) {
+                test_host_tick(&host);
+            }
+            got += pop(&beside) != HIPTI_NONE;
+        }
+        is_over = !step_interrupted();
+        cr_assert_eq(got + (got_beside != HIPTI_NONE), 2u, "interrupted at %u: %u", steps, got);
+        cr_assert(!is_missed, "interrupted at %u", steps);
+        cr_assert(!hipti_freelist_is_waiting(&beside));
+    }
+    cr_assert_gt(steps, 20u);
+}
+
 /* A counter of any width goes freely within a quarter of its range and asks at its end, and only there. */
 Test(gate, quarters_of_every_width, .init = start_host)
 {
@@ -276,4 +384,24 @@ Test(gate, an_open_read_side_stops_the_second_crossing, .init = start_host)
     cr_assert(!hipti_gate_cross(&gate, &host.ops));
     host.ops.read_exit(host.ops.ctx);
     cr_assert(hipti_gate_cross(&gate, &host.ops));
+}
+
+static struct hipti_gate crossed;
+
+static void cross_beside(void)
+{
+    TEST_HOLDS(hipti_gate_cross(&crossed, &host.ops));
+}
+
+/* Of two that cross at once one passes: the other would count on a grace period that the first did not ask for. */
+Test(gate, R1_two_cross_at_once, .init = start_host)
+{
+    unsigned turn;
+
+    for (turn = 0; turn < 2u; turn++) { /* also when it has been crossed before */
+        host.meanwhile = cross_beside;
+        cr_assert(!hipti_gate_cross(&crossed, &host.ops));
+        cr_assert_null(host.meanwhile);
+        test_host_tick(&host);
+    }
 }

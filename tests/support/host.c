@@ -38,6 +38,7 @@
 
 #define MAGIC UINT64_C(0x68697074686f7374)
 #define DEAD_BYTE 0xdd
+#define DEAD_BYTES 64u
 
 /* What stands in front of each block. */
 struct stamp {
@@ -70,6 +71,7 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     struct test_host *host = (struct test_host *)ctx;
     uint64_t call = atomic_fetch_add(&host->calls, 1u) + 1u;
     size_t gap = align > 64u ? align : 64u;
+    size_t whole = (gap + bytes + DEAD_BYTES + gap - 1u) / gap * gap;
     struct stamp stamp = {MAGIC, bytes, gap};
     char *memory;
 
@@ -83,10 +85,14 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
         call == atomic_load(&host->fail_also)) {
         return NULL;
     }
-    memory = (char *)aligned_alloc(gap, (gap + bytes + gap - 1u) / gap * gap);
+    if (!may_wait && atomic_load(&host->never_hurries)) {
+        return NULL;
+    }
+    memory = (char *)aligned_alloc(gap, whole);
     TEST_HOLDS(memory != NULL);
     memory += gap;
     memset(memory, 0, bytes);
+    memset(memory + bytes, DEAD_BYTE, DEAD_BYTES); /* who reads on finds nonsense, who writes on is found out */
     memcpy(memory - sizeof(stamp), &stamp, sizeof(stamp));
     atomic_fetch_add(&host->bytes, bytes);
     atomic_fetch_add(&host->blocks, 1u);
@@ -98,11 +104,15 @@ static void host_free(void *ctx, void *ptr, size_t bytes)
     struct test_host *host = (struct test_host *)ctx;
     struct stamp stamp;
     char *memory = (char *)ptr;
+    size_t i;
 
     TEST_HOLDS(ptr != NULL);
     memcpy(&stamp, memory - sizeof(stamp), sizeof(stamp));
     TEST_HOLDS(stamp.magic == MAGIC);
     TEST_HOLDS(stamp.bytes == bytes);
+    for (i = bytes; i < bytes + DEAD_BYTES; i++) {
+        TEST_HOLDS((unsigned char)memory[i] == DEAD_BYTE);
+    }
     memset(memory - sizeof(stamp), DEAD_BYTE, sizeof(stamp) + bytes);
     atomic_fetch_sub(&host->bytes, bytes);
     atomic_fetch_sub(&host->blocks, 1u);

@@ -42,6 +42,7 @@ struct test_host {
     _Atomic uint64_t bytes;      /* given out and not back */
     _Atomic uint64_t blocks;
     _Atomic uint64_t waits;      /* calls of alloc in a read side that would have let it sleep */
+    _Atomic bool never_hurries;  /* calls of alloc that may not sleep fail */
     _Atomic bool no_random;
     void (*meanwhile)(void); /* run once inside the next alloc or gp_start, as another thread might run then */
     uint64_t random;

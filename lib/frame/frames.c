@@ -167,7 +167,8 @@ bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, 
                        size_t count, uint64_t mappings)
 {
     size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
-    uint32_t blocks = mappings < BLOCKS_MAX - LIMBO_BLOCKS ? (uint32_t)mappings + LIMBO_BLOCKS : BLOCKS_MAX;
+    uint64_t blocks = mappings + LIMBO_BLOCKS;
+    uint32_t limit = (uint32_t)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
     uint32_t records;
 
     frames->ops = ops;
@@ -180,7 +181,7 @@ bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, 
     records = frames_number_ranges(frames, ranges);
     return hipti_arena_init(&frames->records, ops, sizeof(struct hipti_frame), records, block) &&
            hipti_arena_prepare(&frames->records, records, true) &&
-           hipti_arena_init(&frames->blocks, ops, sizeof(struct hipti_alias), blocks, (size_t)1 << 16);
+           hipti_arena_init(&frames->blocks, ops, sizeof(struct hipti_alias), limit, (size_t)1 << 16);
 }
 
 void hipti_frames_end(struct hipti_frames *frames)
@@ -198,19 +199,16 @@ uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bo
     size_t low = 0;
     size_t high = frames->nranges;
 
-    while (low < high) { /* the last range that begins at or before pfn is low - 1 */
+    while (high - low > 1u) { /* low becomes the last range that begins at or before pfn, if any does */
         size_t middle = low + (high - low) / 2u;
 
         if (range_before(&frames->ranges[middle], swap, pfn + 1u)) {
-            low = middle + 1u;
+            low = middle;
         } else {
             high = middle;
         }
     }
-    if (low == 0) {
-        return HIPTI_NONE;
-    }
-    range = &frames->ranges[low - 1u];
+    range = &frames->ranges[low];
     if (range->swap != swap || pfn - range->first >= range->count) {
         return HIPTI_NONE;
     }
@@ -226,8 +224,9 @@ uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, b
     for (i = 0; i < frames->nranges; i++) {
         uint64_t first = frames->ranges[i].first;
         uint64_t last = first + frames->ranges[i].count - 1u;
-        uint64_t bound = pfn < first ? first : last;
-        uint64_t away = pfn < first ? first - pfn : pfn - last;
+        bool is_below = pfn < first;
+        uint64_t bound = is_below ? first : last;
+        uint64_t away = is_below ? first - pfn : pfn - last;
 
         if (frames->ranges[i].swap == swap && away < distance) {
             distance = away;
@@ -284,7 +283,7 @@ static uint32_t block_new(struct hipti_frames *frames, uint64_t value, enum hipt
 {
     uint32_t number = hipti_freelist_pop(&frames->spare, &spare_links, frames, frames->ops);
     struct hipti_alias *block;
-    bool full = false;
+    bool full;
     unsigned i;
 
     if (number == HIPTI_NONE) {
@@ -376,7 +375,7 @@ static void frame_drop(struct hipti_frames *frames, uint32_t number, bool commit
     if (word_state(next) == HIPT_FRAME_UNMAPPING) {
         frame_drop_blocks(frames, word_block(next));
         word = next;
-        do { /* pins come and go meanwhile */
+        do { /* an unpin may come meanwhile */
             next = word_unmapped(word, committed);
         } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
     }

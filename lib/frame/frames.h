@@ -25,7 +25,7 @@
  *   F7   OWNED      LIMBO      the last unpin                             CAS acq_rel
  *   F8   LIMBO      FREE       reap, after a grace period                 store release
  *
- * A pair is put by CAS from 0 and taken out by a store of 0 by who put it, so two links never share a place. A walker
+ * A pair is put by CAS from 0 and taken out by who owns its mapping, so two links never share a place, and a walker
  * that reads a pair with acquire sees what the slot held when it was put, or something newer: it reads the slot itself
  * to be sure. An empty block that is first in its list is sealed (its seven places to ~0) and taken off; it goes back
  * to the pool through a grace period, its link kept for walkers that stand on it.
@@ -110,7 +110,10 @@ void hipti_frames_end(struct hipti_frames *frames);
 /* => the number of a frame's record, HIPTI_NONE if it is in no range. */
 uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bool swap);
 
-/* => the bound that a pfn in no range misses by least: a range's first number, or its last. 0 ranges of the kind: 0. */
+/*
+ * => the bound that a pfn in no range misses by least: a range's first number, or its last; of two the lower one. 0
+ * where there is no range of the kind.
+ */
 uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, bool swap);
 
 /* => HIPT_OK: linked; HIPT_BUSY: UNMAPPING or LIMBO; HIPT_FULL; HIPT_NOMEM: nothing has changed. Inside a read side. */

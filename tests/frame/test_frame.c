@@ -8,11 +8,13 @@
 
 #include "frame/frames.h"
 #include "support/host.h"
+#include "support/step.h"
 
 #define BLOCK_MASK hipti_mask(28) /* of a record's word: its first block */
 
 static struct test_host host;
 static struct hipti_frames frames;
+static bool is_linked_beside;
 
 static const struct hipt_range plain[] = {{.first = 100, .count = 50, .swap = false}};
 
@@ -136,6 +138,7 @@ Test(frame, numbers_of_ranges_with_holes)
 
     cr_assert_eq(hipti_frames_check(ranges, COUNT, &bad), HIPT_OK);
     start_ranges(ranges, COUNT);
+    cr_assert_eq(frames.records.limit, (uint32_t)TOTAL, "a record for each frame, and no other");
     for (i = 0; i < COUNT; i++) {
         uint64_t k;
 
@@ -163,6 +166,52 @@ Test(frame, numbers_of_ranges_with_holes)
     stop();
 }
 
+/* Swap slots and frames are apart: where a kind has no range, or none so low, no number of it is known. */
+Test(frame, F1_frames_are_no_swap_slots)
+{
+    static const struct hipt_range ranges[] = {{.first = 0, .count = 100, .swap = false},
+                                               {.first = 50, .count = 10, .swap = true}};
+
+    start();
+    cr_assert_eq(hipti_frames_number(&frames, 110, false), 11u);
+    cr_assert_eq(hipti_frames_number(&frames, 110, true), HIPTI_NONE);
+    stop();
+    start_ranges(ranges, 2);
+    cr_assert_eq(hipti_frames_number(&frames, 10, false), 11u);
+    cr_assert_eq(hipti_frames_number(&frames, 10, true), HIPTI_NONE);
+    cr_assert_eq(hipti_frames_number(&frames, 50, true), 101u);
+    cr_assert_eq(hipti_frames_number(&frames, 50, false), 51u);
+    stop();
+}
+
+/* What a text names for a number in no range: of its own kind, the bound that is missed by least. */
+Test(frame, the_nearest_bound)
+{
+    static const struct hipt_range ranges[] = {{.first = 2000, .count = 50, .swap = false},
+                                               {.first = 100, .count = 50, .swap = false},
+                                               {.first = 300, .count = 50, .swap = true},
+                                               {.first = 1700, .count = 1, .swap = true}};
+    static const struct {
+        uint64_t pfn;
+        bool swap;
+        uint64_t bound;
+    } cases[] = {{0, false, 100},      {99, false, 100},  {150, false, 149}, {1000, false, 149}, {1074, false, 149},
+                 {1075, false, 2000},  {1999, false, 2000}, {2050, false, 2049}, {UINT64_MAX, false, 2049},
+                 {0, true, 300},       {350, true, 349},  {1024, true, 349}, {1025, true, 1700}, {5000, true, 1700}};
+    size_t i;
+
+    start_ranges(ranges, 4);
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t bound = hipti_frames_nearest(&frames, cases[i].pfn, cases[i].swap);
+
+        cr_expect_eq(bound, cases[i].bound, "case %zu: %llu", i, (unsigned long long)bound);
+    }
+    stop();
+    start();
+    cr_assert_eq(hipti_frames_nearest(&frames, 7, true), 0, "there is no range of swap slots");
+    stop();
+}
+
 /* Ranges that are empty, overlap, go beyond 2^40 or are more than records can be numbered are refused, by index. */
 Test(frame, ranges_that_are_refused)
 {
@@ -178,10 +227,13 @@ Test(frame, ranges_that_are_refused)
         {{{.count = 5}, {.first = 4, .count = 1}}, 2, 1, HIPT_BAD_RANGE},
         {{{.first = 4, .count = 5}, {.first = 0, .count = 5}}, 2, 1, HIPT_BAD_RANGE},
         {{{.count = 5}, {.first = 5, .count = 1}}, 2, 0, HIPT_OK},
+        {{{.first = 5, .count = 1}, {.count = 5}}, 2, 0, HIPT_OK},
         {{{.count = 5}, {.first = 4, .count = 1, .swap = true}}, 2, 0, HIPT_OK},
         {{{.first = limit - 1u, .count = 1}}, 1, 0, HIPT_OK},
         {{{.first = limit - 1u, .count = 2}}, 1, 0, HIPT_BAD_RANGE},
         {{{.first = limit, .count = 1}}, 1, 0, HIPT_BAD_RANGE},
+        {{{.first = limit + 1u, .count = 1}}, 1, 0, HIPT_BAD_RANGE},
+        {{{.first = UINT64_MAX, .count = 1}}, 1, 0, HIPT_BAD_RANGE},
         {{{.first = 1, .count = UINT64_MAX}}, 1, 0, HIPT_BAD_RANGE},
         {{{.count = UINT32_MAX - 1u}}, 1, 0, HIPT_OK},
         {{{.count = UINT32_MAX}}, 1, 0, HIPT_BAD_RANGE},
@@ -270,6 +322,26 @@ Test(frame, F1_holes_are_filled)
     link_some(1, 0, 1);
     cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u);
     cr_expect_walk(1, 0, 15);
+    stop();
+}
+
+/*
+ * F1: a walk and an unlink stay inside a block. What follows it in memory is the next block's link in its list and its
+ * last one in the pool, which here read like a pair of slot 3.
+ */
+Test(frame, F1_a_block_ends_where_it_ends)
+{
+    struct hipti_alias *behind;
+
+    start();
+    link_some(1, 2, 15);  /* the record, and blocks 1 and 2 in front of it; slot 3 is in block 1 */
+    link_some(2, 100, 2); /* block 3 */
+    behind = (struct hipti_alias *)(void *)hipti_arena_at(&frames.blocks, 3);
+    hipti_store_relaxed(&behind->next, 3u);
+    hipti_store_relaxed(&behind->spare, 5u);
+    cr_expect_walk(1, 2, 15);
+    unlink_some(1, 3, 1);
+    cr_assert_eq(hipti_load_relaxed(&behind->spare), 5u);
     stop();
 }
 
@@ -458,12 +530,17 @@ Test(frame, F2_no_memory_for_a_block)
 Test(frame, reserved_blocks_need_no_memory)
 {
     start();
-    cr_assert_eq(hipti_frames_reserve(&frames, 3000), HIPT_OK);
+    atomic_store(&host.never_hurries, true);
+    cr_assert_eq(hipti_frame_link(&frames, 1, pair(0)), HIPT_OK);
+    cr_assert_eq(hipti_frame_link(&frames, 1, pair(1)), HIPT_NOMEM, "a link does not wait for memory");
+    cr_assert_eq(hipti_frames_reserve(&frames, 3000), HIPT_OK, "a reserve does");
     test_host_fail(&host, 1, UINT64_MAX / 2u);
-    link_some(1, 0, 200);
+    link_some(1, 1, 199);
     cr_expect_walk(1, 0, 200);
     cr_assert_eq(hipti_frames_reserve(&frames, 4090), HIPT_NOMEM);
     test_host_fail(&host, 0, 0);
+    cr_assert_eq(hipti_frames_reserve(&frames, frames.blocks.limit - 29u), HIPT_OK, "29 are in use");
+    cr_assert_eq(hipti_frames_reserve(&frames, frames.blocks.limit - 28u), HIPT_FULL);
     cr_assert_eq(hipti_frames_reserve(&frames, UINT32_MAX), HIPT_FULL);
     stop();
 }
@@ -494,6 +571,10 @@ Test(frame, R1_limbo_gives_every_frame_back_once)
         cr_assert(frame.swap ? frame.pfn >= 7u && frame.pfn < 27u : frame.pfn >= 100u && frame.pfn < 150u);
     }
     cr_assert(!hipti_frame_reap(&frames, &frame));
+    test_host_fail(&host, 1, UINT64_MAX / 2u);
+    for (n = 1; n <= 70u; n++) {
+        link_some(n, n, 1); /* F2: what limbo kept in the record is gone */
+    }
     stop();
 }
 
@@ -527,4 +608,98 @@ Test(frame, the_nearest_bound)
     start();
     cr_expect_eq(hipti_frames_nearest(&frames, 7, true), 0, "there is no range of the kind");
     stop();
+}
+
+/* --- somebody else comes in between, at every step */
+
+static void unpin_beside(void)
+{
+    TEST_HOLDS(hipti_frame_unpin(&frames, 1) == HIPT_OK);
+}
+
+/* R1: the last unpin while the last unlink gives its blocks back: one of the two sends the frame to limbo. */
+Test(frame, R1_an_unpin_beside_the_last_unlink)
+{
+    bool is_over = false;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        start();
+        cr_assert_eq(hipti_frame_pin(&frames, 1), HIPT_OK);
+        link_some(1, 0, 15);
+        unlink_some(1, 1, 14); /* the older block stays */
+        step_interrupt(NULL, NULL, steps, unpin_beside);
+        unlink_some(1, 0, 1);
+        is_over = !step_interrupted();
+        if (is_over) {
+            unpin_beside();
+        }
+        cr_expect_reaped(1);
+        stop();
+    }
+    cr_assert_gt(steps, 5u);
+}
+
+static void link_beside(void)
+{
+    is_linked_beside = hipti_frame_link(&frames, 1, pair(200)) == HIPT_OK;
+}
+
+/* F1: a link beside the trim of the only block with room stands; the places that were closed for the trim come back. */
+Test(frame, F1_a_link_beside_a_trim)
+{
+    bool is_over = false;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        start();
+        link_some(1, 0, 9); /* the record, a full block and a pair in a second one */
+        is_linked_beside = false;
+        step_interrupt(NULL, NULL, steps, link_beside);
+        unlink_some(1, 8, 1);
+        is_over = !step_interrupted();
+        if (is_over) {
+            link_beside();
+        }
+        cr_assert(is_linked_beside);
+        link_some(2, 100, 2); /* asks for the grace period of the block that was taken off, if it was */
+        pass_grace_period();
+        link_some(1, 8, 13);
+        cr_expect_state(1, HIPT_FRAME_MAPPED, 22, 0);
+        cr_assert_eq(hipti_frame_cell(&frames, 1, 200), 1200u, "interrupted at %u", steps);
+        cr_assert_leq(hipti_load_relaxed(&frames.blocks.carved), 4u, "interrupted at %u", steps);
+        stop();
+    }
+    cr_assert_gt(steps, 10u);
+}
+
+/* F1, F8: a link beside a reap is refused, or it stands; the frame's record has room for it. */
+Test(frame, F1_F2_a_link_beside_a_reap)
+{
+    bool is_over = false;
+    unsigned refused = 0;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        struct hipt_frame frame;
+
+        start();
+        link_some(1, 0, 1);
+        unlink_some(1, 0, 1);
+        cr_assert(!hipti_frame_reap(&frames, &frame));
+        pass_grace_period();
+        test_host_fail(&host, 1, UINT64_MAX / 2u);
+        is_linked_beside = false;
+        step_interrupt(NULL, NULL, steps, link_beside);
+        cr_assert(hipti_frame_reap(&frames, &frame));
+        is_over = !step_interrupted();
+        refused += !is_linked_beside;
+        if (!is_linked_beside) {
+            link_beside();
+        }
+        cr_assert(is_linked_beside);
+        cr_expect_walk(1, 200, 1);
+        stop();
+    }
+    cr_assert_eq(refused, steps, "a frame is nobody's before its reap is over");
 }

@@ -75,7 +75,7 @@ bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, uns
 {
     uint32_t count = UINT32_C(1) << bits;
     uint64_t blocks = mappings / (HIPTI_BLOCK_CELLS - 1u) + count + LIMBO_BLOCKS;
-    uint32_t limit = blocks < BLOCKS_MAX ? (uint32_t)blocks : BLOCKS_MAX;
+    uint32_t limit = (uint32_t)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
 
     asids->ops = ops;
     asids->count = count;
@@ -116,22 +116,21 @@ struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t n
     return asid;
 }
 
-/* => a block that nobody looks at, all its cells unused; HIPTI_NONE with *status set. */
+/*
+ * => a block that nobody looks at, none of its cells marked as used: an asid's end waits until all have been given
+ * back; HIPTI_NONE with *status set.
+ */
 static uint32_t block_new(struct hipti_asids *asids, enum hipt_status *status)
 {
     uint32_t block = hipti_freelist_pop(&asids->spare, &block_links, asids, asids->ops);
-    bool full = false;
-    unsigned i;
+    bool full;
 
-    if (block == HIPTI_NONE) {
-        block = hipti_arena_carve(&asids->blocks, false, &full);
+    if (block != HIPTI_NONE) {
+        return block;
     }
+    block = hipti_arena_carve(&asids->blocks, false, &full);
     if (block == HIPTI_NONE) {
         *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&asids->spare));
-        return HIPTI_NONE;
-    }
-    for (i = 0; i < HIPTI_BLOCK_CELLS; i++) {
-        hipti_store_relaxed(&block_at(asids, block)->cell[i], 0u); /* nobody looks; .fill publishes */
     }
     return block;
 }

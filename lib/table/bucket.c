@@ -289,7 +289,7 @@ static uint32_t bucket_new_line(struct hipti_buckets *buckets, uint64_t pte, enu
 {
     uint32_t number = hipti_freelist_pop(&buckets->spare, &spare_links, buckets, buckets->ops);
     struct hipti_line *line;
-    bool full = false;
+    bool full;
     unsigned i;
 
     if (number == HIPTI_NONE) {

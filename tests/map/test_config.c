@@ -272,6 +272,15 @@ Test(config, blocks_of_the_host)
     rig_destroy(&rig);
 }
 
+/* Making a table may wait for memory: a host that has to make room first can do so. */
+Test(config, a_host_that_never_hurries)
+{
+    rig_init(&rig);
+    atomic_store(&rig.host.never_hurries, true);
+    cr_assert(rig_create(&rig));
+    rig_destroy(&rig);
+}
+
 /* A host without read sides: both hooks left out. */
 Test(config, a_host_that_is_always_inside)
 {
@@ -330,8 +339,12 @@ Test(config, no_memory_at_each_allocation)
     rig_init(&rig);
     rig.host.ops.block_max = 4096;
     for (k = 1; status == HIPT_NOMEM; k++) {
+        uint64_t calls = atomic_load(&rig.host.calls);
+
         test_host_fail(&rig.host, k, 1);
         status = hipt_table_create(&rig.config, &rig.table);
+        cr_assert(status != HIPT_OK || atomic_load(&rig.host.calls) - calls < k, "a table without allocation %llu",
+                  (unsigned long long)k);
         cr_assert_eq(rig.table == NULL, status != HIPT_OK, "allocation %llu", (unsigned long long)k);
         cr_assert(status == HIPT_OK || atomic_load(&rig.host.blocks) == 0, "allocation %llu", (unsigned long long)k);
     }

@@ -11,6 +11,9 @@ A mutant's name is room/function/operator/ordinal, so it stays when lines move. 
   swap      two adjacent effects in the other order     delete    an effect left out
   state     one state of a protocol taken for another   flag      true made false, and false true
   retry     HIPT_CHANGED answered with HIPT_BUSY
+
+Left out is what cannot be told from the original: the bound of a choice of the smaller or the larger of two, which
+are one value where it matters. Assertions are left out as well: they are there to be right, and the killers' eyes.
 """
 import os
 import re
@@ -50,6 +53,7 @@ STATES = {
 ATOMIC = re.compile(r'hipti_(load|store|exchange|cas|fetch_add|fetch_sub|fetch_or)_(relaxed|acquire|release|acq_rel|'
                     r'seq_cst)\s*\(')
 EFFECT = re.compile(r'(\(void\)\s*)?(?!if|for|while|switch|return|sizeof|do|HIPTI_)[a-zA-Z_]\w*\s*\(')
+ASSERTION = re.compile(r'\bHIPTI_(REQUIRE|INVARIANT|WALK)\s*\(')
 ASSIGNMENT = re.compile(r'[^=!<>;{}]*[^=!<>|&+\-*/;{}]=(?!=)')
 
 
@@ -108,8 +112,11 @@ class Maker:
         self.room, self.function = room, function
         self.start, self.end = function.open + 1, function.close
         self.mutants, self.counts = [], {}
+        self.assertions = [(match.start(), closing(self.code, match.end() - 1)) for match in self.find(ASSERTION)]
 
     def add(self, operator, *changes):
+        if any(start <= changes[0][0] < end for start, end in self.assertions):
+            return
         ordinal = self.counts[operator] = self.counts.get(operator, 0) + 1
         name = f'{self.room}/{self.function.name}/{operator}/{ordinal}'
         kind = 'order' if operator == 'order' else 'code'
@@ -188,8 +195,17 @@ class Maker:
 
     def bounds(self):
         for match in self.find(r' (<|<=|>|>=|==|!=) '):
-            if match.group(1) not in ('==', '!=') or self.is_part(match.start()):
+            if (match.group(1) not in ('==', '!=') or self.is_part(match.start())) and not self.is_choice(match):
                 self.add('bound', (match.start(1), match.end(1), COMPARE[match.group(1)]))
+
+    def is_choice(self, match):
+        """Whether a comparison is that of `a < b ? a : b`."""
+        other, colon = self.code.find(' ? ', match.end()), self.code.find(' : ', match.end())
+        if not match.end() <= other < colon <= self.end:
+            return False
+        left, right = self.code[other + 3:colon], self.code[match.end():other]
+        return self.code.startswith(right, colon + 3) and self.code[colon + 3 + len(right)] in ';,)' and \
+            re.search(r'(= |\breturn |\()' + re.escape(left) + '$', self.code[:match.start()]) is not None
 
     def is_part(self, position):
         """Whether a comparison is not an if's whole condition, whose inversion `negate` makes already."""

@@ -167,7 +167,7 @@ Test(cells, A1_two_at_once)
         for (steps = 0; !is_over; steps++) {
             start();
             before[i % 4u]();
-            step_interrupt(steps, beside[i / 8u]);
+            step_interrupt(NULL, NULL, steps, beside[i / 8u]);
             outer[i / 4u % 2u]();
             is_over = !step_interrupted();
             (void)cr_expect_list();
@@ -211,7 +211,7 @@ Test(cells, A1_the_last_cell_beside_the_next_life)
         cr_assert_null(hipti_asid_take(&asids), "a grace period begins");
         pass_grace_period();
         is_reissued = false;
-        step_interrupt(steps, reissue_beside);
+        step_interrupt(NULL, NULL, steps, reissue_beside);
         give(2);
         is_over = !step_interrupted();
         refused += !is_over && !is_reissued;

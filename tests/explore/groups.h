@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The programs that are enumerated. A group is a set of calls and a few states to begin with. Its programs are all pairs
- * of threads that make two of the calls each, or all triples of threads that make one each, up to the order of the
- * threads; without a bound, all pairs of threads that make one each.
+ * The programs that are enumerated. A group is a set of calls and a few states to begin with. Its programs are all
+ * pairs of threads that make two of the calls each, or all triples of threads that make one each, up to the order of
+ * the threads; without a bound, all pairs of threads that make one each.
  */
 #ifndef EXPLORE_GROUPS_H
 #define EXPLORE_GROUPS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Things that run out, one kind after the other: lines of a chain, lines of the table, blocks of pairs, blocks of cells,
- * asids, frames, slots. What is refused changes nothing, and the status says what helps: HIPT_BUSY a grace period,
+ * Things that run out, one kind after the other: lines of a chain, lines of the table, blocks of pairs, blocks of
+ * cells, asids, frames, slots. What is refused changes nothing, and the status says what helps: HIPT_BUSY a grace period,
  * HIPT_FULL and HIPT_NO_ASID that somebody gives something back. Then it works again.
  */
 #include <criterion/criterion.h>
@@ -160,7 +160,7 @@ Test(exhaustion, lines_of_the_table)
     cr_assert_eq(map(9, 9), HIPT_OK, "in the bucket's own line");
     cr_expect_refused(HIPT_BUSY, 10, 10);
     rig_pass(&rig);
-    map_some(10, HIPT_SLOTS); /* the first line, which was returned first; the others begin to wait when it comes back */
+    map_some(10, HIPT_SLOTS); /* the first line, which was returned first; the others begin to wait then */
     cr_expect_refused(HIPT_BUSY, 20, 20);
     rig_pass(&rig);
     map_some(20, CHAIN - 2u * HIPT_SLOTS);

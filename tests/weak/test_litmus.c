@@ -77,7 +77,7 @@ static void end(void)
 static const char *outcomes(void (*body)(unsigned thread), unsigned threads, unsigned count)
 {
     static char text[512];
-    struct crew_task task = {threads, BOUND, BOUND, 0, start, body, end, NULL, false};
+    struct crew_task task = {threads, BOUND, BOUND, 0, start, body, end, NULL, false, NULL, true};
     struct crew_report report;
     unsigned i;
 
@@ -326,7 +326,7 @@ static void fresh_stored(unsigned thread)
 
 static void fault_is(void (*body)(unsigned thread), bool orders_stores, const char *what)
 {
-    struct crew_task task = {2, BOUND, BOUND, 0, start, body, end, NULL, orders_stores};
+    struct crew_task task = {2, BOUND, BOUND, 0, start, body, end, NULL, orders_stores, NULL, true};
     struct crew_report report = crew_search(&task);
 
     cr_assert_eq(report.end, CREW_FAILED);
@@ -366,7 +366,7 @@ static void store_and_add(unsigned thread)
 
 Test(litmus, stores_to_one_word_are_ordered)
 {
-    struct crew_task task = {2, BOUND, BOUND, 0, start, two_stores, end, NULL, true};
+    struct crew_task task = {2, BOUND, BOUND, 0, start, two_stores, end, NULL, true, NULL, true};
 
     nregisters = 0;
     storing = HIPTI_WEAK_release;
@@ -380,7 +380,7 @@ Test(litmus, stores_to_one_word_are_ordered)
 /* The bounds are what they say. */
 Test(litmus, no_stale_read_and_no_preemption_without_leave)
 {
-    struct crew_task task = {2, 0, 0, 0, start, mp, end, NULL, false};
+    struct crew_task task = {2, 0, 0, 0, start, mp, end, NULL, false, NULL, true};
 
     storing = loading = HIPTI_WEAK_relaxed;
     memset(seen, 0, sizeof(seen));

@@ -2,7 +2,7 @@
 /*
  * The rows A1 to A3 are in asids.h. Tags:
  *
- *   life     state and generation: who finds an asid ACTIVE sees its empty list
+ *   life     state and generation: who finds an asid ACTIVE sees its empty list; who ends it sees its pages
  *   fill     the newest block: who takes a cell from it sees its link to the older ones
  *   cell     a slot: who walks sees what was done to the slot before it was remembered
  *   cells    the count: who sees it fall to 0 sees all that was done for the pages
@@ -95,7 +95,7 @@ void hipti_asids_end(struct hipti_asids *asids)
 
 bool hipti_asid_confirm(struct hipti_asid *asid)
 {
-    uint64_t life = hipti_fetch_or_acq_rel(&asid->life, 0u); /* changes nothing; [publish:life] [observe:life] */
+    uint64_t life = hipti_fetch_or_release(&asid->life, 0u); /* changes nothing [publish:life] the page */
 
     return (uint32_t)life == LIFE_ACTIVE;
 }
@@ -144,7 +144,7 @@ static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, 
         return 0;
     }
     hipti_store_relaxed(cell_at(asids, block * HIPTI_BLOCK_CELLS), (uint32_t)(fill >> 32)); /* .fill publishes */
-    if (hipti_cas_acq_rel(&asid->fill, &fill, ((uint64_t)block << 32) | 2u)) { /* [publish:fill] [observe:fill] */
+    if (hipti_cas_release(&asid->fill, &fill, ((uint64_t)block << 32) | 2u)) { /* [publish:fill] */
         return block * HIPTI_BLOCK_CELLS + 1u;
     }
     hipti_freelist_push(&asids->spare, &block_links, asids, block);
@@ -188,17 +188,17 @@ static void asid_give_spare(struct hipti_asids *asids, struct hipti_asid *asid, 
 static uint32_t asid_cell(struct hipti_asids *asids, struct hipti_asid *asid, enum hipt_status *status)
 {
     uint32_t cell = asid_take_spare(asids, asid);
-    uint64_t fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
+    uint64_t fill = hipti_load_relaxed(&asid->fill); /* only compared */
 
     *status = HIPT_CHANGED;
     while (cell == 0 && *status == HIPT_CHANGED) {
         if (fill != 0 && (uint32_t)fill < HIPTI_BLOCK_CELLS) {
-            if (hipti_cas_acq_rel(&asid->fill, &fill, fill + 1u)) { /* [publish:fill] [observe:fill] */
+            if (hipti_cas_acquire(&asid->fill, &fill, fill + 1u)) { /* [observe:fill] the block */
                 cell = (uint32_t)(fill >> 32) * HIPTI_BLOCK_CELLS + (uint32_t)fill;
             }
         } else {
             cell = asid_extend(asids, asid, fill, status);
-            fill = hipti_load_acquire(&asid->fill); /* [observe:fill] */
+            fill = hipti_load_relaxed(&asid->fill); /* only compared */
         }
     }
     return cell;
@@ -289,8 +289,8 @@ struct hipti_asid *hipti_asid_end(struct hipti_asids *asids, struct hipt_asid as
     struct hipti_asid *record = hipti_asid_active(asids, asid.number);
     uint64_t life = life_pack(asid.generation, LIFE_ACTIVE);
 
-    if (!record || /* A2 [publish:life] [observe:life] */
-        !hipti_cas_acq_rel(&record->life, &life, life_pack(asid.generation, LIFE_RETIRING))) {
+    if (!record || /* A2. acquire: the pages of all that confirmed it [observe:life] */
+        !hipti_cas_acquire(&record->life, &life, life_pack(asid.generation, LIFE_RETIRING))) {
         return (struct hipti_asid *)0;
     }
     return record;
@@ -329,5 +329,5 @@ bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot)
 
 bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot)
 {
-    return hipti_load_acquire(cell_at(asids, cell)) == (slot | CELL_USED); /* [observe:cell] */
+    return hipti_load_relaxed(cell_at(asids, cell)) == (slot | CELL_USED); /* everybody else is gone */
 }

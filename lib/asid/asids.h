@@ -6,7 +6,7 @@
  *   row  from       to         who                                               by
  *   A1   new, LIMBO ACTIVE     alloc: a new number, or one that a grace period   store release, generation + 1
  *                              has passed over and whose list is empty
- *   A2   ACTIVE     RETIRING   retire, of the same generation                    CAS acq_rel
+ *   A2   ACTIVE     RETIRING   retire, of the same generation                    CAS acquire
  *   A3   RETIRING   LIMBO      the retire that made A2, or the alloc that found  by the freelist
  *                              the list not empty yet
  *

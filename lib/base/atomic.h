@@ -78,7 +78,8 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 
 #define hipti_fetch_add_relaxed(p, v) (HIPT_STEP("fetch_add_relaxed", p), HIPT_ATOMIC_ADD(p, v, relaxed))
 #define hipti_fetch_sub_release(p, v) (HIPT_STEP("fetch_sub_release", p), HIPT_ATOMIC_SUB(p, v, release))
-#define hipti_fetch_or_acq_rel(p, v) (HIPT_STEP("fetch_or_acq_rel", p), HIPT_ATOMIC_OR(p, v, acq_rel))
+#define hipti_fetch_or_relaxed(p, v) (HIPT_STEP("fetch_or_relaxed", p), HIPT_ATOMIC_OR(p, v, relaxed))
+#define hipti_fetch_or_release(p, v) (HIPT_STEP("fetch_or_release", p), HIPT_ATOMIC_OR(p, v, release))
 #define hipti_fetch_or_seq_cst(p, v) (HIPT_STEP("fetch_or_seq_cst", p), HIPT_ATOMIC_OR(p, v, seq_cst))
 
 #endif

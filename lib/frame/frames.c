@@ -239,7 +239,7 @@ uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, b
 /* Take a count (F1, F2). => HIPT_OK, HIPT_BUSY, HIPT_FULL. */
 static enum hipt_status frame_count(struct hipti_frame *frame)
 {
-    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t word = hipti_load_relaxed(&frame->word); /* only compared */
     uint64_t next;
 
     do {
@@ -258,7 +258,7 @@ static enum hipt_status frame_count(struct hipti_frame *frame)
             return HIPT_FULL;
         }
         next = word_with_state(next + (UINT64_C(1) << COUNT_SHIFT), HIPT_FRAME_MAPPED);
-    } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+    } while (!hipti_cas_acquire(&frame->word, &word, next)); /* [observe:frame] that .first is empty, after F8 */
     return HIPT_OK;
 }
 
@@ -321,7 +321,7 @@ static enum hipt_status frame_add_alias(struct hipti_frames *frames, struct hipt
     }
     do {
         hipti_store_relaxed(&block_at(frames, number)->next, word_block(word)); /* the head publishes */
-    } while (!hipti_cas_acq_rel(&frame->word, &word, /* [publish:frame] [publish:pair] [observe:frame] */
+    } while (!hipti_cas_release(&frame->word, &word, /* [publish:frame] [publish:pair] the block */
                                 hipti_field_set(word, 0, BLOCK_BITS, number)));
     return HIPT_OK;
 }
@@ -365,19 +365,20 @@ static uint64_t word_dropped(uint64_t word, bool committed)
 static void frame_drop(struct hipti_frames *frames, uint32_t number, bool committed)
 {
     struct hipti_frame *frame = frame_at(frames, number);
-    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t word = hipti_load_relaxed(&frame->word); /* only compared */
     uint64_t next;
 
     do {
         HIPTI_REQUIRE(word_state(word) == HIPT_FRAME_MAPPED && word_count(word) > 0);
         next = word_dropped(word, committed);
-    } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+        /* release: uses of the frame, for who sees the count fall [publish:frame]; acquire: the list [observe:frame] */
+    } while (!hipti_cas_acq_rel(&frame->word, &word, next));
     if (word_state(next) == HIPT_FRAME_UNMAPPING) {
         frame_drop_blocks(frames, word_block(next));
         word = next;
         do { /* an unpin may come meanwhile */
             next = word_unmapped(word, committed);
-        } while (!hipti_cas_acq_rel(&frame->word, &word, next)); /* [publish:frame] [observe:frame] */
+        } while (!hipti_cas_acquire(&frame->word, &word, next)); /* [observe:frame] uses by who unpinned it */
     }
     if (word_state(next) == HIPT_FRAME_LIMBO) {
         hipti_freelist_push(&frames->limbo, &limbo_links, frames, number);
@@ -426,7 +427,7 @@ static bool block_seal(struct hipti_alias *block)
 static void frame_trim(struct hipti_frames *frames, struct hipti_frame *frame, uint32_t number)
 {
     struct hipti_alias *block = block_at(frames, number);
-    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t word = hipti_load_relaxed(&frame->word); /* only compared: the caller has seen the block */
     unsigned i;
 
     if (word_block(word) != number || !block_seal(block)) {
@@ -435,7 +436,7 @@ static void frame_trim(struct hipti_frames *frames, struct hipti_frame *frame, u
     while (word_block(word) == number) {
         uint64_t next = hipti_field_set(word, 0, BLOCK_BITS, hipti_load_relaxed(&block->next)); /* constant */
 
-        if (hipti_cas_acq_rel(&frame->word, &word, next)) { /* [publish:frame] [observe:frame] */
+        if (hipti_cas_relaxed(&frame->word, &word, next)) { /* the block behind was published when it was the first */
             hipti_freelist_push(&frames->spare, &spare_links, frames, number);
             return;
         }
@@ -454,7 +455,7 @@ static uint32_t place_clear(HIPTI_ATOMIC(uint64_t) *place, uint32_t slot)
     if (!pair_unpack(value, &pair) || pair.slot != slot) {
         return 0;
     }
-    hipti_store_release(place, 0); /* [publish:pair] others put into empty places only, so it is a store */
+    hipti_store_relaxed(place, 0); /* others put into empty places only, so it is a store; frame_drop() publishes */
     return pair.cell;
 }
 
@@ -499,7 +500,7 @@ uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32
 enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number)
 {
     struct hipti_frame *frame = frame_at(frames, number);
-    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t word = hipti_load_relaxed(&frame->word); /* only compared */
     uint64_t next;
 
     do {
@@ -522,7 +523,7 @@ enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number)
 enum hipt_status hipti_frame_unpin(struct hipti_frames *frames, uint32_t number)
 {
     struct hipti_frame *frame = frame_at(frames, number);
-    uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] */
+    uint64_t word = hipti_load_relaxed(&frame->word); /* only compared */
     uint64_t next;
 
     do {

@@ -13,12 +13,12 @@
  *       61  state         3
  *
  *   row  from       to         who                                        by
- *   F1   FREE       MAPPED(1)  link                                       CAS acq_rel
+ *   F1   FREE       MAPPED(1)  link                                       CAS acquire
  *        OWNED
- *   F2   MAPPED(n)  MAPPED(n+1) link                                      CAS acq_rel
+ *   F2   MAPPED(n)  MAPPED(n+1) link                                      CAS acquire
  *   F3   MAPPED(n)  MAPPED(n-1) unlink, n > 1                             CAS acq_rel, its pair is cleared before
  *   F4   MAPPED(1)  UNMAPPING  unlink, blocks to be given back            CAS acq_rel
- *   F5   MAPPED(1)  OWNED      as F4, pinned                              CAS acq_rel
+ *   F5   MAPPED(1)  OWNED      as F4, pinned                              CAS acq_rel, from UNMAPPING acquire
  *        UNMAPPING  LIMBO      as F4, not pinned
  *                   FREE       as F4, not pinned, fresh, the link is undone: nothing was ever mapped
  *   F6   FREE       OWNED      the first pin                              CAS acq_rel

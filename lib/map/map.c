@@ -143,8 +143,8 @@ static enum hipt_status attempt_commit(struct attempt *attempt)
     enum hipt_status status;
 
     if (!(hipti_load_seq_cst(sizes) & own)) { /* [observe:overlap] */
-        (void)hipti_fetch_or_seq_cst(&table->sizes, own); /* [publish:sizes] the asid's bit says that it is set */
-        (void)hipti_fetch_or_seq_cst(sizes, own); /* [publish:overlap] [publish:sizes] */
+        (void)hipti_fetch_or_relaxed(&table->sizes, own); /* the asid's bit says that it is set */
+        (void)hipti_fetch_or_seq_cst(sizes, own); /* [publish:overlap] */
     }
     status = hipti_bucket_commit(&table->buckets, &attempt->claim);
     if (status != HIPT_OK) {

@@ -52,7 +52,7 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
                               size_t *count)
 {
     struct search search = {table, frame, out, room, 0};
-    unsigned sizes = hipti_load_acquire(&table->sizes); /* [observe:sizes] of all mappings that are live by now */
+    unsigned sizes = hipti_load_relaxed(&table->sizes); /* who knows that a page is mapped knows its size's bit */
     uint64_t last = UINT64_MAX;
 
     *count = 0;

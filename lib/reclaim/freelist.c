@@ -9,7 +9,7 @@ static void freelist_ripen(struct hipti_freelist *list, const struct hipt_ops *o
     if (waiting == HIPTI_NONE || !ops->gp_elapsed(ops->ctx, list->cookie)) {
         return;
     }
-    /* Nobody but the mover makes .free non-empty, so it still is empty. [publish:freelist] */
+    /* Nobody but the mover makes .free non-empty, so it still is empty. [publish:freelist] the end of the period */
     hipti_store_release(&list->free, waiting);
     hipti_store_relaxed(&list->waiting, HIPTI_NONE); /* the mover's own */
 }
@@ -48,21 +48,19 @@ static bool freelist_move(struct hipti_freelist *list, const struct hipt_ops *op
 uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_links *links, void *owner,
                             const struct hipt_ops *ops)
 {
-    uint32_t head = hipti_load_acquire(&list->free); /* [observe:freelist] the head's link */
-
     for (;;) {
+        /* [observe:freelist] the head's link, and all that its grace period waited for */
+        uint32_t head = hipti_load_acquire(&list->free);
         uint32_t next;
 
         if (head == HIPTI_NONE) {
             if (!freelist_move(list, ops)) {
                 return HIPTI_NONE;
             }
-            head = hipti_load_acquire(&list->free); /* [observe:freelist] */
             continue;
         }
         next = links->get(owner, head); /* or anything, where another thread has popped the head: the CAS then fails */
-        /* acquire: the link of the next head [observe:freelist] */
-        if (hipti_cas_acquire(&list->free, &head, next)) {
+        if (hipti_cas_relaxed(&list->free, &head, next)) { /* the head that was acquired */
             return head;
         }
     }

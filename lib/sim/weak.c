@@ -7,8 +7,8 @@
  *   rmw       as a load of the newest message, then a store; its released view also has that of the message it read,
  *             which is how a release sequence goes on
  *   failed    compare and swap is a load of a message whose value is another than the expected one
- *   seq_cst   also: S[x], common to all, is the newest message of x that a seq_cst access read or wrote; a seq_cst load
- *             takes none older
+ *   seq_cst   also: S[x], common to all, is the newest message of x that a seq_cst access wrote; a seq_cst load takes
+ *             none older
  */
 #include "sim/weak.h"
 
@@ -350,9 +350,6 @@ static uint64_t access_read(const struct access *access, uint32_t number)
     view_raise(weak, access->own, access->location, message->stamp);
     if ((access->order & HIPTI_WEAK_acquire) && message->view != NO_VIEW) {
         view_join(weak, access->own, &weak->view[message->view]);
-    }
-    if (access->order == HIPTI_WEAK_seq_cst) {
-        single_raise(weak, access->location, message->stamp);
     }
     weak->told[weak->thread] = hipti_sim_hash(weak->told[weak->thread], message->value);
     return message->value;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define HIPTI_WEAK_THREADS 4u
-#define HIPTI_WEAK_LOCATIONS 1024u
+#define HIPTI_WEAK_LOCATIONS 2048u
 #define HIPTI_WEAK_MESSAGES 8192u
 #define HIPTI_WEAK_VIEWS 2048u
 #define HIPTI_WEAK_RANGES 64u
@@ -105,7 +105,7 @@ struct hipti_weak {
     uint64_t messages;                     /* of this execution, as a hash that does not know their order in time */
     uint64_t singles;                      /* what .single holds, as a hash */
     uint64_t told[HIPTI_WEAK_THREADS];     /* what reading has told each thread, as a hash; the driver resets it */
-    uint16_t single[HIPTI_WEAK_LOCATIONS]; /* the newest message that a seq_cst access read or wrote */
+    uint16_t single[HIPTI_WEAK_LOCATIONS]; /* the newest message that a seq_cst access wrote */
     struct hipti_weak_view own[HIPTI_WEAK_THREADS];
     struct hipti_weak_view view[HIPTI_WEAK_VIEWS]; /* released */
 };

@@ -164,8 +164,11 @@ static bool bucket_help(const struct hipti_buckets *buckets, uint32_t bucket, ui
     if (hipti_pte_state(pte) != HIPTI_CLAIMED || (hipti_pte_version(pte) & 1u) != hipti_header_parity(header)) {
         return true;
     }
-    /* A later claim may have the same parity; then the header has moved on. The acquire above orders the two reads. */
-    if (hipti_load_acquire(&hipti_buckets_line(buckets, bucket)->header) != header) { /* [observe:commit] */
+    /*
+     * A later claim may have the same parity; then the header has moved on. The acquire above shows that: it brings
+     * what the end of the life before released, and that life was committed by a later header.
+     */
+    if (hipti_load_relaxed(&hipti_buckets_line(buckets, bucket)->header) != header) { /* only compared */
         return false;
     }
     /* Whoever fails here was helped, or overtaken by later states of the same life. [publish:slot] [publish:overlap] */
@@ -276,8 +279,8 @@ static bool bucket_take(struct hipti_buckets *buckets, const struct scan *scan, 
     uint64_t version = hipti_pte_state(free_pte) == HIPTI_FREE ? hipti_pte_version(free_pte) : 0;
 
     pte = hipti_pte_with_state(pte, HIPTI_CLAIMED) | (version << HIPTI_PTE_VERSION_SHIFT);
-    /* acquire: the last life is over; release: nothing, the remainder follows [observe:slot] [publish:slot] */
-    if (!hipti_cas_acq_rel(slot_pte(buckets, scan->free), &free_pte, pte)) {
+    /* acquire: the last life is over [observe:slot]; no release: the remainder follows */
+    if (!hipti_cas_acquire(slot_pte(buckets, scan->free), &free_pte, pte)) {
         return false;
     }
     claim_fill(buckets, claim, scan->free, pte, scan->header);
@@ -332,7 +335,8 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
                         hipti_header_of_overflow(hipti_header_link(header), claim->place.bucket));
     next = hipti_header_relink(header, number, buckets->sequence_bits);
     claim_fill(buckets, claim, hipti_buckets_linked(buckets, number) * HIPT_SLOTS, pte, next);
-    if (!hipti_cas_acq_rel(&bucket->header, &header, next)) { /* [publish:link] [observe:commit] */
+    /* release: the line, and that the slot which the header named is finished [publish:link] [publish:commit] */
+    if (!hipti_cas_release(&bucket->header, &header, next)) {
         hipti_store_relaxed(slot_pte(buckets, claim->slot), 0u); /* nobody looks; the freelist publishes */
         hipti_freelist_push(&buckets->spare, &spare_links, buckets, number);
         return HIPT_CHANGED;
@@ -377,7 +381,10 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
         if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
             return HIPT_BUSY;
         }
-        /* H1. release: the remainder; seq_cst: see hipti_bucket_find_seq_cst() [publish:commit] [publish:overlap] */
+        /*
+         * H1. release: the remainder, and that the slot which the header named is finished; seq_cst: see
+         * hipti_bucket_find_seq_cst() [publish:commit] [publish:overlap]
+         */
         if (hipti_cas_seq_cst(&bucket->header, &header, next)) {
             /* P4, unless a helper was faster [publish:slot] [publish:overlap] */
             (void)hipti_cas_seq_cst(slot_pte(buckets, claim->slot), &pte,
@@ -394,7 +401,7 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
 
 uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot)
 {
-    return hipti_load_acquire(slot_pte(buckets, slot)); /* [observe:slot] */
+    return hipti_load_relaxed(slot_pte(buckets, slot)); /* for the validators: everybody else is gone */
 }
 
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
@@ -453,7 +460,8 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
            hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         uint64_t next = hipti_header_relink(header, hipti_header_link(own), buckets->sequence_bits);
 
-        if (hipti_cas_acq_rel(&hipti_buckets_line(buckets, bucket)->header, &header, next)) { /* H3 [publish:link] */
+        /* H3. release: the slot which the header named is finished [publish:commit] */
+        if (hipti_cas_release(&hipti_buckets_line(buckets, bucket)->header, &header, next)) {
             hipti_freelist_push(&buckets->spare, &spare_links, buckets, hipti_header_link(header));
             return;
         }
@@ -487,8 +495,11 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
     if (version < buckets->version_max) {
         slot_free(buckets, slot, (uint64_t)(version + 1u) << HIPTI_PTE_VERSION_SHIFT);
     } else {
-        /* The old word has to be gone before the grace period begins: who still reads it must be waited for. */
-        hipti_store_release(slot_pte(buckets, slot), hipti_pte_parked(HIPTI_COOKIE_NEVER)); /* P12 [publish:slot] */
+        /*
+         * P12. The old word has to be gone before the grace period begins: who still reads it must be waited for.
+         * relaxed: gp_start() publishes it
+         */
+        hipti_store_relaxed(slot_pte(buckets, slot), hipti_pte_parked(HIPTI_COOKIE_NEVER));
         slot_free(buckets, slot, hipti_pte_parked(buckets->ops->gp_start(buckets->ops->ctx)));
     }
 }

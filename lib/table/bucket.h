@@ -116,7 +116,7 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
 /* Give an uncommitted claim up (P3). */
 void hipti_bucket_forget(struct hipti_buckets *buckets, const struct hipti_claim *claim);
 
-/* => the word of a slot, now. */
+/* => the word of a slot, for validators and tests: the caller excludes all others. */
 uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot);
 
 /*

@@ -70,7 +70,7 @@ static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_p
 
     *is_absent = false;
     if (candidates == 0) {
-        *is_absent = hipti_header_link(hipti_load_acquire(&line->header)) == HIPTI_NONE; /* [observe:link] */
+        *is_absent = hipti_header_link(hipti_load_relaxed(&line->header)) == HIPTI_NONE; /* no line is looked at */
         return 0;
     }
     *i = hipti_lowest_bit(candidates);

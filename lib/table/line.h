@@ -17,11 +17,13 @@
  *   row  from                 to                              who               by
  *   H1   sequence s           s + 1, names slot i, parity p   a put's commit    CAS seq_cst from the header
  *                                                                               that it had read before its scan
- *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS acq_rel, as H1
- *   H3   link n, n empty      n's link; s + 1                 who emptied n     CAS acq_rel
+ *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS release, as H1
+ *   H3   link n, n empty      n's link; s + 1                 who emptied n     CAS release
  *
  * Before H1, H2 and H3 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a
- * put that was stopped between H1 and P4. H2 and H3 name no slot.
+ * put that was stopped between H1 and P4. H2 and H3 name no slot. All three release: who sees the header move on sees
+ * that the slot which it named is finished, and need not look. None has to acquire: the header that a CAS replaces is
+ * the one that its thread has acquired.
  *
  * Why the header's slot is not mistaken for a later life: a life is committed by H1, which names another slot or
  * parity. So as long as the header stays, the named slot has seen no further commit, and a claim in it is either the

@@ -27,8 +27,8 @@
  * The states of a slot. Who makes each transition, by what, and what it publishes:
  *
  *   row  from       to         who                              by
- *   P1   FREE       CLAIMED    a put                            CAS acq_rel: takes the slot from its last life
- *   P2   PARKED     CLAIMED    a put, the cookie has elapsed    CAS acq_rel
+ *   P1   FREE       CLAIMED    a put                            CAS acquire: takes the slot from its last life
+ *   P2   PARKED     CLAIMED    a put, the cookie has elapsed    CAS acquire
  *   P3   CLAIMED    FREE       the put that claimed it          store release; never committed, the version stays
  *   P4   CLAIMED    TENTATIVE  the put or any helper, once the bucket's header names the slot; CAS seq_cst
  *                   or LIVE    (LIVE at once in a table of one page size)

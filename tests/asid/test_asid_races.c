@@ -91,7 +91,7 @@ Test(asid_races, A1_two_take_one_unused_cell)
 
     start();
     (void)remember(0);
-    step_interrupt("cas_acq_rel", &asid->fill, 0, remember_30);
+    step_interrupt("cas", &asid->fill, 0, remember_30);
     cell = remember(1);
     cr_assert(step_interrupted());
     cr_assert_neq(cell, taken);
@@ -106,7 +106,7 @@ Test(asid_races, A1_two_bring_a_block)
     uint32_t n;
 
     start();
-    step_interrupt("cas_acq_rel", &asid->fill, 0, remember_30);
+    step_interrupt("cas", &asid->fill, 0, remember_30);
     cell = remember(1);
     cr_assert(step_interrupted());
     cr_assert_eq(cell / HIPTI_BLOCK_CELLS, taken / HIPTI_BLOCK_CELLS, "cells of one block");
@@ -140,7 +140,7 @@ Test(asid_races, A1_two_take_one_given_back_cell)
     }
     forget(cells[0]);
     forget(cells[1]);
-    step_interrupt("cas_acquire", &asid->spare, 0, remember_30);
+    step_interrupt("cas", &asid->spare, 0, remember_30);
     cell = remember(1);
     cr_assert(step_interrupted());
     cr_assert_eq(taken, cells[1]);
@@ -170,7 +170,7 @@ Test(asid_races, A1_a_cell_that_went_and_came_back)
     }
     forget(cells[0]);
     forget(cells[1]);
-    step_interrupt("cas_acquire", &asid->spare, 0, take_both_give_one_back);
+    step_interrupt("cas", &asid->spare, 0, take_both_give_one_back);
     cr_assert_eq(remember(2), cells[1]);
     cr_assert(step_interrupted());
     cr_expect_slots(UINT64_C(1) << 31 | 4u);
@@ -190,7 +190,7 @@ Test(asid_races, A1_two_give_a_cell_back)
         cells[i] = remember(i);
     }
     remember_30();
-    step_interrupt("cas_release", &asid->spare, 0, forget_30);
+    step_interrupt("cas", &asid->spare, 0, forget_30);
     forget(cells[0]);
     cr_assert(step_interrupted());
     cr_expect_slots(2);
@@ -235,7 +235,7 @@ static void end_it(void)
 Test(asid_races, A2_two_ends)
 {
     start();
-    step_interrupt("cas_acq_rel", &asid->life, 0, end_it);
+    step_interrupt("cas", &asid->life, 0, end_it);
     cr_assert_null(hipti_asid_end(&asids, issued));
     cr_assert(step_interrupted());
     cr_assert_null(hipti_asid_active(&asids, issued.number));

@@ -154,9 +154,9 @@ Test(frame_races, F1_two_first_links)
     for (at_pair = 0; at_pair <= 1u; at_pair++) {
         start();
         if (at_pair) {
-            step_interrupt("cas_release", &record(1)->first, 0, link_30);
+            step_interrupt("cas", &record(1)->first, 0, link_30);
         } else {
-            step_interrupt("cas_acq_rel", &record(1)->word, 0, link_30);
+            step_interrupt("cas", &record(1)->word, 0, link_30);
         }
         link_one(0);
         cr_assert(step_interrupted());
@@ -173,7 +173,7 @@ Test(frame_races, F1_two_first_links)
 Test(frame_races, F1_a_pin_beside_a_link)
 {
     start();
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, pin);
+    step_interrupt("cas", &record(1)->word, 0, pin);
     link_one(0);
     cr_assert(step_interrupted());
     cr_expect_state(HIPT_FRAME_MAPPED, 1, 1);
@@ -194,16 +194,16 @@ static void link_and_unlink_30(void)
 Test(frame_races, F6_F7_R1_pins_beside_links)
 {
     start();
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, link_30);
+    step_interrupt("cas", &record(1)->word, 0, link_30);
     pin();
     cr_assert(step_interrupted());
     cr_expect_state(HIPT_FRAME_MAPPED, 1, 1);
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, unlink_30);
+    step_interrupt("cas", &record(1)->word, 0, unlink_30);
     unpin(); /* when it looked there still was a mapping */
     cr_assert(step_interrupted());
     cr_expect_reaped_once();
 
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, link_and_unlink_30);
+    step_interrupt("cas", &record(1)->word, 0, link_and_unlink_30);
     cr_assert_eq(hipti_frame_pin(&frames, 1), HIPT_BUSY, "it has gone to limbo meanwhile");
     cr_assert(step_interrupted());
     cr_expect_reaped_once();
@@ -216,7 +216,7 @@ Test(frame_races, F3_F5_two_last_unlinks)
     start();
     link_one(0);
     link_one(30);
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, unlink_30);
+    step_interrupt("cas", &record(1)->word, 0, unlink_30);
     unlink_one(0);
     cr_assert(step_interrupted());
     cr_expect_reaped_once();
@@ -241,7 +241,7 @@ Test(frame_races, F4_F5_R1_the_last_pin_goes_during_unmapping)
     link_some(0, 15);
     unlink_some(1, 15); /* the newer block goes, the older one stays, empty */
     cr_assert_neq(first_block(1), HIPTI_NONE);
-    step_interrupt("cas_acq_rel", &record(1)->word, 1, unpin_and_try); /* behind F4 */
+    step_interrupt("cas", &record(1)->word, 1, unpin_and_try); /* behind F4 */
     unlink_one(0);
     cr_assert(step_interrupted());
     cr_expect_reaped_once();
@@ -255,7 +255,7 @@ Test(frame_races, F1_two_links_for_one_place)
 {
     start();
     link_some(0, 7); /* the record, and six of a block's seven */
-    step_interrupt("cas_release", &block(first_block(1))->pair[6], 0, link_30);
+    step_interrupt("cas", &block(first_block(1))->pair[6], 0, link_30);
     link_one(7);
     cr_assert(step_interrupted());
     cr_expect_pairs(UINT64_C(1) << 30 | 0xffu);
@@ -269,7 +269,7 @@ Test(frame_races, F1_two_links_that_bring_a_block)
 {
     start();
     link_some(0, 1);
-    step_interrupt("cas_acq_rel", &record(1)->word, 1, link_30); /* after the count's */
+    step_interrupt("cas", &record(1)->word, 1, link_30); /* after the count's */
     link_one(1);
     cr_assert(step_interrupted());
     cr_expect_pairs(UINT64_C(1) << 30 | 3u);
@@ -297,7 +297,7 @@ Test(frame_races, F1_a_link_beats_the_seal)
     hipti_store_release(&block(number)->pair[0], 0); /* in place 3, so that places 0 to 2 are sealed first */
     hipti_store_release(&block(number)->pair[3], UINT64_C(1001) << 32 | 1u);
     cr_expect_pairs(3);
-    step_interrupt("cas_relaxed", &block(number)->pair[0], 0, link_into_the_second_place);
+    step_interrupt("cas", &block(number)->pair[0], 0, link_into_the_second_place);
     unlink_one(1);
     cr_assert(step_interrupted());
     cr_assert_eq(first_block(1), number);
@@ -326,7 +326,7 @@ Test(frame_races, F1_a_block_comes_in_front_of_a_sealed_one)
     start();
     link_some(0, 2);
     number = first_block(1);
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, look_and_link_while_sealed);
+    step_interrupt("cas", &record(1)->word, 0, look_and_link_while_sealed);
     unlink_one(1);
     cr_assert(step_interrupted());
     cr_assert_eq(hipti_load_relaxed(&block(first_block(1))->next), number);
@@ -345,7 +345,7 @@ Test(frame_races, F1_a_pin_beside_a_trim)
 {
     start();
     link_some(0, 2);
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, pin);
+    step_interrupt("cas", &record(1)->word, 0, pin);
     unlink_one(1);
     cr_assert(step_interrupted());
     cr_assert_eq(first_block(1), HIPTI_NONE);
@@ -367,7 +367,7 @@ Test(frame_races, F1_an_unlink_behind_a_sealed_block)
     link_some(0, 7);
     link_one(30); /* the first block is full */
     link_one(7);  /* the second one's only pair */
-    step_interrupt("cas_acq_rel", &record(1)->word, 0, unlink_30_while_sealed);
+    step_interrupt("cas", &record(1)->word, 0, unlink_30_while_sealed);
     unlink_one(7);
     cr_assert(step_interrupted());
     cr_expect_pairs(0x7f);

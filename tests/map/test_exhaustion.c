@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Things that run out, one kind after the other: lines of a chain, lines of the table, blocks of pairs, blocks of
- * cells, asids, frames, slots. What is refused changes nothing, and the status says what helps: HIPT_BUSY a grace period,
- * HIPT_FULL and HIPT_NO_ASID that somebody gives something back. Then it works again.
+ * cells, asids, frames, slots. What is refused changes nothing, and the status says what helps: HIPT_BUSY a grace
+ * period, HIPT_FULL and HIPT_NO_ASID that somebody gives something back. Then it works again.
  */
 #include <criterion/criterion.h>
 

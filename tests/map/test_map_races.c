@@ -43,7 +43,7 @@ static void map_second_small(void)
 /* The first small map finds the large one tentative; the second aborts it before the first can. */
 static void map_first_small(void)
 {
-    step_interrupt("cas_acq_rel", word_of(1, RIG_MEDIUM), 0, map_second_small);
+    step_interrupt("cas", word_of(1, RIG_MEDIUM), 0, map_second_small);
     said[1] = map(0, RIG_MEDIUM + 3u, 3);
     cr_assert(step_interrupted());
 }

@@ -99,7 +99,7 @@ Test(freelist_races, R1_two_pops)
     start();
     ripen(4);
     (void)pop();
-    step_interrupt("cas_acquire", &list.free, 0, pop_meanwhile);
+    step_interrupt("cas", &list.free, 0, pop_meanwhile);
     number = pop();
     cr_assert(step_interrupted());
     cr_assert_neq(popped, HIPTI_NONE);
@@ -116,7 +116,7 @@ static void push_5(void)
 Test(freelist_races, R1_two_pushes)
 {
     start();
-    step_interrupt("cas_release", &list.returned, 0, push_5);
+    step_interrupt("cas", &list.returned, 0, push_5);
     push(1);
     cr_assert(step_interrupted());
     cr_assert_eq(pop(), HIPTI_NONE);
@@ -131,7 +131,7 @@ Test(freelist_races, R1_another_mover_was_faster)
     start();
     ripen(3);
     push(5); /* waits for a grace period of its own */
-    step_interrupt("exchange_acquire", &list.moving, 0, pop_meanwhile);
+    step_interrupt("exchange", &list.moving, 0, pop_meanwhile);
     number = pop();
     cr_assert(step_interrupted());
     cr_assert(popped != HIPTI_NONE && popped != number && number != HIPTI_NONE);
@@ -143,7 +143,7 @@ Test(freelist_races, R1_one_mover_at_a_time)
 {
     start();
     ripen(3);
-    step_interrupt("store_release", &list.free, 0, pop_meanwhile);
+    step_interrupt("store", &list.free, 0, pop_meanwhile);
     cr_assert_neq(pop(), HIPTI_NONE);
     cr_assert(step_interrupted());
     cr_assert_eq(popped, HIPTI_NONE);
@@ -187,7 +187,7 @@ Test(freelist_races, waiting_is_told_from_empty)
     push(2);
     cr_assert(hipti_freelist_is_waiting(&list), "returned");
     was_waiting = false;
-    step_interrupt("store_relaxed", &list.waiting, 0, ask);
+    step_interrupt("store", &list.waiting, 0, ask);
     cr_assert_eq(pop(), HIPTI_NONE);
     cr_assert(step_interrupted());
     cr_assert(was_waiting, "between returned and waiting");
@@ -211,7 +211,7 @@ Test(gate_races, two_cross_at_once)
 {
     start();
     memset(&gate, 0, sizeof(gate));
-    step_interrupt("cas_acq_rel", &gate.cookie, 0, cross);
+    step_interrupt("cas", &gate.cookie, 0, cross);
     cr_assert(!hipti_gate_cross(&gate, &host.ops));
     cr_assert(step_interrupted());
     test_host_tick(&host);
@@ -240,9 +240,9 @@ Test(arena_races, two_carve_at_once)
         memset(&arena, 0, sizeof(arena));
         cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64));
         if (at_block) {
-            step_interrupt("cas_acq_rel", &arena.directory[0], 0, carve);
+            step_interrupt("cas", &arena.directory[0], 0, carve);
         } else {
-            step_interrupt("cas_release", &arena.carved, 0, carve);
+            step_interrupt("cas", &arena.carved, 0, carve);
         }
         cr_assert_eq(hipti_arena_carve(&arena, false, &full), 2u);
         cr_assert(step_interrupted());

@@ -55,7 +55,7 @@ static void step_meet(const char *operation, const volatile void *word)
 {
     void (*meanwhile)(void) = interrupt.meanwhile;
 
-    if ((interrupt.operation && strcmp(interrupt.operation, operation) != 0) ||
+    if ((interrupt.operation && strncmp(interrupt.operation, operation, strlen(interrupt.operation)) != 0) ||
         (interrupt.word && interrupt.word != word) || interrupt.skip-- > 0) {
         return;
     }

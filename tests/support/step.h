@@ -11,7 +11,8 @@ void step_yield_one_in(unsigned steps);
 
 /*
  * Run @meanwhile once, as another thread might run then: just before this thread, counted from now on, makes its
- * access number @skip + 1 to @word (NULL: to any) by @operation ("cas_acq_rel", say; NULL: by any).
+ * access number @skip + 1 to @word (NULL: to any) by an operation whose name begins with @operation ("cas", say;
+ * NULL: by any).
  */
 void step_interrupt(const char *operation, const volatile void *word, unsigned skip, void (*meanwhile)(void));
 

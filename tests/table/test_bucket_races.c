@@ -173,7 +173,7 @@ static void take_0_put_1(void)
 Test(bucket_races, P1_a_slot_taken_by_another)
 {
     start(11);
-    step_interrupt("cas_acq_rel", word(0), 0, put_1);
+    step_interrupt("cas", word(0), 0, put_1);
     cr_assert_eq(put(0), 1u);
     cr_assert(step_interrupted());
     cr_assert(is_live(0) && is_live(1));
@@ -188,7 +188,7 @@ Test(bucket_races, T1_H1_the_same_key_at_the_last_moment)
 
     start(11);
     cr_assert_eq(hipti_bucket_claim(&buckets, place_of(1), pte_of(7), &claim), HIPT_OK);
-    step_interrupt("cas_seq_cst", header(), 0, put_1);
+    step_interrupt("cas", header(), 0, put_1);
     cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_EXISTS);
     cr_assert(step_interrupted());
     cr_assert_eq(state_of(claim.slot), HIPTI_CLAIMED);
@@ -201,7 +201,7 @@ Test(bucket_races, T1_H1_the_same_key_at_the_last_moment)
 Test(bucket_races, H1_another_key_at_the_last_moment)
 {
     start(11);
-    step_interrupt("cas_seq_cst", header(), 0, put_1);
+    step_interrupt("cas", header(), 0, put_1);
     (void)put(0);
     cr_assert(step_interrupted());
     cr_assert(is_live(0) && is_live(1));
@@ -235,7 +235,7 @@ Test(bucket_races, T1_P4_an_ended_life_is_not_brought_back)
 
     for (i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
         start(11);
-        step_interrupt("cas_seq_cst", word(0), 0, meanwhile[i]);
+        step_interrupt("cas_seq_cst", word(0), 0, meanwhile[i]); /* P4 */
         cr_assert_eq(put(0), 0u);
         cr_assert(step_interrupted());
         cr_assert_eq(is_live(0), i == 0, "case %zu", i);
@@ -457,7 +457,7 @@ Test(bucket_races, H3_P13_a_line_that_is_no_longer_first_stays)
     start(11);
     put_some(0, 5);
     line = first_overflow();
-    step_interrupt("cas_acq_rel", header(), 0, put_8);
+    step_interrupt("cas", header(), 0, put_8);
     take(4);
     cr_assert(step_interrupted());
     cr_assert_neq(first_overflow(), line);
@@ -478,7 +478,7 @@ Test(bucket_races, H3_a_commit_at_the_last_moment)
     start(11);
     put_some(0, 5);
     take(0);
-    step_interrupt("cas_acq_rel", header(), 0, put_7);
+    step_interrupt("cas", header(), 0, put_7);
     take(4);
     cr_assert(step_interrupted());
     cr_assert_eq(first_overflow(), HIPTI_NONE);
@@ -501,7 +501,7 @@ Test(bucket_races, P13_a_slot_taken_before_it_is_sealed)
     }
     take(5);
     take(6);
-    step_interrupt("cas_acquire", word(first + 2u), 0, put_8); /* two are sealed */
+    step_interrupt("cas", word(first + 2u), 0, put_8); /* two are sealed */
     take(4);
     cr_assert(step_interrupted());
     cr_assert_eq(slot_of(8), first + 2u);

@@ -90,14 +90,16 @@ static bool is_merged_rightly(const struct program *program, struct crew_task *t
 static bool explore(const struct program *program, bool is_joined, struct bounds bounds, const struct options *options,
                     double until)
 {
-    struct crew_task task = {.start = history_start, .body = history_body, .end = oracle_judge,
+    struct crew_task task = {.threads = 0, .start = history_start, .body = history_body, .end = oracle_judge,
                              .is_valid = host_is_valid, .orders_stores = true};
     struct crew_report report;
     double start = seconds_now();
 
     task.state = history_state;
     task.is_plain = options->is_plain;
-    task.threads = program->thread[2][0].kind == NOTHING ? 2 : 3;
+    while (task.threads < CREW_THREADS && program->thread[task.threads][0].kind != NOTHING) {
+        task.threads++;
+    }
     task.preemptions = bounds.preemptions > program->lighter ? bounds.preemptions - program->lighter : 0;
     task.stale = bounds.stale;
     task.seconds = until - start > 0.001 ? until - start : 0.001;

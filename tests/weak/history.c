@@ -49,7 +49,7 @@ static void find_vpns(uint32_t asid)
     unsigned found = 0;
     uint64_t i;
 
-    for (i = 0; found < PROGRAM_VPNS; i++) {
+    for (i = UINT64_C(1) << 20; found < PROGRAM_VPNS; i++) { /* larger than any link that may be taken for one */
         struct hipt_page page;
 
         place.rest = UINT64_C(0x5a) << 48 | i << (64u - buckets->hash.width);
@@ -408,6 +408,7 @@ static void make_table(const struct program *program, bool is_narrow)
     static const uint64_t secret[4] = {1, 2, 3, 4};
     struct hipt_config config;
     enum hipt_status status;
+    unsigned i;
 
     hipt_config_init(&config);
     config.ops = &host_ops;
@@ -423,11 +424,9 @@ static void make_table(const struct program *program, bool is_narrow)
     config.sequence_bits = program->sequence_bits;
     config.secret = secret;
     status = hipt_table_create(&config, &history.table);
-    if (status == HIPT_OK) {
-        status = hipt_asid_alloc(history.table, &history.asid[0]);
-    }
-    if (status == HIPT_OK) {
-        status = hipt_asid_alloc(history.table, &history.asid[1]);
+    for (i = 0; status == HIPT_OK && i < 2u; i++) {
+        history.asid[i].number = i;
+        status = program->flags & UNISSUED ? HIPT_OK : hipt_asid_alloc(history.table, &history.asid[i]);
     }
     if (status != HIPT_OK) {
         fprintf(stderr, "%s: no table: %s\n", program->name, hipt_strerror(status));
@@ -470,7 +469,7 @@ void history_start(void)
     unsigned i;
 
     host_restore();
-    host_refuse(history.program->is_refusing);
+    host_refuse((history.program->flags & REFUSING) != 0);
     memcpy(history.asid, kept_asid, sizeof(kept_asid));
     history.nrecords = 0;
     hipti_weak_forget(&joined);

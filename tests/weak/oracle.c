@@ -95,14 +95,14 @@ static bool may_lack_memory(const struct record *map)
 
     for (i = 0; i < history.nbefore; i++) {
         if (history.before[i].pfn == map->op.pfn) {
-            return history.program->is_refusing;
+            return (history.program->flags & REFUSING) != 0;
         }
     }
     for (i = 0; i < history.nrecords; i++) {
         const struct op *op = &history.record[i].op;
 
         if (&history.record[i] != map && (op->kind == MAP || op->kind == REMAP) && op->pfn == map->op.pfn) {
-            return history.program->is_refusing;
+            return (history.program->flags & REFUSING) != 0;
         }
     }
     return false;

@@ -47,12 +47,15 @@ struct op {
     unsigned prot; /* or marks */
 };
 
+#define REFUSING 1u /* no memory while the threads run */
+#define UNISSUED 2u /* no asid is issued before the setup; asids 0 and 1 are the numbers 0 and 1 all the same */
+
 struct program {
     const char *name;
     unsigned sizes; /* size classes: 4 KiB, 16 KiB */
     unsigned version_bits;
     unsigned sequence_bits;
-    bool is_refusing; /* no memory while the threads run */
+    unsigned flags;   /* REFUSING, UNISSUED */
     unsigned lighter; /* so many preemptions fewer than the others: it is long */
     struct op setup[PROGRAM_SETUP];
     struct op thread[CREW_THREADS][PROGRAM_OPS];

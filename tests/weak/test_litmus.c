@@ -73,11 +73,26 @@ static void end(void)
     seen[outcome] = true;
 }
 
+static struct crew_task unbounded(unsigned threads, void (*body)(unsigned thread))
+{
+    struct crew_task task;
+
+    memset(&task, 0, sizeof(task));
+    task.threads = threads;
+    task.preemptions = BOUND;
+    task.stale = BOUND;
+    task.start = start;
+    task.body = body;
+    task.end = end;
+    task.is_plain = true;
+    return task;
+}
+
 /* Explore a program. => its outcomes in ascending order, with blanks between. */
 static const char *outcomes(void (*body)(unsigned thread), unsigned threads, unsigned count)
 {
     static char text[512];
-    struct crew_task task = {threads, BOUND, BOUND, 0, start, body, end, NULL, false, NULL, true};
+    struct crew_task task = unbounded(threads, body);
     struct crew_report report;
     unsigned i;
 
@@ -327,9 +342,11 @@ static void fresh_stored(unsigned thread)
 
 static void fault_is(void (*body)(unsigned thread), bool orders_stores, const char *what)
 {
-    struct crew_task task = {2, BOUND, BOUND, 0, start, body, end, NULL, orders_stores, NULL, true};
-    struct crew_report report = crew_search(&task);
+    struct crew_task task = unbounded(2, body);
+    struct crew_report report;
 
+    task.orders_stores = orders_stores;
+    report = crew_search(&task);
     cr_assert_eq(report.end, CREW_FAILED);
     cr_assert(strstr(report.why, what), "%s", report.why);
 }
@@ -367,8 +384,9 @@ static void store_and_add(unsigned thread)
 
 Test(litmus, stores_to_one_word_are_ordered)
 {
-    struct crew_task task = {2, BOUND, BOUND, 0, start, two_stores, end, NULL, true, NULL, true};
+    struct crew_task task = unbounded(2, two_stores);
 
+    task.orders_stores = true;
     nregisters = 0;
     storing = HIPTI_WEAK_release;
     cr_assert_eq(crew_search(&task).end, CREW_DONE);
@@ -381,8 +399,9 @@ Test(litmus, stores_to_one_word_are_ordered)
 /* The bounds are what they say. */
 Test(litmus, no_stale_read_and_no_preemption_without_leave)
 {
-    struct crew_task task = {2, 0, 0, 0, start, mp, end, NULL, false, NULL, true};
+    struct crew_task task = unbounded(2, mp);
 
+    task.preemptions = task.stale = 0;
     storing = loading = HIPTI_WEAK_relaxed;
     memset(seen, 0, sizeof(seen));
     nregisters = 2;

@@ -50,7 +50,7 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
                         const struct hipt_config *config, uint64_t count, const uint64_t secret[4])
 {
     size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
-    uint64_t overflow = count * (HIPT_CHAIN_LINES_MAX - 1u) + LIMBO_LINES;
+    uint64_t overflow = count * HIPT_CHAIN_LINES_MAX + LIMBO_LINES;
     size_t overflow_block = (size_t)(count * sizeof(struct hipti_line) / 64u);
 
     buckets->ops = ops;

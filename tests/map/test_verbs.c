@@ -293,6 +293,8 @@ Test(map, T4_S2_pages_in_the_hands_of_others)
     static const enum hipti_state states[] = {HIPTI_FROZEN, HIPTI_HELD, HIPTI_TENTATIVE, HIPTI_ABORTED};
     struct hipt_translation translation;
     uint64_t done;
+    size_t count;
+    bool found;
     size_t i;
 
     start();
@@ -307,6 +309,10 @@ Test(map, T4_S2_pages_in_the_hands_of_others)
         set_state(slot, states[i]);
         rig_look(&rig, &picture);
         cr_assert_eq(lookup(5, &translation), is_held ? HIPT_OK : HIPT_ABSENT, "state %d", (int)states[i]);
+        cr_assert_geq(hipt_lookup_lines(rig.table, asid, 5, &found), 1u);
+        cr_assert_eq(found, is_held, "state %d", (int)states[i]);
+        cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 7}, NULL, 0, &count),
+                     is_held ? HIPT_OK : HIPT_ABSENT, "F1, state %d", (int)states[i]);
         cr_assert_eq(map(0, 5, 9), is_held ? HIPT_EXISTS : HIPT_BUSY, "state %d", (int)states[i]);
         cr_assert_eq(unmap(0, 5), expected, "state %d", (int)states[i]);
         cr_assert_eq(protect(0, 5, HIPT_READ), expected);
@@ -322,6 +328,96 @@ Test(map, T4_S2_pages_in_the_hands_of_others)
     cr_assert_eq(done, 1u);
     set_state(slot_of(0, 5), HIPTI_LIVE);
     rig_destroy(&rig);
+}
+
+/*
+ * S1, S2: a page that is frozen is on its way out, not absent, until it has been released: the page cannot be mapped,
+ * another unmap of it is told to come again.
+ */
+Test(map, S1_S2_frozen_is_not_absent)
+{
+    hipti_slot slot;
+    uint64_t pte;
+
+    start();
+    cr_assert_eq(map(0, 5, 7), HIPT_OK);
+    slot = slot_of(0, 5);
+    pte = hipti_slot_load(&rig.table->buckets, slot);
+    hipt_read_enter(rig.table);
+    cr_assert_eq(hipti_freeze(rig.table, slot, &pte), HIPT_OK);
+    cr_assert_eq(unmap(0, 5), HIPT_BUSY);
+    cr_assert_eq(protect(0, 5, HIPT_READ), HIPT_BUSY);
+    cr_assert_eq(remap(0, 5, 8), HIPT_BUSY);
+    cr_assert_eq(map(0, 5, 8), HIPT_BUSY);
+    hipt_read_exit(rig.table);
+    set_state(slot, HIPTI_LIVE);
+    rig_destroy(&rig);
+}
+
+/* A gather carries so many mappings together, all frozen; one more makes it finish early and go on. */
+Test(map, S1_a_gather_goes_together)
+{
+    struct hipti_gather gather;
+    uint64_t n;
+
+    start();
+    hipti_gather_start(&gather);
+    hipt_read_enter(rig.table);
+    for (n = 0; n <= HIPTI_GATHER_MAX; n++) {
+        struct hipti_taken taken = {.asid = asid};
+        uint64_t k;
+
+        cr_assert_eq(map(0, n, n), HIPT_OK);
+        taken.slot = slot_of(0, n);
+        taken.pte = hipti_slot_load(&rig.table->buckets, taken.slot);
+        cr_assert_eq(hipti_freeze(rig.table, taken.slot, &taken.pte), HIPT_OK);
+        hipti_gather_add(rig.table, &gather, taken);
+        for (k = 0; k <= n; k++) {
+            bool is_over = n == HIPTI_GATHER_MAX && k < n;
+
+            cr_assert_eq(unmap(0, k), is_over ? HIPT_ABSENT : HIPT_BUSY, "%llu of %llu", (unsigned long long)k,
+                         (unsigned long long)n);
+        }
+    }
+    hipti_gather_finish(rig.table, &gather);
+    cr_assert_eq(unmap(0, HIPTI_GATHER_MAX), HIPT_ABSENT);
+    hipt_read_exit(rig.table);
+    rig_destroy(&rig);
+}
+
+/* A1: a map that is refused, at whatever point, has left nothing in its asid, whose number can be issued again. */
+Test(map, A1_a_refused_map_leaves_no_cell)
+{
+    static const struct {
+        uint32_t size;
+        uint64_t vpn, pfn;
+        enum hipt_status status;
+    } cases[] = {{0, 5, 9, HIPT_EXISTS},
+                 {0, 6, 8, HIPT_BUSY}, /* the frame is in limbo */
+                 {1, 0, 16, HIPT_OVERLAP},
+                 {0, 600, 9, HIPT_OVERLAP}};
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hipt_asid space;
+        struct hipt_asid again;
+
+        start();
+        space = rig_asid(&rig);
+        asid = space.number;
+        cr_assert_eq(map(0, 5, 7), HIPT_OK);
+        cr_assert_eq(map(0, 4, 8), HIPT_OK);
+        cr_assert_eq(unmap(0, 4), HIPT_OK);
+        cr_assert_eq(map(2, 512, 512), HIPT_OK);
+        cr_assert_eq(map(cases[i].size, cases[i].vpn, cases[i].pfn), cases[i].status, "case %zu", i);
+        cr_assert_eq(hipt_asid_retire(rig.table, space, NULL), HIPT_OK);
+        again = rig_asid(&rig); /* asks for the grace period */
+        cr_assert_neq(again.number, space.number);
+        rig_pass(&rig);
+        again = rig_asid(&rig);
+        cr_assert_eq(again.number, space.number, "case %zu: a cell is in use", i);
+        rig_destroy(&rig);
+    }
 }
 
 /* T1: protect changes the protection, and nothing else; accessed, dirty, pfn and attribute stay. */
@@ -376,7 +472,9 @@ Test(map, T1_F1_S3_remap)
     cr_assert_eq(hipt_remap(rig.table, &to, NULL), HIPT_OK);
     cr_assert_eq(lookup(5, &translation), HIPT_OK);
     cr_assert(rig_same(&translation.mapping, &to));
+    rig_check(&rig);
     rig_look(&rig, &picture);
+    cr_assert_eq(picture.frame[RIG_FRAMES + 3].mappings, 1u, "F1: linked once");
     cr_assert_eq(remap(0, 5, 7), HIPT_BUSY, "its first frame is in limbo");
     cr_assert_eq(remap(0, 6, 9), HIPT_ABSENT);
     cr_assert(rig_unchanged(&rig, &picture));
@@ -562,6 +660,26 @@ Test(map, F1_reverse_of_inner_frames)
     cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 552}, NULL, 0, &count), HIPT_OK);
     cr_assert_eq(count, 3u);
     rig_destroy(&rig);
+}
+
+/* F1: where a larger page's first frame would lie below the range, no page of that size reaches the frame. */
+Test(map, F1_reverse_at_the_start_of_a_range)
+{
+    struct hipt_mapping found;
+    size_t count;
+
+    rig_init(&rig);
+    rig.ranges[0] = (struct hipt_range){.first = 500, .count = 2000, .swap = false};
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cr_assert_eq(map(2, 0, 512), HIPT_OK);
+    cr_assert_eq(map(1, 1024, 1024), HIPT_OK);
+    cr_assert_eq(map(0, 3000, 505), HIPT_OK);
+    cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 505}, &found, 1, &count), HIPT_OK);
+    cr_assert(count == 1u && found.page.vpn == 3000u);
+    cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 506}, &found, 1, &count), HIPT_ABSENT);
+    cr_assert_eq(count, 0);
+    hipt_table_destroy(rig.table); /* the rig's pictures and checks know the usual range only */
 }
 
 /* F1: a pair is a hint: what a slot maps by now is read from the slot, and a pair of another frame reports nothing. */
@@ -905,6 +1023,49 @@ Test(map, ranges_that_fail)
     cr_assert_eq(hipt_protect_range(rig.table, &m.page, 2, 0, &done), HIPT_BAD_PROT);
     cr_assert(rig_unchanged(&rig, &picture));
     cr_assert_eq(hipt_map_range(rig.table, &m, 2, &done), HIPT_OK, "up to the last page there is");
+    rig_look(&rig, &picture);
+    cr_assert_eq(hipt_unmap_range(rig.table, &m.page, 3, &done), HIPT_BAD_VPN);
+    cr_assert_eq(done, 0);
+    cr_assert_eq(hipt_protect_range(rig.table, &m.page, 3, HIPT_EXEC, &done), HIPT_BAD_VPN);
+    cr_assert_eq(done, 0);
+    cr_assert(rig_unchanged(&rig, &picture), "not even the pages that there are");
+    rig_destroy(&rig);
+}
+
+/* A page that somebody else has is left, near the beginning of a long range or elsewhere; all others are ended. */
+Test(map, T1_a_long_range_goes_on_behind_a_busy_page)
+{
+    struct hipt_mapping m;
+    uint64_t done;
+
+    start();
+    m = rig_mapping(asid, 0, 0, 0);
+    cr_assert_eq(hipt_map_range(rig.table, &m, 3 * HIPTI_GATHER_MAX, &done), HIPT_OK);
+    set_state(slot_of(0, 3), HIPTI_FROZEN);
+    cr_assert_eq(hipt_protect_range(rig.table, &m.page, 3 * HIPTI_GATHER_MAX, HIPT_EXEC, &done), HIPT_BUSY);
+    cr_assert_eq(done, 3 * HIPTI_GATHER_MAX - 1u);
+    cr_assert_eq(hipt_unmap_range(rig.table, &m.page, 3 * HIPTI_GATHER_MAX, &done), HIPT_BUSY);
+    cr_assert_eq(done, 3 * HIPTI_GATHER_MAX - 1u);
+    set_state(slot_of(0, 3), HIPTI_LIVE);
+    rig_destroy(&rig);
+}
+
+/* R1: a reap writes no more frames than it was given room for; the others stay where they are. */
+Test(map, R1_a_reap_keeps_to_its_room)
+{
+    struct hipt_frame frames[4] = {{.pfn = 99}, {.pfn = 99}, {.pfn = 99}, {.pfn = 99}};
+    uint64_t n;
+
+    start();
+    for (n = 0; n < 3u; n++) {
+        cr_assert_eq(map(0, n, n), HIPT_OK);
+        cr_assert_eq(unmap(0, n), HIPT_OK);
+    }
+    cr_assert_eq(hipt_frame_reap(rig.table, frames, 4), 0);
+    rig_pass(&rig);
+    cr_assert_eq(hipt_frame_reap(rig.table, frames, 2), 2u);
+    cr_assert(frames[0].pfn < 3u && frames[1].pfn < 3u && frames[2].pfn == 99u);
+    cr_assert_eq(hipt_frame_reap(rig.table, frames, 4), 1u);
     rig_destroy(&rig);
 }
 
@@ -947,6 +1108,40 @@ Test(map, T1_T2_batches)
             found += status[i] == HIPT_OK;
         }
         cr_assert_eq(got, found);
+    }
+    rig_destroy(&rig);
+}
+
+/* T1: the same in address spaces that use one page size, each another one, or none. */
+Test(map, T1_batches_of_one_size_each)
+{
+    enum { SPACES = 4, PAGES = 40 };
+    static struct hipt_translation out[SPACES * PAGES];
+    static enum hipt_status status[SPACES * PAGES];
+    static struct hipt_page pages[SPACES * PAGES];
+    uint32_t spaces[SPACES];
+    uint64_t n;
+
+    start();
+    for (n = 0; n < SPACES; n++) {
+        struct hipt_mapping m;
+
+        spaces[n] = rig_asid(&rig).number;
+        m = rig_mapping(spaces[n], (uint32_t)n, 0, n == 2u ? RIG_LARGE : 0);
+        cr_assert(n == 3u || hipt_map_range(rig.table, &m, n == 2u ? 3 : 20, NULL) == HIPT_OK);
+    }
+    for (n = 0; n < SPACES * PAGES; n++) {
+        static const uint64_t steps[SPACES] = {1, RIG_MEDIUM - 1, RIG_LARGE / 10, 1};
+
+        pages[n] = (struct hipt_page){.asid = spaces[n % SPACES], .vpn = n / SPACES * steps[n % SPACES]};
+    }
+    cr_assert_gt(hipt_lookup_batch(rig.table, pages, SPACES * PAGES, out, status), 60u);
+    for (n = 0; n < SPACES * PAGES; n++) {
+        struct hipt_translation one;
+
+        cr_assert_eq(status[n], hipt_lookup(rig.table, pages[n].asid, pages[n].vpn, &one), "lookup %llu",
+                     (unsigned long long)n);
+        cr_assert(status[n] != HIPT_OK || rig_same(&one.mapping, &out[n].mapping));
     }
     rig_destroy(&rig);
 }

@@ -44,6 +44,7 @@ void rig_check(struct rig *rig)
 void rig_destroy(struct rig *rig)
 {
     rig_check(rig);
+    TEST_HOLDS(rig->host.reader[0].depth == 0); /* no read side was left open */
     hipt_table_destroy(rig->table);
     TEST_HOLDS(atomic_load(&rig->host.blocks) == 0);
     TEST_HOLDS(atomic_load(&rig->host.bytes) == 0);

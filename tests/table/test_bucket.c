@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "support/host.h"
+#include "support/step.h"
 #include "table/bucket.h"
+#include "table/find.h"
 
 enum { WIDTH = 20, PFN = 0x1234 };
 
@@ -714,5 +716,464 @@ Test(bucket, H2_a_line_brought_too_late)
     for (i = 0; i < hipti_buckets_slots(&buckets); i++) {
         cr_expect_neq(state_of((hipti_slot)i), HIPTI_CLAIMED, "slot %llu", (unsigned long long)i);
     }
+    cr_assert(hipti_freelist_is_waiting(&buckets.spare), "the line is lost");
     stop();
+}
+
+/* R1: lines that were given back together are all used again, each by one bucket. */
+Test(bucket, R1_several_lines_wait_together)
+{
+    enum { BUCKETS = 4 };
+    uint32_t line[BUCKETS];
+    hipti_slot slot;
+    uint32_t b;
+    unsigned round;
+    unsigned i;
+
+    start(BUCKETS, 1, 11, 27);
+    for (b = 0; b < BUCKETS * 4u; b++) {
+        cr_assert_eq(put(nth_place(b % BUCKETS, b / BUCKETS), PFN, &slot), HIPT_OK);
+    }
+    for (round = 0; round < 5u; round++) {
+        for (b = 0; b < BUCKETS; b++) {
+            cr_assert_eq(put(nth_place(b, 4), PFN, &slot), HIPT_OK);
+            line[b] = slot / HIPT_SLOTS;
+            cr_assert_lt(line[b], 2u * BUCKETS, "round %u: a further line", round);
+            for (i = 0; i < b; i++) {
+                cr_assert_neq(line[i], line[b], "round %u", round);
+            }
+        }
+        for (b = 0; b < BUCKETS; b++) {
+            take(nth_place((b + round) % BUCKETS, 4));
+        }
+        cr_assert_eq(hipti_freelist_pop(&buckets.spare, NULL, NULL, &host.ops), HIPTI_NONE, "a grace period begins");
+        pass_grace_period();
+    }
+    stop();
+}
+
+/* P13: a line whose slots have lived through all their versions goes as well. */
+Test(bucket, P12_P13_a_parked_slot_holds_up_no_line)
+{
+    hipti_slot slot;
+    unsigned i;
+
+    start(1, 1, 1, 27);
+    for (i = 0; i < 5u; i++) {
+        cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
+    }
+    cr_assert_eq(put(nth_place(0, 5), PFN, &slot), HIPT_OK);
+    take(nth_place(0, 5));
+    cr_assert_eq(put(nth_place(0, 5), PFN, &slot), HIPT_OK);
+    cr_assert_eq(version_of(slot), 1u);
+    take(nth_place(0, 5));
+    cr_assert_eq(state_of(slot), HIPTI_PARKED);
+    take(nth_place(0, 4));
+    cr_assert_eq(hipti_header_link(header_of(0)), HIPTI_NONE);
+    cr_assert_eq(hipti_slot_load(&buckets, slot), hipti_pte_parked(HIPTI_COOKIE_NEVER));
+    stop();
+}
+
+/* H1, T4: a header names a slot by its place in the chain, so that others find it in whichever line it is. */
+Test(bucket, T4_H1_slots_in_every_line_are_named)
+{
+    struct hipti_claim stopped;
+    uint64_t header;
+    hipti_slot slot;
+    unsigned i;
+
+    start(1, 1, 11, 27);
+    for (i = 0; i < 4u * HIPT_SLOTS; i++) {
+        cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
+        /* each new line comes in front of the other overflow lines */
+        cr_assert_eq(hipti_header_position(header_of(0)), i < HIPT_SLOTS ? i : HIPT_SLOTS + i % HIPT_SLOTS);
+    }
+    for (i = 4; i < 12u; i += 4u) { /* the oldest overflow line is the last in the chain, with ordinal 3 */
+        take(nth_place(0, i));
+        cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 20), pte_of(PFN), &stopped), HIPT_OK);
+        header = stopped.header;
+        cr_assert(hipti_cas_seq_cst(&hipti_buckets_line(&buckets, 0)->header, &header,
+                                    hipti_header_commit(header, (4u - i / 4u) * HIPT_SLOTS + stopped.slot % HIPT_SLOTS,
+                                                        hipti_pte_version(stopped.pte) & 1u, 27)));
+        cr_assert_eq(state_of(stopped.slot), HIPTI_CLAIMED);
+        cr_assert_eq(put(nth_place(0, 20), PFN, &slot), HIPT_EXISTS, "line %u", i / 4u);
+        cr_assert_eq(state_of(stopped.slot), HIPTI_LIVE);
+        take(nth_place(0, 20));
+        cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
+        cr_assert_eq(hipti_header_position(header_of(0)), (4u - i / 4u) * HIPT_SLOTS + slot % HIPT_SLOTS);
+    }
+    stop();
+}
+
+/* --- another thread at every step */
+
+static enum hipt_status status_beside;
+static hipti_slot slot_beside;
+static unsigned key_beside;
+
+static void put_beside(void)
+{
+    status_beside = put(nth_place(0, key_beside), PFN + key_beside, &slot_beside);
+}
+
+/* P1, T1: of two puts that find the same free slot both succeed, each in a slot of its own. */
+Test(bucket, T1_P1_two_puts_of_two_keys)
+{
+    bool is_over = false;
+    unsigned steps;
+
+    key_beside = 1;
+    for (steps = 0; !is_over; steps++) {
+        hipti_slot slot;
+
+        start(1, 1, 11, 27);
+        status_beside = HIPT_OK;
+        step_interrupt(steps, put_beside);
+        cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK, "interrupted at %u", steps);
+        is_over = !step_interrupted();
+        cr_assert_eq(status_beside, HIPT_OK);
+        cr_assert(is_found(nth_place(0, 0)) && (is_over || is_found(nth_place(0, 1))), "interrupted at %u", steps);
+        cr_assert_eq(hipti_header_sequence(header_of(0)), is_over ? 1u : 2u);
+        stop();
+    }
+    cr_assert_gt(steps, 10u);
+}
+
+/* Finish a put, and end the life that it began. */
+static void end_beside(void)
+{
+    put_beside();
+    if (is_found(nth_place(0, 0))) {
+        take(nth_place(0, 0));
+    }
+}
+
+/* P4, T1: a put that was helped, and whose key has gone since, does not bring it back. */
+Test(bucket, T1_P4_a_put_that_was_overtaken)
+{
+    bool is_over = false;
+    unsigned steps;
+
+    key_beside = 1;
+    for (steps = 0; !is_over; steps++) {
+        hipti_slot slot;
+
+        start(1, 1, 11, 27);
+        step_interrupt(steps, end_beside);
+        cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK, "interrupted at %u", steps);
+        is_over = !step_interrupted();
+        if (is_found(nth_place(0, 0))) {
+            take(nth_place(0, 0));
+        }
+        cr_assert_eq(hipti_slot_load(&buckets, slot), UINT64_C(1) << HIPTI_PTE_VERSION_SHIFT, "interrupted at %u",
+                     steps);
+        stop();
+    }
+    cr_assert_gt(steps, 10u);
+}
+
+static struct hipti_claim claim_beside;
+
+/* The slot of the stopped put lives through two lives and is claimed for a third one, of the same parity. */
+static void live_on_beside(void)
+{
+    struct hipti_claim other;
+
+    TEST_HOLDS(hipti_bucket_claim(&buckets, nth_place(0, 3), pte_of(PFN), &other) == HIPT_OK); /* helps */
+    hipti_bucket_forget(&buckets, &other);
+    take(nth_place(0, 0));
+    TEST_HOLDS(put(nth_place(0, 1), PFN, &slot_beside) == HIPT_OK && slot_beside == 0);
+    take(nth_place(0, 1));
+    TEST_HOLDS(hipti_bucket_claim(&buckets, nth_place(0, 2), pte_of(PFN), &claim_beside) == HIPT_OK);
+    TEST_HOLDS(claim_beside.slot == 0);
+}
+
+static void protect_beside(void)
+{
+    uint64_t pte;
+
+    TEST_HOLDS(hipti_bucket_claim(&buckets, nth_place(0, 3), pte_of(PFN), &claim_beside) == HIPT_OK); /* helps */
+    pte = hipti_slot_load(&buckets, 0);
+    TEST_HOLDS(hipti_slot_change(&buckets, 0, &pte, hipti_pte_with_prot(pte, HIPT_EXEC)));
+}
+
+/* T1, T4: who helps a stopped put finishes that put, not what the slot has come to since. */
+Test(bucket, T1_T4_help_that_comes_late)
+{
+    static void (*const beside[])(void) = {live_on_beside, protect_beside};
+    unsigned i;
+
+    for (i = 0; i < 2u; i++) {
+        bool is_over = false;
+        unsigned steps;
+
+        for (steps = 0; !is_over; steps++) {
+            struct hipti_claim stopped;
+            struct hipti_claim helper;
+
+            start(1, 1, 11, 27);
+            cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 0), pte_of(PFN), &stopped), HIPT_OK);
+            commit_half(&stopped);
+            step_interrupt(steps, beside[i]);
+            cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 5), pte_of(PFN), &helper), HIPT_OK);
+            is_over = !step_interrupted();
+            if (is_over) {
+                cr_assert_eq(state_of(0), HIPTI_LIVE);
+            } else if (i == 0) {
+                cr_assert_eq(hipti_slot_load(&buckets, 0), claim_beside.pte, "interrupted at %u", steps);
+            } else {
+                cr_assert_eq(hipti_field_get(hipti_slot_load(&buckets, 0), HIPTI_PTE_PROT_SHIFT, 4), HIPT_EXEC,
+                             "interrupted at %u", steps);
+            }
+            stop();
+        }
+        cr_assert_gt(steps, 5u);
+    }
+}
+
+static void take_beside(void)
+{
+    take(nth_place(0, 5));
+}
+
+/* Keys of a bucket with an overflow line of two keys, 4 and 5. */
+static void start_overflow(unsigned count)
+{
+    hipti_slot slot;
+    unsigned i;
+
+    start(1, 1, 11, 27);
+    for (i = 0; i < count; i++) {
+        cr_assert_eq(put(nth_place(0, i), PFN + i, &slot), HIPT_OK);
+    }
+}
+
+/*
+ * P13, H3: the last two keys of a line go at once: the line is taken out once and stays closed; or each end was met by
+ * the other, and the line stays in the chain, open.
+ */
+Test(bucket, R1_P13_the_last_two_of_a_line)
+{
+    bool is_over = false;
+    unsigned out = 0;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        bool is_out;
+        unsigned i;
+
+        start_overflow(6);
+        step_interrupt(steps, take_beside);
+        take(nth_place(0, 4));
+        is_over = !step_interrupted();
+        if (is_over) {
+            take(nth_place(0, 5));
+        }
+        for (i = 0; i < 4u; i++) {
+            cr_assert(is_found(nth_place(0, i)));
+        }
+        is_out = hipti_header_link(header_of(0)) == HIPTI_NONE;
+        out += is_out;
+        cr_assert_eq(hipti_freelist_is_waiting(&buckets.spare), is_out);
+        for (i = HIPT_SLOTS; i < 2u * HIPT_SLOTS; i++) {
+            uint64_t pte = hipti_slot_load(&buckets, i);
+
+            cr_assert(is_out ? pte == hipti_pte_parked(HIPTI_COOKIE_NEVER) : hipti_pte_state(pte) == HIPTI_FREE,
+                      "interrupted at %u: %llx", steps, (unsigned long long)pte);
+        }
+        stop();
+    }
+    cr_assert(steps > 15u && out > steps / 2u);
+}
+
+/*
+ * P13, H3, T1: a put beside the end of a line stands, in that line or in another one; what was closed for the end of
+ * the line and did not come to it is open again. The slot before the one that the put takes may be free or not.
+ */
+Test(bucket, T1_P13_a_put_beside_the_end_of_a_line)
+{
+    unsigned count;
+
+    for (count = 5; count <= 8u; count++) {
+        bool is_over = false;
+        unsigned steps;
+
+        for (steps = 0; !is_over; steps++) {
+            uint64_t sequence;
+            hipti_slot slot;
+            unsigned i;
+
+            start_overflow(count);
+            for (i = 4; i < count - 1u; i++) {
+                take(nth_place(0, i));
+            }
+            cr_assert_neq(hipti_header_link(header_of(0)), HIPTI_NONE);
+            sequence = hipti_header_sequence(header_of(0));
+            key_beside = 9;
+            step_interrupt(steps, put_beside);
+            take(nth_place(0, count - 1u)); /* and the line */
+            is_over = !step_interrupted();
+            if (is_over) {
+                put_beside();
+            }
+            cr_assert_eq(status_beside, HIPT_OK);
+            cr_assert(is_found(nth_place(0, 9)), "%u keys, interrupted at %u", count, steps);
+            for (i = 0; i < 4u; i++) {
+                cr_assert(is_found(nth_place(0, i)));
+            }
+            cr_assert_geq(hipti_header_sequence(header_of(0)), sequence + 1u + (slot_beside / HIPT_SLOTS > 1u),
+                          "every change of the header counts");
+            for (i = 10; i < 13u; i++) { /* three further slots, in the line where the put is */
+                cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
+                cr_assert_leq(slot / HIPT_SLOTS, 2u);
+            }
+            cr_assert_leq(hipti_load_relaxed(&buckets.overflow.carved), 2u, "%u keys, interrupted at %u", count, steps);
+            stop();
+        }
+        cr_assert_gt(steps, 15u);
+    }
+}
+
+/* --- readers of a slot that changes hands */
+
+/* The number of a key of bucket 0 whose place is like that of key 0 in one of its two parts only. */
+static unsigned key_alike(bool in_lo)
+{
+    struct hipti_place first = nth_place(0, 0);
+    unsigned n;
+
+    for (n = 1;; n++) {
+        struct hipti_place place = nth_place(0, n);
+
+        if ((hipti_place_lo(place) == hipti_place_lo(first)) == in_lo &&
+            (hipti_place_hi(place) == hipti_place_hi(first)) == !in_lo) {
+            return n;
+        }
+    }
+}
+
+static unsigned key_before;
+
+static void change_hands_beside(void)
+{
+    take(nth_place(0, key_before));
+    TEST_HOLDS(put(nth_place(0, key_beside), PFN + key_beside, &slot_beside) == HIPT_OK && slot_beside == 0);
+}
+
+/* As a release that is stopped in its middle leaves it (P12). */
+static void park_beside(void)
+{
+    hipti_slot_publish(&buckets, 0, hipti_pte_parked(HIPTI_COOKIE_NEVER));
+}
+
+/* => the pfn that a reader of key 0 finds; 0: none. The three ways to find it. */
+static uint64_t find_key_0(unsigned way)
+{
+    struct hipti_place place = nth_place(0, 0);
+    bool is_there = true;
+    uint64_t pte = 0;
+    bool is_absent;
+    hipti_slot slot;
+    unsigned i;
+
+    if (way == 0) {
+        is_there = hipti_bucket_find(&buckets, place, &slot, &pte, NULL);
+    } else if (way == 1u) {
+        is_there = hipti_bucket_find_seq_cst(&buckets, place, &slot, &pte);
+    } else {
+        pte = hipti_line_lookup(hipti_buckets_bucket(&buckets, 0), place, &i, &is_absent);
+        is_there = pte != 0;
+    }
+    cr_assert(!is_there || hipti_pte_has_key(pte), "way %u", way);
+    return is_there ? hipti_pte_pfn(pte) : 0;
+}
+
+/* T2, T3: whoever finds a key finds its own word, at whatever step its slot goes to a key that is like it in part. */
+Test(bucket, T2_T3_a_reader_of_a_slot_that_changes_hands)
+{
+    unsigned alike[2];
+    unsigned i;
+
+    start(1, 1, 11, 27);
+    alike[0] = key_alike(false);
+    alike[1] = key_alike(true);
+    stop();
+    for (i = 0; i < 2u * 2u * 3u; i++) {
+        unsigned other = alike[i % 2u];
+        bool is_leaving = i / 2u % 2u == 0;
+        bool is_over = false;
+        unsigned steps;
+
+        for (steps = 0; !is_over; steps++) {
+            hipti_slot slot;
+            uint64_t pfn;
+
+            start(1, 1, 1, 27);
+            key_before = is_leaving ? 0 : other;
+            key_beside = is_leaving ? other : 0;
+            cr_assert_eq(put(nth_place(0, key_before), PFN + key_before, &slot), HIPT_OK);
+            step_interrupt(steps, change_hands_beside);
+            pfn = find_key_0(i / 4u);
+            is_over = !step_interrupted();
+            cr_assert(pfn == 0 || pfn == PFN, "case %u, interrupted at %u: %llx", i, steps, (unsigned long long)pfn);
+            stop();
+        }
+    }
+}
+
+/* F1, T2: a slot that is read gives word and key of one life. */
+Test(bucket, F1_T2_a_slot_that_changes_hands)
+{
+    bool is_over = false;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        hipti_slot slot;
+        uint64_t pte;
+        uint64_t key;
+
+        start(1, 1, 1, 27);
+        key_before = 0;
+        key_beside = 1;
+        cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
+        step_interrupt(steps, change_hands_beside);
+        if (hipti_slot_read(&buckets, 0, &pte, &key)) {
+            struct hipti_place place = hipti_buckets_place(&buckets, key);
+
+            cr_assert_eq(place.rest, nth_place(0, (unsigned)(hipti_pte_pfn(pte) - PFN)).rest, "interrupted at %u",
+                         steps);
+        }
+        is_over = !step_interrupted();
+        stop();
+    }
+    cr_assert_gt(steps, 3u);
+}
+
+/* P12: a parked slot's word has bits where a version of 6 bits stands; it has no key all the same. */
+Test(bucket, T2_P12_a_parked_slot_is_no_further_life)
+{
+    unsigned way;
+
+    for (way = 0; way < 4u; way++) {
+        bool is_over = false;
+        unsigned steps;
+
+        for (steps = 0; !is_over; steps++) {
+            hipti_slot slot;
+            uint64_t pte;
+            uint64_t key;
+
+            start(1, 1, 6, 27);
+            cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
+            hipti_slot_publish(&buckets, 0, hipti_slot_load(&buckets, 0) | UINT64_C(63) << HIPTI_PTE_VERSION_SHIFT);
+            step_interrupt(steps, park_beside);
+            if (way == 3u) {
+                cr_assert(!hipti_slot_read(&buckets, 0, &pte, &key) || hipti_pte_has_key(pte), "at %u", steps);
+            } else {
+                (void)find_key_0(way);
+            }
+            is_over = !step_interrupted();
+            stop();
+        }
+    }
 }

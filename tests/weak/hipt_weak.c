@@ -4,14 +4,19 @@
  * what the table tells them, once they know at each call what all knew at the returns before it, so that real time
  * orders the operations.
  */
+#define _GNU_SOURCE
+
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "weak/enumerated.h"
 #include "weak/history.h"
 #include "weak/memory.h"
 #include "weak/sites.h"
@@ -25,6 +30,9 @@ struct options {
     bool is_compared;
     bool is_quiet;
     bool lists_sites;
+    bool is_enumerated;
+    unsigned every; /* of the enumerated programs one in so many */
+    unsigned jobs;  /* processes that share them */
 };
 
 /* A pair of bounds; the search goes from the cheap ones to those wanted, so that what is easily found is found soon. */
@@ -35,6 +43,8 @@ struct bounds {
 };
 
 #define PROGRAMS_MAX 256u
+#define JOBS_MAX 64u
+#define GROUPS_MAX 32u
 
 struct totals {
     unsigned programs;
@@ -43,6 +53,7 @@ struct totals {
     uint64_t ends;
     uint64_t spared; /* by merging, where that was compared */
     uint64_t steps;
+    double seconds; /* of processor time; of the enumerated ones */
 };
 
 static struct totals totals;
@@ -63,7 +74,7 @@ static void crashed(int signal)
     _exit(1);
 }
 
-static void print_failure(const struct program *program, const struct crew_report *report)
+static void print_failure(const struct weak_program *program, const struct crew_report *report)
 {
     printf("violation: %s: %s\n", program->name, report->why);
     history_print();
@@ -71,7 +82,7 @@ static void print_failure(const struct program *program, const struct crew_repor
 }
 
 /* => whether the program comes to the same ends when every run goes to its end. */
-static bool is_merged_rightly(const struct program *program, struct crew_task *task, const struct crew_report *merged)
+static bool is_merged_rightly(const struct weak_program *program, struct crew_task *task, const struct crew_report *merged)
 {
     struct crew_report plain;
 
@@ -87,7 +98,7 @@ static bool is_merged_rightly(const struct program *program, struct crew_task *t
 }
 
 /* => false: a violation. */
-static bool explore(const struct program *program, bool is_joined, struct bounds bounds, const struct options *options,
+static bool explore(const struct weak_program *program, bool is_joined, struct bounds bounds, const struct options *options,
                     double until)
 {
     struct crew_task task = {.threads = 0, .start = history_start, .body = history_body, .end = oracle_judge,
@@ -133,7 +144,7 @@ static bool explore_all(const struct options *options, struct bounds bounds, dou
     size_t i;
 
     for (i = 0; i < nprograms * 2u; i++) {
-        const struct program *program = &programs[i / 2u];
+        const struct weak_program *program = &programs[i / 2u];
         double now = seconds_now();
         /* What one leaves over goes to the others. */
         double share = (until - now) / (double)(nprograms * 2u - i) * 4.0;
@@ -154,12 +165,16 @@ static bool explore_all(const struct options *options, struct bounds bounds, dou
 
 static const char *usage =
     "usage: hipt-weak [--only TEXT] [--preemptions N] [--stale N] [--seconds S] [--quiet] [--sites]\n"
-    "                 [--plain | --compare] [--plant FILE:WHERE:ORDER=ORDER]...\n"
+    "                 [--enumerated [--every N] [--jobs N]] [--plain | --compare]\n"
+    "                 [--plant FILE:WHERE:ORDER=ORDER]...\n"
     "Explore small programs over the table under a model of release and acquire.\n"
     "  --only TEXT      only programs that have TEXT in their name\n"
     "  --preemptions N  in one run, at most (2)\n"
     "  --stale N        loads that do not take the newest value, in one run, at most (3)\n"
     "  --seconds S      of processor time for all of it (60); the bounds are approached from below\n"
+    "  --enumerated     all programs of tests/explore/groups.c instead, each at once with the bounds asked for\n"
+    "  --every N        of these one in N (1)\n"
+    "  --jobs N         processes that share these (2); seconds are then those of each\n"
     "  --plain          every run to its end, also where it meets another\n"
     "  --compare        explore both ways, and hold the ends that are come to against each other\n"
     "  --plant ...      weaken an order; WHERE is a line or a function\n"
@@ -175,6 +190,10 @@ static bool parse(struct options *options, int count, char **words)
 
         if (strcmp(words[i], "--quiet") == 0) {
             options->is_quiet = true;
+            continue;
+        }
+        if (strcmp(words[i], "--enumerated") == 0) {
+            options->is_enumerated = true;
             continue;
         }
         if (strcmp(words[i], "--plain") == 0) {
@@ -199,13 +218,17 @@ static bool parse(struct options *options, int count, char **words)
             options->preemptions = (unsigned)strtoul(value, NULL, 10);
         } else if (strcmp(words[i - 1], "--stale") == 0) {
             options->stale = (unsigned)strtoul(value, NULL, 10);
+        } else if (strcmp(words[i - 1], "--every") == 0) {
+            options->every = (unsigned)strtoul(value, NULL, 10);
+        } else if (strcmp(words[i - 1], "--jobs") == 0) {
+            options->jobs = (unsigned)strtoul(value, NULL, 10);
         } else if (strcmp(words[i - 1], "--seconds") == 0) {
             options->seconds = strtod(value, NULL);
         } else if (strcmp(words[i - 1], "--plant") != 0 || !sites_plant(value)) {
             return false;
         }
     }
-    return true;
+    return options->every > 0 && options->jobs > 0 && options->jobs <= JOBS_MAX;
 }
 
 /* => false: a violation. */
@@ -224,9 +247,113 @@ static bool deepen(const struct options *options, double until)
     return true;
 }
 
+/* --- enumerated programs --- */
+
+/* This process's share of a group, each program both ways. => false: a violation. */
+static bool share_explore(const struct options *options, unsigned group, unsigned job, double until)
+{
+    struct bounds bounds = {options->preemptions, options->stale, false};
+    static struct weak_program program;
+    const char *name;
+    unsigned count = enumerated_programs(group, &name);
+    unsigned i;
+
+    for (i = job * options->every; i < count; i += options->jobs * options->every) {
+        totals.programs++;
+        enumerated_read(group, i, &program);
+        if (!explore(&program, true, bounds, options, until) || !explore(&program, false, bounds, options, until)) {
+            printf("  in \"%s\"\n", program.name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* In a process of its own: its share of all groups, what is left of the time shared out among those that are left. */
+static bool job_run(const struct options *options, unsigned job, struct totals *rows)
+{
+    double until = seconds_now() + options->seconds;
+    const char *name;
+    unsigned left = 0;
+    unsigned group;
+    bool is_clean = true;
+
+    for (group = 0; enumerated_programs(group, &name) > 0; group++) {
+        left++;
+    }
+    for (group = 0; left > 0 && is_clean; group++, left--) {
+        double start = seconds_now();
+
+        memset(&totals, 0, sizeof(totals));
+        is_clean = share_explore(options, group, job, start + (until - start) / left);
+        totals.seconds = seconds_now() - start;
+        rows[group] = totals;
+    }
+    return is_clean;
+}
+
+static void totals_add(struct totals *sum, const struct totals *other)
+{
+    sum->programs += other->programs;
+    sum->late += other->late;
+    sum->runs += other->runs;
+    sum->ends += other->ends;
+    sum->steps += other->steps;
+    sum->seconds += other->seconds;
+}
+
+static void row_print(const char *name, const struct totals *row)
+{
+    printf("%-24s %9u %9u %12" PRIu64 " %12" PRIu64 " %14" PRIu64 " %9.1f\n", name, row->programs, row->late, row->runs,
+           row->ends, row->steps, row->seconds);
+}
+
+/* => exit status. */
+static int enumerate(const struct options *options)
+{
+    struct totals(*rows)[GROUPS_MAX] = mmap(NULL, sizeof(struct totals[JOBS_MAX][GROUPS_MAX]), PROT_READ | PROT_WRITE,
+                                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct totals all = {0};
+    bool is_clean = rows != MAP_FAILED;
+    const char *name;
+    unsigned group;
+    unsigned job;
+
+    (void)fflush(stdout);
+    for (job = 0; is_clean && job < options->jobs; job++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            bool is_well = job_run(options, job, rows[job]);
+
+            (void)fflush(stdout);
+            _exit(is_well ? 0 : 1);
+        }
+        is_clean = child > 0;
+    }
+    for (job = 0; job < options->jobs; job++) {
+        int status = 1;
+
+        is_clean = wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 && is_clean;
+    }
+    printf("%-24s %9s %9s %12s %12s %14s %9s\n", "group", "programs", "cut", "runs", "ends", "steps", "seconds");
+    for (group = 0; rows != MAP_FAILED && enumerated_programs(group, &name) > 0; group++) {
+        struct totals row = {0};
+
+        for (job = 0; job < options->jobs; job++) {
+            totals_add(&row, &rows[job][group]);
+        }
+        row_print(name, &row);
+        totals_add(&all, &row);
+    }
+    row_print("all", &all);
+    printf("hipt-weak: %s\n", is_clean ? "no violation" : "a violation");
+    return is_clean && all.runs > 0 ? 0 : 1;
+}
+
 int main(int count, char **words)
 {
-    struct options options = {.only = "", .preemptions = 2, .stale = 3, .seconds = 60};
+    struct options options = {.only = "", .preemptions = 2, .stale = 3, .seconds = 60, .every = 1, .jobs = 2};
     double start = seconds_now();
     bool is_clean;
 
@@ -236,6 +363,10 @@ int main(int count, char **words)
     }
     (void)signal(SIGSEGV, crashed);
     (void)signal(SIGBUS, crashed);
+    if (options.is_enumerated) {
+        options.is_quiet = true;
+        return enumerate(&options);
+    }
     is_clean = deepen(&options, start + options.seconds);
     if (options.lists_sites) {
         sites_print(stdout);

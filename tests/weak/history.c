@@ -402,7 +402,7 @@ void history_body(unsigned thread)
     }
 }
 
-static void make_table(const struct program *program, bool is_narrow)
+static void make_table(const struct weak_program *program, bool is_narrow)
 {
     static const struct hipt_range range = {0, PROGRAM_FRAMES, false};
     static const uint64_t secret[4] = {1, 2, 3, 4};
@@ -436,7 +436,7 @@ static void make_table(const struct program *program, bool is_narrow)
     choose_vpns(program->sizes == 1u && !is_narrow);
 }
 
-void history_prepare(const struct program *program, bool is_joined, bool is_narrow)
+void history_prepare(const struct weak_program *program, bool is_joined, bool is_narrow)
 {
     struct hipt_cursor cursor = {0};
     unsigned i;

@@ -30,7 +30,7 @@ struct record {
 };
 
 struct history {
-    const struct program *program;
+    const struct weak_program *program;
     bool is_joined; /* threads know at each call what all knew at the returns before it */
     struct hipt_table *table;
     struct hipt_asid asid[PROGRAM_ASIDS];
@@ -46,7 +46,7 @@ extern struct history history;
  * Make the table and run the setup. With narrow keys remainders differ in their upper 16 bits only. Otherwise they
  * differ in the others only, where there is one page size; in both parts, where there are two.
  */
-void history_prepare(const struct program *program, bool is_joined, bool is_narrow);
+void history_prepare(const struct weak_program *program, bool is_joined, bool is_narrow);
 
 /* => a program's vpn as the table knows it. */
 uint64_t history_vpn(uint32_t asid, unsigned vpn);

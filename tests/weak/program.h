@@ -50,7 +50,7 @@ struct op {
 #define REFUSING 1u /* no memory while the threads run */
 #define UNISSUED 2u /* no asid is issued before the setup; asids 0 and 1 are the numbers 0 and 1 all the same */
 
-struct program {
+struct weak_program {
     const char *name;
     unsigned sizes; /* size classes: 4 KiB, 16 KiB */
     unsigned version_bits;
@@ -61,7 +61,7 @@ struct program {
     struct op thread[CREW_THREADS][PROGRAM_OPS];
 };
 
-extern const struct program programs[];
+extern const struct weak_program programs[];
 extern const size_t nprograms;
 
 const char *kind_name(enum kind kind);

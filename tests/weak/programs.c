@@ -33,7 +33,7 @@
 #define FILL4 M(8, 8), M(9, 9), M(10, 10), M(11, 11)
 #define FILL3 M(8, 8), M(9, 9), M(10, 10)
 
-const struct program programs[] = {
+const struct weak_program programs[] = {
     /* one bucket line, one page size */
     {"map map", 1, 1, 6, 0, 0, {WARM}, {{M(0, 0)}, {M(0, 1)}}},
     {"map lookup", 1, 1, 6, 0, 0, {WARM}, {{M(0, 0)}, {L(0), L(0)}}},

@@ -109,7 +109,7 @@ Test(beside, T1_S3_an_unmap_beside_updates)
 
             start();
             cr_assert_eq(map(0, 5, 7), HIPT_OK);
-            step_interrupt(steps, beside[i]);
+            step_interrupt(NULL, NULL, steps, beside[i]);
             cr_assert_eq(unmap(0, 5, &was), HIPT_OK, "interrupted at %u", steps);
             is_over = !step_interrupted();
             if (!is_over) {
@@ -143,7 +143,7 @@ Test(beside, T1_S3_a_remap_beside_updates)
             start();
             mapping = rig_mapping(space.number, 0, 5, 8);
             cr_assert_eq(map(0, 5, 7), HIPT_OK);
-            step_interrupt(steps, beside[i]);
+            step_interrupt(NULL, NULL, steps, beside[i]);
             cr_assert_eq(hipt_remap(rig.table, &mapping, &was), HIPT_OK, "interrupted at %u", steps);
             is_over = !step_interrupted();
             cr_assert_eq(lookup(5, &now), HIPT_OK);
@@ -172,7 +172,7 @@ Test(beside, A1_a_retirement_beside_updates)
 
             start();
             cr_assert_eq(map(0, 5, 7), HIPT_OK);
-            step_interrupt(steps, beside[i]);
+            step_interrupt(NULL, NULL, steps, beside[i]);
             cr_assert_eq(hipt_asid_retire(rig.table, space, &report), HIPT_OK);
             is_over = !step_interrupted();
             cr_assert_eq(report.pages, 1u, "interrupted at %u", steps);
@@ -221,7 +221,7 @@ Test(beside, T1_F1_a_remap_beside_readers)
         mapping = rig_mapping(space.number, 0, 5, 8);
         cr_assert_eq(map(0, 5, 7), HIPT_OK);
         is_missing = false;
-        step_interrupt(steps, look_and_reverse_beside);
+        step_interrupt(NULL, NULL, steps, look_and_reverse_beside);
         cr_assert_eq(hipt_remap(rig.table, &mapping, NULL), HIPT_OK);
         is_over = !step_interrupted();
         cr_assert(!is_missing, "interrupted at %u", steps);
@@ -243,7 +243,7 @@ Test(beside, F1_a_remap_beside_the_next_life)
         mapping = rig_mapping(space.number, 0, 5, 8);
         cr_assert_eq(map(0, 5, 7), HIPT_OK);
         cr_assert_eq(map_in(other, 0, 6, 7), HIPT_OK); /* the frame is no further than mapped */
-        step_interrupt(steps, unmap_and_map_beside);
+        step_interrupt(NULL, NULL, steps, unmap_and_map_beside);
         cr_assert_eq(hipt_remap(rig.table, &mapping, NULL), HIPT_OK);
         is_over = !step_interrupted();
         rig_destroy(&rig);
@@ -270,7 +270,7 @@ Test(beside, F1_the_first_map_of_a_size)
     for (steps = 0; !is_over; steps++) {
         start();
         is_missing = false;
-        step_interrupt(steps, map_and_reverse_beside);
+        step_interrupt(NULL, NULL, steps, map_and_reverse_beside);
         cr_assert_eq(map(1, 16, 16), HIPT_OK);
         is_over = !step_interrupted();
         cr_assert(!is_missing, "interrupted at %u", steps);
@@ -301,7 +301,7 @@ Test(beside, F1_a_reverse_walk_of_swap)
         mapping = rig_mapping(space.number, 0, 5, 3);
         mapping.swap = true;
         cr_assert_eq(hipt_map(rig.table, &mapping), HIPT_OK);
-        step_interrupt(steps, remap_to_frame_beside);
+        step_interrupt(NULL, NULL, steps, remap_to_frame_beside);
         (void)hipt_reverse(rig.table, (struct hipt_frame){.pfn = 3, .swap = true}, &found, 1, &count);
         is_over = !step_interrupted();
         cr_assert(count == 0 || (count == 1u && found.swap), "interrupted at %u", steps);
@@ -331,7 +331,7 @@ Test(beside, A1_a_retirement_beside_another_life)
         start();
         cr_assert_eq(map(0, 5, 7), HIPT_OK);
         status_beside = HIPT_STATUS_COUNT;
-        step_interrupt(steps, give_the_slot_to_another_beside);
+        step_interrupt(NULL, NULL, steps, give_the_slot_to_another_beside);
         cr_assert_eq(hipt_asid_retire(rig.table, space, NULL), HIPT_OK);
         is_over = !step_interrupted();
         if (status_beside == HIPT_OK) {
@@ -354,7 +354,7 @@ static void map_another_to_the_frame(void)
 static void map_the_page_then_another(void)
 {
     if (map(0, 5, 9) == HIPT_OK) {
-        step_interrupt(then_after, map_another_to_the_frame);
+        step_interrupt(NULL, NULL, then_after, map_another_to_the_frame);
     }
 }
 
@@ -371,7 +371,7 @@ Test(beside, F1_a_map_that_comes_second)
             enum hipt_status status;
 
             start();
-            step_interrupt(steps, map_the_page_then_another);
+            step_interrupt(NULL, NULL, steps, map_the_page_then_another);
             status = map(0, 5, 7);
             is_over = !step_interrupted() || status == HIPT_OK;
             third += !is_over;
@@ -420,7 +420,7 @@ Test(beside, T1_A1_a_larger_page_that_is_refused)
             start();
             cr_assert_eq(map(0, 20, 7), HIPT_OK);
             status_beside = expected;
-            step_interrupt(steps, beside[i]);
+            step_interrupt(NULL, NULL, steps, beside[i]);
             status = map(1, 16, 16);
             is_over = !step_interrupted();
             cr_assert_eq(status, HIPT_OVERLAP, "case %u, interrupted at %u: %d", i, steps, (int)status);
@@ -443,7 +443,7 @@ Test(beside, T1_a_larger_page_beside_a_smaller_one)
         enum hipt_status status;
 
         start();
-        step_interrupt(steps, map_smaller_beside);
+        step_interrupt(NULL, NULL, steps, map_smaller_beside);
         status = map(1, 16, 16);
         is_over = !step_interrupted();
         if (is_over) {
@@ -492,7 +492,7 @@ Test(beside, T1_a_smaller_page_beside_the_end_of_a_larger_map)
             cr_assert(hipti_bucket_find(&rig.table->buckets, hipti_page_place(rig.table, &page), &larger, &pte, NULL));
             hipti_slot_publish(&rig.table->buckets, larger, hipti_pte_with_state(pte, HIPTI_TENTATIVE));
             is_settled = false;
-            step_interrupt(steps, settle_larger_beside);
+            step_interrupt(NULL, NULL, steps, settle_larger_beside);
             status = map(0, 20, 7);
             is_over = !step_interrupted();
             settled += is_settled;

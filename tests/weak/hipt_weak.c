@@ -82,7 +82,8 @@ static void print_failure(const struct weak_program *program, const struct crew_
 }
 
 /* => whether the program comes to the same ends when every run goes to its end. */
-static bool is_merged_rightly(const struct weak_program *program, struct crew_task *task, const struct crew_report *merged)
+static bool is_merged_rightly(const struct weak_program *program, struct crew_task *task,
+                              const struct crew_report *merged)
 {
     struct crew_report plain;
 
@@ -98,8 +99,8 @@ static bool is_merged_rightly(const struct weak_program *program, struct crew_ta
 }
 
 /* => false: a violation. */
-static bool explore(const struct weak_program *program, bool is_joined, struct bounds bounds, const struct options *options,
-                    double until)
+static bool explore(const struct weak_program *program, bool is_joined, struct bounds bounds,
+                    const struct options *options, double until)
 {
     struct crew_task task = {.threads = 0, .start = history_start, .body = history_body, .end = oracle_judge,
                              .is_valid = host_is_valid, .orders_stores = true};

@@ -709,7 +709,7 @@ Test(map, F1_reverse_reads_the_slot)
  */
 Test(map, T3_marks_reach_the_mapping_that_was_read)
 {
-    enum { UNMAPPED, MAPPED_AGAIN, ANOTHER_KEY, REMAPPED, REMAPPED_BACK, PROTECTED, CASES };
+    enum { UNMAPPED, MAPPED_AGAIN, REMAPPED_IN_THE_NEXT_LIFE, ANOTHER_KEY, REMAPPED, REMAPPED_BACK, PROTECTED, CASES };
     int i;
 
     for (i = 0; i < CASES; i++) {
@@ -729,6 +729,10 @@ Test(map, T3_marks_reach_the_mapping_that_was_read)
         if (i == MAPPED_AGAIN) {
             cr_assert_eq(map(0, 5, 7), HIPT_OK);
             cr_assert_eq(slot_of(0, 5), slot, "the same slot, pfn and flags");
+        } else if (i == REMAPPED_IN_THE_NEXT_LIFE) {
+            cr_assert_eq(map(0, 5, 8), HIPT_OK);
+            cr_assert_eq(remap(0, 5, 7), HIPT_OK);
+            cr_assert_eq(slot_of(0, 5), slot, "the same again");
         } else if (i == ANOTHER_KEY) {
             uint64_t vpn = 5;
 

@@ -165,6 +165,8 @@ Test(arena, prepare_and_find, .init = start_host)
 
     cr_assert(hipti_arena_init(&arena, &host.ops, 8, 20, 32));
     cr_assert(!hipti_arena_prepare(&arena, 21, true), "beyond the limit");
+    cr_assert(hipti_arena_prepare(&arena, 8, true));
+    cr_assert_eq(atomic_load(&host.blocks), 1u + 2u, "two blocks of four, and no more");
     cr_assert(hipti_arena_prepare(&arena, 9, true));
     calls = atomic_load(&host.calls);
     for (number = 1; number <= 12u; number++) { /* three blocks of four */

@@ -828,7 +828,7 @@ Test(bucket, T1_P1_two_puts_of_two_keys)
 
         start(1, 1, 11, 27);
         status_beside = HIPT_OK;
-        step_interrupt(steps, put_beside);
+        step_interrupt(NULL, NULL, steps, put_beside);
         cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK, "interrupted at %u", steps);
         is_over = !step_interrupted();
         cr_assert_eq(status_beside, HIPT_OK);
@@ -859,7 +859,7 @@ Test(bucket, T1_P4_a_put_that_was_overtaken)
         hipti_slot slot;
 
         start(1, 1, 11, 27);
-        step_interrupt(steps, end_beside);
+        step_interrupt(NULL, NULL, steps, end_beside);
         cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK, "interrupted at %u", steps);
         is_over = !step_interrupted();
         if (is_found(nth_place(0, 0))) {
@@ -914,7 +914,7 @@ Test(bucket, T1_T4_help_that_comes_late)
             start(1, 1, 11, 27);
             cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 0), pte_of(PFN), &stopped), HIPT_OK);
             commit_half(&stopped);
-            step_interrupt(steps, beside[i]);
+            step_interrupt(NULL, NULL, steps, beside[i]);
             cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 5), pte_of(PFN), &helper), HIPT_OK);
             is_over = !step_interrupted();
             if (is_over) {
@@ -963,7 +963,7 @@ Test(bucket, R1_P13_the_last_two_of_a_line)
         unsigned i;
 
         start_overflow(6);
-        step_interrupt(steps, take_beside);
+        step_interrupt(NULL, NULL, steps, take_beside);
         take(nth_place(0, 4));
         is_over = !step_interrupted();
         if (is_over) {
@@ -1010,7 +1010,7 @@ Test(bucket, T1_P13_a_put_beside_the_end_of_a_line)
             cr_assert_neq(hipti_header_link(header_of(0)), HIPTI_NONE);
             sequence = hipti_header_sequence(header_of(0));
             key_beside = 9;
-            step_interrupt(steps, put_beside);
+            step_interrupt(NULL, NULL, steps, put_beside);
             take(nth_place(0, count - 1u)); /* and the line */
             is_over = !step_interrupted();
             if (is_over) {
@@ -1112,7 +1112,7 @@ Test(bucket, T2_T3_a_reader_of_a_slot_that_changes_hands)
             key_before = is_leaving ? 0 : other;
             key_beside = is_leaving ? other : 0;
             cr_assert_eq(put(nth_place(0, key_before), PFN + key_before, &slot), HIPT_OK);
-            step_interrupt(steps, change_hands_beside);
+            step_interrupt(NULL, NULL, steps, change_hands_beside);
             pfn = find_key_0(i / 4u);
             is_over = !step_interrupted();
             cr_assert(pfn == 0 || pfn == PFN, "case %u, interrupted at %u: %llx", i, steps, (unsigned long long)pfn);
@@ -1136,7 +1136,7 @@ Test(bucket, F1_T2_a_slot_that_changes_hands)
         key_before = 0;
         key_beside = 1;
         cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
-        step_interrupt(steps, change_hands_beside);
+        step_interrupt(NULL, NULL, steps, change_hands_beside);
         if (hipti_slot_read(&buckets, 0, &pte, &key)) {
             struct hipti_place place = hipti_buckets_place(&buckets, key);
 
@@ -1166,7 +1166,7 @@ Test(bucket, T2_P12_a_parked_slot_is_no_further_life)
             start(1, 1, 6, 27);
             cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
             hipti_slot_publish(&buckets, 0, hipti_slot_load(&buckets, 0) | UINT64_C(63) << HIPTI_PTE_VERSION_SHIFT);
-            step_interrupt(steps, park_beside);
+            step_interrupt(NULL, NULL, steps, park_beside);
             if (way == 3u) {
                 cr_assert(!hipti_slot_read(&buckets, 0, &pte, &key) || hipti_pte_has_key(pte), "at %u", steps);
             } else {

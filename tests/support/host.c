@@ -38,7 +38,8 @@
 
 #define MAGIC UINT64_C(0x68697074686f7374)
 #define DEAD_BYTE 0xdd
-#define DEAD_BYTES 64u
+#define BEYOND_BYTES 64u /* behind each block */
+#define BEYOND_BYTE 0x01 /* neither 0, nor the address of anything, and true */
 
 /* What stands in front of each block. */
 struct stamp {
@@ -71,7 +72,7 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     struct test_host *host = (struct test_host *)ctx;
     uint64_t call = atomic_fetch_add(&host->calls, 1u) + 1u;
     size_t gap = align > 64u ? align : 64u;
-    size_t whole = (gap + bytes + DEAD_BYTES + gap - 1u) / gap * gap;
+    size_t whole = (gap + bytes + BEYOND_BYTES + gap - 1u) / gap * gap;
     struct stamp stamp = {MAGIC, bytes, gap};
     char *memory;
 
@@ -92,7 +93,7 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     TEST_HOLDS(memory != NULL);
     memory += gap;
     memset(memory, 0, bytes);
-    memset(memory + bytes, DEAD_BYTE, DEAD_BYTES); /* who reads on finds nonsense, who writes on is found out */
+    memset(memory + bytes, BEYOND_BYTE, BEYOND_BYTES); /* who reads on finds nonsense, who writes on is found out */
     memcpy(memory - sizeof(stamp), &stamp, sizeof(stamp));
     atomic_fetch_add(&host->bytes, bytes);
     atomic_fetch_add(&host->blocks, 1u);
@@ -110,8 +111,8 @@ static void host_free(void *ctx, void *ptr, size_t bytes)
     memcpy(&stamp, memory - sizeof(stamp), sizeof(stamp));
     TEST_HOLDS(stamp.magic == MAGIC);
     TEST_HOLDS(stamp.bytes == bytes);
-    for (i = bytes; i < bytes + DEAD_BYTES; i++) {
-        TEST_HOLDS((unsigned char)memory[i] == DEAD_BYTE);
+    for (i = bytes; i < bytes + BEYOND_BYTES; i++) {
+        TEST_HOLDS(memory[i] == BEYOND_BYTE);
     }
     memset(memory - sizeof(stamp), DEAD_BYTE, sizeof(stamp) + bytes);
     atomic_fetch_sub(&host->bytes, bytes);

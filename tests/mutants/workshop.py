@@ -4,6 +4,7 @@
 A worker writes the mutant into its copy and asks ninja for one killer after the other, so that only what depends on the
 changed file is compiled, and only for killers that are reached. The next mutant starts with the file put right again.
 """
+import math
 import os
 import re
 import shutil
@@ -12,11 +13,15 @@ import subprocess
 import time
 
 SKIPPED = {'.git', 'build', '__pycache__'}
-SHORTEST = 5    # seconds that any killer is given
-PATIENCE = 10    # times its time on the unchanged tree: beyond, the mutant hangs
-BUILD_LIMIT = 600
+BUILD_LIMIT = 600  # seconds, also for a killer on the unchanged tree
+# What a killer is given, from its seconds on the unchanged tree; beyond, the mutant hangs. A loop without end uses up
+# the processor time of its process; the clock is for what sleeps, and generous, since the machine may have other work.
+CPU_LIMIT = (2, 3)     # seconds, and times its time
+CLOCK_LIMIT = (20, 20)
+# What a sanitizer would say of an index, a shift or a builtin's argument ends the program instead.
+TRAPS = '-fsanitize=bounds,shift,builtin -fsanitize-undefined-trap-on-error'
 OPTIONS = ['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_C_FLAGS_DEBUG=-O1', '-DHIPT_CHECK=3', '-DHIPT_WERROR=OFF',
-           '-DHIPT_BENCH=OFF', '-DHIPT_EXAMPLES=OFF', '-DCMAKE_C_FLAGS=-w',
+           '-DHIPT_BENCH=OFF', '-DHIPT_EXAMPLES=OFF', f'-DCMAKE_C_FLAGS=-w {TRAPS}',
            '-DCMAKE_SUPPRESS_REGENERATION=ON']  # the copy's list of files does not change, only what is in one
 
 
@@ -108,7 +113,7 @@ class Workshop:
         self.folder = folder
         self.root, self.build = os.path.join(folder, 'tree'), os.path.join(folder, 'build')
         self.log = os.path.join(folder, 'log')
-        self.jobs, self.changed, self.programs = jobs, {}, {}
+        self.jobs, self.changed, self.programs, self.made = jobs, {}, {}, set()
         os.makedirs(self.root, exist_ok=True)
         copy_changed(root, self.root)
 
@@ -125,14 +130,18 @@ class Workshop:
             return '\n'.join(re.sub(r'\x1b\[[0-9;]*m', '', file.read()).split('\n')[-lines:])
 
     def make(self, killers):
-        programs = sorted({self.programs[killer.program] for killer in killers})
+        programs = sorted({self.programs[killer.program] for killer in killers} - self.made)
+        if not programs:
+            return
         status = run(['ninja', '-C', self.build, f'-j{self.jobs}'] + programs, BUILD_LIMIT, self.folder, self.log)
         if status != 0:
             raise BuildError(self.tail(30))
+        self.made.update(programs)
 
     def put(self, mutant):
         """Write a mutant into the copy, and put right what the last one changed."""
         fresh = {}
+        self.made.clear()
         for path in mutant.changes if mutant else []:
             with open(os.path.join(self.root, path), encoding='utf-8') as file:
                 original = self.changed.get(path) or file.read()
@@ -151,12 +160,16 @@ class Workshop:
         """=> (why it failed or None, seconds). @seconds: what the killer needs on the unchanged tree, or None."""
         program = os.path.join(self.build, self.programs[killer.program])
         command = [word.format(program=program, root=self.root) for word in killer.command]
-        limit = BUILD_LIMIT if seconds is None else SHORTEST + PATIENCE * seconds
+        limit = BUILD_LIMIT
+        if seconds is not None:
+            limit = CLOCK_LIMIT[0] + CLOCK_LIMIT[1] * seconds
+            cpu = math.ceil(CPU_LIMIT[0] + CPU_LIMIT[1] * seconds)
+            command = ['sh', '-c', f'ulimit -c 0; ulimit -S -t {cpu} && exec "$@"', 'sh'] + command
         start = time.monotonic()
         status = run(command, limit, self.folder, self.log)
         taken = time.monotonic() - start
         if status == 0:
             return None, taken
-        if status is None:
+        if status is None or status == -signal.SIGXCPU:
             return 'hangs', taken
         return f'signal {-status}' if status < 0 else f'status {status}', taken

@@ -155,23 +155,22 @@ static uint32_t asid_extend(struct hipti_asids *asids, struct hipti_asid *asid, 
 /* => a cell that was given back, or 0. */
 static uint32_t asid_take_spare(struct hipti_asids *asids, struct hipti_asid *asid)
 {
-    uint64_t head = hipti_load_acquire(&asid->spare); /* [observe:spare] the first cell's link */
-
-    while ((head & hipti_mask(CELL_BITS)) != 0) {
+    for (;;) {
+        uint64_t head = hipti_load_acquire(&asid->spare); /* [observe:spare] the first cell's link */
         uint32_t cell = (uint32_t)(head & hipti_mask(CELL_BITS));
         uint64_t tag = head >> CELL_BITS;
-        uint64_t next = hipti_load_relaxed(cell_at(asids, cell)) & hipti_mask(CELL_BITS); /* or anything: see below */
+        uint64_t next;
 
-        if (!hipti_gate_pass(&asids->gate, asids->ops, tag, TAG_BITS)) {
+        if (cell == 0 || !hipti_gate_pass(&asids->gate, asids->ops, tag, TAG_BITS)) {
             return 0;
         }
-        /* If another thread took the cell meanwhile, the tag has moved and the link read does not matter. */
+        /* If another thread takes the cell meanwhile, the tag moves and the link read does not matter. */
+        next = hipti_load_relaxed(cell_at(asids, cell)) & hipti_mask(CELL_BITS);
         next |= ((tag + 1u) & hipti_mask(TAG_BITS)) << CELL_BITS;
-        if (hipti_cas_acquire(&asid->spare, &head, next)) { /* [observe:spare] */
+        if (hipti_cas_relaxed(&asid->spare, &head, next)) { /* relaxed: the head is the one that was acquired */
             return cell;
         }
     }
-    return 0;
 }
 
 static void asid_give_spare(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t cell)

@@ -75,8 +75,9 @@ static bool arena_fill(struct hipti_arena *arena, uint32_t index, bool may_wait)
     if (!block) {
         return false;
     }
-    if (!hipti_cas_acq_rel(&arena->directory[index], &expected, block)) { /* [publish:block] [observe:block] */
+    if (!hipti_cas_release(&arena->directory[index], &expected, block)) { /* [publish:block] */
         arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena, index));
+        (void)hipti_load_acquire(&arena->directory[index]); /* [observe:block] another thread's */
     }
     return true;
 }

@@ -6,7 +6,7 @@
  *   store     adds a message with the next stamp; release: its released view is V
  *   rmw       as a load of the newest message, then a store; its released view also has that of the message it read,
  *             which is how a release sequence goes on
- *   failed    compare and swap is a load of a message whose value is another than the expected one
+ *   failed    compare and swap is a relaxed load of a message whose value is another than the expected one
  *   seq_cst   also: S[x], common to all, is the newest message of x that a seq_cst access wrote; a seq_cst load takes
  *             none older
  */
@@ -522,7 +522,10 @@ bool hipti_weak_cas(struct hipti_weak *weak, volatile void *p, unsigned bytes, v
         return old == wanted;
     }
     access = access_start(weak, p, bytes, order, &site);
+    order = access.order;
+    access.order = HIPTI_WEAK_relaxed; /* if it fails */
     read = access_choose(&access, access_floor(&access), &wanted);
+    access.order = weak->message[read].value == wanted ? order : access.order;
     old = access_read(&access, read);
     if (old == wanted) {
         access_write(&access, value, access.weak->message[read].view, MODIFICATIONS);

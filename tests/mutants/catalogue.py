@@ -20,11 +20,18 @@ class Mistake(Exception):
 class Killer:
     def __init__(self, rooms, kinds, program, command):
         self.rooms, self.kinds, self.program, self.command = rooms, kinds, program, command
-        self.name = ' '.join([program] + [word for word in command[command.index('{program}') + 1:] if not re.match(r'-\w', word)])
+        self.kept = None  # the program as the unchanged tree has it
+        words = [word for word in command[command.index('{program}') + 1:] if not re.match(r'-\w', word)]
+        self.name = ' '.join([program] + words).replace('{plant}', '--plant')
 
     def takes(self, mutant):
         """An order is seen by who models orders: on the machines at hand the weaker one is the same instruction."""
-        return bool(self.rooms & mutant.rooms) and self.kinds in ('all', mutant.kind)
+        return bool(self.rooms & mutant.rooms) and self.kinds in (('plant',) if mutant.plant else ('all', mutant.kind))
+
+    def arguments(self, mutant):
+        """The command, its {program} and {root} still to be named. What is planted takes the place of {plant}."""
+        plant = ['--plant', mutant.plant, '--for', mutant.function] if mutant and mutant.plant else []
+        return [part for word in self.command for part in (plant if word == '{plant}' else [word])]
 
 
 def killers(root):
@@ -32,7 +39,7 @@ def killers(root):
     with open(path, encoding='utf-8') as file:
         for number, line in enumerate(file, 1):
             words = shlex.split(line, comments=True)
-            if words and (len(words) < 4 or words[1] not in ('all', 'code', 'order') or '{program}' not in words):
+            if words and (len(words) < 4 or words[1] not in ('all', 'code', 'order', 'plant') or '{program}' not in words):
                 raise Mistake(f'{path}:{number}: not "rooms kinds program command", with {{program}} in the command')
             if words:
                 result.append(Killer(set(words[0].split(',')), words[1], words[2], words[3:]))

@@ -24,20 +24,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import csource  # noqa: E402
 
 ROOMS = ['reclaim', 'table', 'frame', 'asid', 'map']
-# No part of a protocol: the validators, by which the killers judge, the checks of arguments and configurations, and
-# figures.
+# No part of a protocol, but for their orders: the validators, by which the killers judge, the checks of arguments and
+# configurations, and figures.
 OTHERS = {f'lib/map/{name}.c' for name in ('valid', 'page', 'table', 'stats')}
 
-WEAKER = {
-    ('load', 'acquire'): ['relaxed'], ('load', 'seq_cst'): ['acquire'], ('store', 'release'): ['relaxed'],
-    ('exchange', 'acquire'): ['relaxed'], ('cas', 'acquire'): ['relaxed'], ('cas', 'release'): ['relaxed'],
-    ('cas', 'acq_rel'): ['acquire', 'release'], ('cas', 'seq_cst'): ['acq_rel'],
-    ('fetch_sub', 'release'): ['relaxed'], ('fetch_or', 'acq_rel'): ['acquire', 'release'],
-    ('fetch_or', 'seq_cst'): ['acq_rel'],
-}
-# Accessors that lib/base/atomic.h does not offer, since the library has no use for them.
-MISSING = {('exchange', 'relaxed'): 'EXCHANGE', ('fetch_sub', 'relaxed'): 'SUB',
-           ('fetch_or', 'acquire'): 'OR', ('fetch_or', 'release'): 'OR'}
 STORE_OF = {'relaxed': 'relaxed', 'acquire': 'relaxed'}  # all others: release
 
 COMPARE = {'<': '<=', '<=': '<', '>': '>=', '>=': '>', '==': '!=', '!=': '=='}
@@ -58,11 +48,15 @@ ASSIGNMENT = re.compile(r'[^=!<>;{}]*[^=!<>|&+\-*/;{}]=(?!=)')
 
 
 class Mutant:
-    """Replacements in files: .changes maps a path to a list of (start, end, text)."""
+    """
+    Replacements in files: .changes maps a path to a list of (start, end, text). Where .plant is set they are for people:
+    the order is weakened at run time, as hipt-weak's --plant has it, and may lead to programs for .function.
+    """
 
     def __init__(self, name, operator, changes, kind='code', breaks='', letter=''):
         self.name, self.operator, self.changes = name, operator, changes
         self.kind, self.breaks, self.letter = kind, breaks, letter
+        self.plant = self.function = ''
 
     @property
     def rooms(self):
@@ -73,6 +67,13 @@ class Mutant:
         for start, end, text in sorted(self.changes[path], reverse=True):
             result = result[:start] + text + result[end:]
         return result
+
+
+def weaker(kind, order):
+    """The orders one notch below, for an access of this kind. A failed CAS reads relaxed: it has no order to weaken."""
+    if order == 'seq_cst':
+        return {'load': ['acquire'], 'store': ['release']}.get(kind, ['acq_rel'])
+    return {'acq_rel': ['acquire', 'release'], 'acquire': ['relaxed'], 'release': ['relaxed']}.get(order, [])
 
 
 def closing(code, opening):
@@ -114,13 +115,14 @@ class Maker:
         self.mutants, self.counts = [], {}
         self.assertions = [(match.start(), closing(self.code, match.end() - 1)) for match in self.find(ASSERTION)]
 
-    def add(self, operator, *changes):
+    def add(self, operator, *changes, plant=''):
         if any(start <= changes[0][0] < end for start, end in self.assertions):
             return
         ordinal = self.counts[operator] = self.counts.get(operator, 0) + 1
         name = f'{self.room}/{self.function.name}/{operator}/{ordinal}'
         kind = 'order' if operator == 'order' else 'code'
         self.mutants.append(Mutant(name, operator, {self.source.path: list(changes)}, kind))
+        self.mutants[-1].plant, self.mutants[-1].function = plant, self.function.name
 
     def find(self, pattern):
         return re.compile(pattern).finditer(self.code, self.start, self.end)
@@ -133,15 +135,11 @@ class Maker:
     def orders(self):
         for match in ATOMIC.finditer(self.code, self.start, self.end):
             kind, order = match.groups()
-            for weaker in WEAKER.get((kind, order), []):
-                arguments, end = self.arguments(match.end() - 1)
-                name = MISSING.get((kind, weaker))
-                if name:
-                    text = (f'(HIPT_STEP("{kind}_{weaker}", {arguments[0]}), '
-                            f'HIPT_ATOMIC_{name}({", ".join(arguments)}, {weaker}))')
-                else:
-                    text = f'hipti_{kind}_{weaker}({", ".join(arguments)})'
-                self.add('order', (match.start(), end + 1, text))
+            arguments, end = self.arguments(match.end() - 1)
+            where = f'{self.source.path.removeprefix("lib/")}:{self.source.line(match.start())}'
+            for new in weaker(kind, order):
+                self.add('order', (match.start(), end + 1, f'hipti_{kind}_{new}({", ".join(arguments)})'),
+                         plant=f'{where}:{order}={new}')
 
     def stores(self):
         for match in ATOMIC.finditer(self.code, self.start, self.end):
@@ -254,7 +252,7 @@ class Maker:
             last = (start, end, call) if effect else None
 
     def make(self):
-        for step in (self.orders, self.stores, self.grace, self.conditions, self.bounds, self.constants, self.effects):
+        for step in (self.stores, self.grace, self.conditions, self.bounds, self.constants, self.effects):
             step()
         return self.mutants
 
@@ -263,10 +261,11 @@ def generate(root):
     """All mutants of the rooms, in the order of their files."""
     mutants = []
     for path in csource.files(root, [f'lib/{room}' for room in ROOMS], ('.c', '.h')):
-        if path not in OTHERS:
-            source = csource.Source(root, path)
-            for function in source.functions():
-                mutants += Maker(source, path.split('/')[1], function).make()
+        source = csource.Source(root, path)
+        for function in source.functions():
+            maker = Maker(source, path.split('/')[1], function)
+            maker.orders()
+            mutants += maker.mutants if path in OTHERS else maker.make()
     names = [mutant.name for mutant in mutants]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

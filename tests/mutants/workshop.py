@@ -25,6 +25,8 @@ OPTIONS = ['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_C_FLAGS_DEBUG=-O1', '-DHIPT_CHEC
            '-DCMAKE_SUPPRESS_REGENERATION=ON']  # the copy's list of files does not change, only what is in one
 
 
+LOG_LINES = 1000  # of a killer's output in which its reason is looked for
+
 live = set()  # processes that have not ended yet
 
 
@@ -156,10 +158,13 @@ class Workshop:
         with open(os.path.join(self.root, path), 'w', encoding='utf-8') as file:
             file.write(text)
 
-    def attack(self, killer, seconds):
-        """=> (why it failed or None, seconds). @seconds: what the killer needs on the unchanged tree, or None."""
-        program = os.path.join(self.build, self.programs[killer.program])
-        command = [word.format(program=program, root=self.root) for word in killer.command]
+    def attack(self, killer, seconds, mutant=None):
+        """
+        => (why it failed or None, seconds). @seconds: what the killer needs on the unchanged tree, or None. @mutant is
+        for killers in which it is planted: they run as they were built from the unchanged tree.
+        """
+        program = killer.kept or os.path.join(self.build, self.programs[killer.program])
+        command = [word.format(program=program, root=self.root) for word in killer.arguments(mutant)]
         limit = BUILD_LIMIT
         if seconds is not None:
             limit = CLOCK_LIMIT[0] + CLOCK_LIMIT[1] * seconds
@@ -168,8 +173,11 @@ class Workshop:
         start = time.monotonic()
         status = run(command, limit, self.folder, self.log)
         taken = time.monotonic() - start
-        if status == 0:
+        if status == 0 or status == 2 and killer.kinds == 'plant':
             return None, taken
         if status is None or status == -signal.SIGXCPU:
             return 'hangs', taken
+        found = re.search('^violation: (.*)', self.tail(LOG_LINES), re.M)
+        if found and killer.kinds == 'plant':
+            return found.group(1), taken
         return f'signal {-status}' if status < 0 else f'status {status}', taken

@@ -23,6 +23,7 @@
 
 struct options {
     const char *only; /* programs with this in their name */
+    const char *aim;  /* the programs for this function come first */
     unsigned preemptions;
     unsigned stale;
     double seconds; /* for all */
@@ -139,22 +140,45 @@ static bool explore(const struct weak_program *program, bool is_joined, struct b
     return true;
 }
 
-/* => false: a violation. */
-static bool explore_all(const struct options *options, struct bounds bounds, double until)
+static bool is_for(const struct weak_program *program, const char *function)
 {
     size_t i;
 
+    for (i = 0; i < npurposes; i++) {
+        if (strcmp(purposes[i].function, function) == 0 && strcmp(purposes[i].program, program->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each program is explored in two ways; with @aim, those for that function only. */
+static bool is_wanted(const struct options *options, const char *aim, size_t i)
+{
+    const struct weak_program *program = &programs[i / 2u];
+
+    return strstr(program->name, options->only) != NULL && !is_idle[i / 2u][i % 2u] && (!aim || is_for(program, aim));
+}
+
+/* => false: a violation. */
+static bool explore_all(const struct options *options, struct bounds bounds, const char *aim, double until)
+{
+    size_t wanted = 0;
+    size_t i;
+
+    for (i = 0; i < nprograms * 2u; i++) {
+        wanted += is_wanted(options, aim, i);
+    }
     for (i = 0; i < nprograms * 2u; i++) {
         const struct weak_program *program = &programs[i / 2u];
         double now = seconds_now();
-        /* What one leaves over goes to the others. */
-        double share = (until - now) / (double)(nprograms * 2u - i) * 4.0;
-
+        double share = (until - now) / (double)wanted * 4.0; /* what one leaves over goes to the others */
         uint64_t planted = sites_planted();
 
-        if (strstr(program->name, options->only) == NULL || is_idle[i / 2u][i % 2u]) {
+        if (!is_wanted(options, aim, i)) {
             continue;
         }
+        wanted--;
         totals.programs++;
         if (!explore(program, i % 2u == 0, bounds, options, now + share < until ? now + share : until)) {
             return false;
@@ -167,7 +191,7 @@ static bool explore_all(const struct options *options, struct bounds bounds, dou
 static const char *usage =
     "usage: hipt-weak [--only TEXT] [--preemptions N] [--stale N] [--seconds S] [--quiet] [--sites]\n"
     "                 [--enumerated [--every N] [--jobs N]] [--plain | --compare]\n"
-    "                 [--plant FILE:WHERE:ORDER=ORDER]...\n"
+    "                 [--plant FILE:WHERE:ORDER=ORDER]... [--for FUNCTION]\n"
     "Explore small programs over the table under a model of release and acquire.\n"
     "  --only TEXT      only programs that have TEXT in their name\n"
     "  --preemptions N  in one run, at most (2)\n"
@@ -179,6 +203,7 @@ static const char *usage =
     "  --plain          every run to its end, also where it meets another\n"
     "  --compare        explore both ways, and hold the ends that are come to against each other\n"
     "  --plant ...      weaken an order; WHERE is a line or a function\n"
+    "  --for FUNCTION   begin with the programs that are there for an order in this function\n"
     "  --sites          list the ordered accesses that were made, instead of what was explored\n"
     "Exit status: 0 no violation, 1 a violation, 2 wrong use, nothing explored, or nothing planted was reached.\n";
 
@@ -215,6 +240,8 @@ static bool parse(struct options *options, int count, char **words)
         i++;
         if (strcmp(words[i - 1], "--only") == 0) {
             options->only = value;
+        } else if (strcmp(words[i - 1], "--for") == 0) {
+            options->aim = value;
         } else if (strcmp(words[i - 1], "--preemptions") == 0) {
             options->preemptions = (unsigned)strtoul(value, NULL, 10);
         } else if (strcmp(words[i - 1], "--stale") == 0) {
@@ -233,7 +260,7 @@ static bool parse(struct options *options, int count, char **words)
 }
 
 /* => false: a violation. */
-static bool deepen(const struct options *options, double until)
+static bool deepen(const struct options *options, const char *aim, double until)
 {
     static const struct bounds steps[] = {{1, 0, false}, {1, 1, false}, {1, 1, true}, {1, 2, false}, {1, 2, true},
                                           {2, 1, false}, {2, 2, false}, {2, 2, true}, {1, 3, false}, {2, 3, false}};
@@ -241,7 +268,7 @@ static bool deepen(const struct options *options, double until)
 
     for (i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         if (steps[i].preemptions <= options->preemptions && steps[i].stale <= options->stale && seconds_now() < until &&
-            !explore_all(options, steps[i], until)) {
+            !explore_all(options, steps[i], aim, until)) {
             return false;
         }
     }
@@ -368,7 +395,8 @@ int main(int count, char **words)
         options.is_quiet = true;
         return enumerate(&options);
     }
-    is_clean = deepen(&options, start + options.seconds);
+    is_clean = (!options.aim || deepen(&options, options.aim, start + options.seconds / 2)) &&
+               deepen(&options, NULL, start + options.seconds);
     if (options.lists_sites) {
         sites_print(stdout);
     }

@@ -64,6 +64,15 @@ struct weak_program {
 extern const struct weak_program programs[];
 extern const size_t nprograms;
 
+/* A program that shows what an order in a function is for. Several may stand for one function. */
+struct purpose {
+    const char *function;
+    const char *program;
+};
+
+extern const struct purpose purposes[];
+extern const size_t npurposes;
+
 const char *kind_name(enum kind kind);
 
 #endif

@@ -55,17 +55,22 @@ PYTHON
 }
 
 core=$(find "$root/lib" -name '*.c' ! -path '*/port/user/*' ! -path '*/sim/*')
+sim=$(for name in sched choose stack plain; do echo "$root/lib/sim/$name.c"; done)
+explore=$(for name in world oracle model program drive report; do echo "$root/tests/explore/$name.c"; done)
 tool="$root/tools/hipt"
+stepped='-DHIPT_STEPS=1 -DHIPT_PORT_HEADER="explore/port.h" -DHIPT_ATOMIC_HEADER="sim/plain.h"'
 # shellcheck disable=SC2086
 {
     compile core -- $core "$root/tests/model/model.c" "$root/tests/model/host.c"
-    compile stepped -DHIPT_STEPS=1 -- $core
+    # Where a scheduler decides, the feedback of the core is what counts: tests/explore/CMakeLists.txt.
+    compile explore $stepped -O2 -fno-sanitize-coverage=trace-cmp -- $core
+    compile explore $stepped -O2 -fno-sanitize=fuzzer-no-link -- $sim $explore
+    compile explore $stepped -- "$root/fuzz/insert_delete_interleavings.c"
     compile tool -- "$tool/mappings.c" "$tool/trace.c" "$tool/compressed.c"
 }
 for name in operations_against_model configuration mappings_parse trace_parse; do
     compile targets -- "$root/fuzz/$name.c"
 done
-compile targets -DHIPT_STEPS=1 -- "$root/fuzz/insert_delete_interleavings.c" "$root/fuzz/threads.c"
 
 for name in operations_against_model configuration; do
     link $name "$work/targets/fuzz_$name.c.o" "$work"/core/*.o
@@ -73,6 +78,5 @@ done
 for name in mappings_parse trace_parse; do
     link $name "$work/targets/fuzz_$name.c.o" "$work"/tool/*.o -lz
 done
-link insert_delete_interleavings "$work/targets/fuzz_insert_delete_interleavings.c.o" "$work/targets/fuzz_threads.c.o" \
-    "$work"/stepped/*.o
+link insert_delete_interleavings "$work"/explore/*.o
 ls -l "$OUT"

@@ -2,9 +2,13 @@
 #include "explore/program.h"
 
 #include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { SETUP = -1 };
+
+static const char letters[] = "mulprdcviogxanw"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
@@ -70,7 +74,6 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
 
 static bool call_parse(const char **at, struct call *call)
 {
-    static const char letters[] = "mulprdcviogxanw"; /* in the order of enum verb */
     unsigned operand[2] = {0, 0};
     const char *letter;
 
@@ -153,4 +156,72 @@ bool program_parse(const char *text, struct program *program, const char **wrong
     }
     strcpy(program->text, text);
     return geometry_parse(wrong, program) && calls_parse(wrong, program);
+}
+
+/* --- the other way --- */
+
+static void append(struct program *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void append(struct program *program, const char *format, ...)
+{
+    size_t used = strlen(program->text);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(program->text + used, sizeof(program->text) - used, format, arguments);
+    va_end(arguments);
+}
+
+static void call_write(struct program *program, const struct call *call)
+{
+    int letter = letters[call->verb];
+    bool has_asid = call->asid > 0 && call->verb != VERB_RETIRE && call->verb != VERB_ALLOC;
+
+    append(program, " ");
+    if (has_asid) {
+        append(program, "%u:", call->asid);
+    }
+    append(program, "%c", call->size ? toupper(letter) : letter);
+    switch (call->verb) {
+    case VERB_MAP:
+    case VERB_REMAP:
+    case VERB_UNMAP_RANGE:
+        append(program, "%u.%u", call->vpn, call->pfn);
+        break;
+    case VERB_REVERSE:
+    case VERB_PIN:
+    case VERB_UNPIN:
+        append(program, "%u", call->pfn);
+        break;
+    case VERB_RETIRE:
+    case VERB_ALLOC:
+        append(program, "%u", call->asid);
+        break;
+    case VERB_REAP:
+    case VERB_WALK:
+        break;
+    default:
+        append(program, "%u", call->vpn);
+        break;
+    }
+}
+
+bool program_write(struct program *program)
+{
+    unsigned i;
+    unsigned k;
+
+    program->text[0] = '\0';
+    append(program, "%u/%u/%u%s%s", program->sizes, program->version_bits, program->sequence_bits,
+           program->is_scarce ? "s" : "", program->is_endless ? "n" : "");
+    for (i = 0; i < program->nsetup; i++) {
+        call_write(program, &program->setup[i]);
+    }
+    for (i = 0; i < program->nthreads; i++) {
+        append(program, " |");
+        for (k = 0; k < program->ncalls[i]; k++) {
+            call_write(program, &program->calls[i][k]);
+        }
+    }
+    return strlen(program->text) + 1u < sizeof(program->text);
 }

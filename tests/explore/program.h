@@ -66,4 +66,7 @@ const char *verb_name(enum verb verb);
 /* => false: @text is no program; *wrong is where it stops being one. */
 bool program_parse(const char *text, struct program *program, const char **wrong);
 
+/* The text of a program, into its own. => false: it is too long. */
+bool program_write(struct program *program);
+
 #endif

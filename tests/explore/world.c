@@ -10,12 +10,12 @@
 #include "map/table.h"
 #include "sim/plain.h"
 
-enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5 };
+enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5, LINE_BYTES = 64 };
 
 /* The host. A cookie remembers who was inside a read side when it was made; its period ends when all have left. */
 struct host {
     _Alignas(4096) unsigned char pool[POOL_BYTES];
-    unsigned char saved[POOL_BYTES];
+    const unsigned char *saved; /* the pool after the setup */
     size_t used;
     size_t saved_used;
     unsigned depth[WORLD_OUTSIDE + 1];
@@ -504,9 +504,12 @@ static uint64_t unseen(void *ctx)
 /* The state that every execution starts from. */
 static void world_save(void)
 {
+    static unsigned char own[POOL_BYTES];
+
     host.saved_used = host.used;
     host.saved_cookies = host.cookies;
-    memcpy(host.saved, host.pool, host.used);
+    memcpy(own, host.pool, host.used);
+    host.saved = own;
     memcpy(saved_asids, world.asids, sizeof(saved_asids));
     memcpy(setup_events, world.events, sizeof(world.events[0]) * world.nevents);
     nsetup_events = world.nevents;
@@ -577,6 +580,103 @@ bool world_open(const struct program *program)
     }
     world_save();
     return true;
+}
+
+/* Most of the pool stays zero: only lines that are not in this image or in the one to come are copied. */
+struct world_image {
+    struct hipt_table *table;
+    struct hipt_asid asids[WORLD_ASIDS];
+    unsigned char sections[sizeof(host.sections)];
+    uint64_t cookies;
+    uint64_t open_at[COOKIES][WORLD_OUTSIDE + 1];
+    unsigned nevents;
+    struct event events[PROGRAM_SETUP_MAX * 2];
+    size_t used;
+    unsigned nlines;
+    uint16_t line[POOL_BYTES / LINE_BYTES]; /* those that are not all zero */
+    _Alignas(LINE_BYTES) unsigned char pool[POOL_BYTES];
+};
+
+static void image_find_lines(struct world_image *image)
+{
+    static const unsigned char zero[LINE_BYTES];
+    unsigned i;
+
+    image->nlines = 0;
+    for (i = 0; i * LINE_BYTES < image->used; i++) {
+        if (memcmp(image->pool + i * LINE_BYTES, zero, LINE_BYTES) != 0) {
+            image->line[image->nlines++] = (uint16_t)i;
+        }
+    }
+}
+
+struct world_image *world_keep(void)
+{
+    struct world_image *image = aligned_alloc(LINE_BYTES, sizeof(*image));
+
+    if (image) {
+        image->table = world.table;
+        memcpy(image->asids, saved_asids, sizeof(saved_asids));
+        memcpy(image->sections, &host.sections, sizeof(host.sections));
+        image->cookies = host.saved_cookies;
+        memcpy(image->open_at, host.open_at, sizeof(host.open_at[0]) * (host.saved_cookies + 1u));
+        image->nevents = nsetup_events;
+        memcpy(image->events, setup_events, sizeof(setup_events));
+        image->used = host.saved_used;
+        memset(image->pool, 0, sizeof(image->pool));
+        memcpy(image->pool, host.saved, host.saved_used);
+        image_find_lines(image);
+    }
+    return image;
+}
+
+static void lines_copy(const struct world_image *to, const struct world_image *which)
+{
+    unsigned i;
+
+    for (i = 0; i < which->nlines; i++) {
+        memcpy(host.pool + which->line[i] * LINE_BYTES, to->pool + which->line[i] * LINE_BYTES, LINE_BYTES);
+    }
+}
+
+/* From the state after one setup to that after another. */
+static void pool_turn(const struct world_image *from, const struct world_image *to)
+{
+    size_t used = host.used < to->used ? host.used : to->used;
+
+    lines_copy(to, from);
+    lines_copy(to, to);
+    memset(host.pool + to->used, POISON, host.used - used);
+    memcpy(host.pool + used, to->pool + used, to->used - used);
+}
+
+void world_open_kept(const struct world_image *image, const struct program *program)
+{
+    static const struct world_image *last;
+
+    if (last && host.saved == last->pool) {
+        world_restore();
+        pool_turn(last, image);
+    } else {
+        memcpy(host.pool, image->pool, image->used);
+        memset(host.pool + image->used, POISON, POOL_BYTES - image->used);
+    }
+    last = image;
+    world.sim = &sim;
+    world.program = program;
+    world.table = image->table;
+    hipti_sim_init(&sim, program->nthreads, thread_body, NULL);
+    memcpy(saved_asids, image->asids, sizeof(saved_asids));
+    memcpy(&host.sections, image->sections, sizeof(host.sections));
+    host.saved_cookies = image->cookies;
+    memcpy(host.open_at, image->open_at, sizeof(host.open_at[0]) * (image->cookies + 1u));
+    nsetup_events = image->nevents;
+    memcpy(setup_events, image->events, sizeof(setup_events[0]) * image->nevents);
+    host.saved = image->pool;
+    host.saved_used = image->used;
+    host.used = image->used;
+    hipti_plain.writes = 0;
+    hipti_plain.is_full = false;
 }
 
 enum hipti_sim_end world_run(const struct hipti_sim_chooser *chooser)

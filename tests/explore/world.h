@@ -58,6 +58,14 @@ extern struct world world;
 /* Build the program's table and run its setup. => false: a setup call answered otherwise than it must; see stderr. */
 bool world_open(const struct program *program);
 
+/*
+ * The state after a setup, kept to be had again: world_open_kept() is world_open() of any program with the geometry and
+ * the setup that were opened last when it was kept, and much faster. => NULL: no memory.
+ */
+struct world_image;
+struct world_image *world_keep(void);
+void world_open_kept(const struct world_image *image, const struct program *program);
+
 /* One execution from the state after the setup. => how it ended; world.violation says what was wrong during it. */
 enum hipti_sim_end world_run(const struct hipti_sim_chooser *chooser);
 

@@ -16,6 +16,7 @@
 #include "support/step.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
+#define LOOKS 64u /* for the others at a meeting, before sleeping */
 #define STUCK_SECONDS 60u /* that threads get to come to their end when time is up */
 
 /* How to run this again, ready to be written when a check of the library traps. */
@@ -31,7 +32,8 @@ static const char help[] =
     "  --frames N         how many, where the program does not say (16)\n"
     "  --version-bits N   lives of a slot between two grace periods, 2^N (11)\n"
     "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (27)\n"
-    "  --yield N          give the processor away before one of N accesses to shared words, 0: never (64)\n"
+    "  --yield N          stand aside before one of N accesses to shared words, 0: never (64)\n"
+    "  --give N           of these, give the processor away one in N times, and else wait up to 200 ns (8)\n"
     "  --progress         a line on stderr every second\n"
     "  --json             one JSON object in place of text\n"
     "  --help\n"
@@ -59,6 +61,7 @@ static void options_init(struct crew_options *options)
     options->version_bits = HIPT_VERSION_BITS_MAX;
     options->sequence_bits = HIPT_SEQUENCE_BITS_MAX;
     options->yield = 64;
+    options->give = 8;
 }
 
 /* => whether @text is a number in the bounds. */
@@ -78,7 +81,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
         uint64_t most;
     } known[] = {{"--threads", 2, CREW_THREADS_MAX}, {"--seed", 0, UINT64_MAX}, {"--buckets", 1, 1u << 20},
                  {"--sizes", 1, 3}, {"--frames", 4, 4096}, {"--version-bits", 1, HIPT_VERSION_BITS_MAX},
-                 {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20}};
+                 {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20},
+                 {"--give", 1, 1u << 20}};
     uint64_t number;
     size_t i = 0;
 
@@ -96,7 +100,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
     case 4: options->frames = (unsigned)number; break;
     case 5: options->version_bits = (unsigned)number; break;
     case 6: options->sequence_bits = (unsigned)number; break;
-    default: options->yield = (unsigned)number; break;
+    case 7: options->yield = (unsigned)number; break;
+    default: options->give = (unsigned)number; break;
     }
     return true;
 }
@@ -157,9 +162,9 @@ static void replay_write(const struct crew *crew)
 
     (void)snprintf(replay_line, sizeof(replay_line),
                    "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --buckets %" PRIu64
-                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u%s",
+                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
-                   o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield,
+                   o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield, o->give,
                    o->canary ? " --canary" : "");
 }
 
@@ -208,18 +213,30 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/* Who comes last lets the others go on. They look a few times, then sleep: there may be fewer processors than threads. */
 bool crew_meet(struct crew *crew)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_cond_t all_there = PTHREAD_COND_INITIALIZER;
     unsigned meeting = atomic_load(&crew->meeting);
+    unsigned looks = 0;
 
     if (atomic_fetch_add(&crew->arrived, 1u) + 1u == crew->options.threads) {
         atomic_store(&crew->ended, crew_is_over(crew));
         atomic_store(&crew->arrived, 0);
+        (void)pthread_mutex_lock(&lock);
         atomic_fetch_add(&crew->meeting, 1u);
+        (void)pthread_cond_broadcast(&all_there);
+        (void)pthread_mutex_unlock(&lock);
     }
-    while (atomic_load(&crew->meeting) == meeting) {
+    while (atomic_load(&crew->meeting) == meeting && looks++ < LOOKS) {
         sched_yield();
     }
+    (void)pthread_mutex_lock(&lock);
+    while (atomic_load(&crew->meeting) == meeting) {
+        (void)pthread_cond_wait(&all_there, &lock);
+    }
+    (void)pthread_mutex_unlock(&lock);
     return !atomic_load(&crew->ended);
 }
 
@@ -400,6 +417,7 @@ static int crew_run(struct crew *crew)
     double seconds;
     bool enough;
 
+    step_give_one_in(crew->options.give);
     step_yield_one_in(crew->options.yield);
     threads_run(crew);
     step_yield_one_in(0);

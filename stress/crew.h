@@ -3,8 +3,8 @@
  * What every stress program is made of: a crew of real threads around one small table on the user-space port, a clock,
  * counters, and one place where a broken guarantee is reported. A program says what its threads do and what they check.
  *
- * The library underneath gives the processor away before one of 64 accesses to shared words, so that threads meet where
- * they would hardly ever meet; each thread draws from a generator of its own.
+ * The library underneath stands aside before one of 64 accesses to shared words, so that threads meet where they would
+ * hardly ever meet; each thread draws from a generator of its own.
  */
 #ifndef STRESS_CREW_H
 #define STRESS_CREW_H
@@ -52,7 +52,8 @@ struct crew_options {
     unsigned sequence_bits;
     unsigned sizes;
     unsigned frames;
-    unsigned yield; /* one of how many accesses */
+    unsigned yield; /* stand aside at one of how many accesses */
+    unsigned give;  /* one in how many times by giving the processor away */
 };
 
 /* Counts of one thread, which alone writes them. */
@@ -118,10 +119,10 @@ static inline uint64_t crew_random(uint64_t *state)
     return *state * UINT64_C(0x2545f4914f6cdd1d) >> 16;
 }
 
-/* => 0 to below - 1. */
+/* => 0 to below - 1. By a multiplication: a division takes longer than many an operation's accesses. */
 static inline unsigned crew_draw(uint64_t *state, unsigned below)
 {
-    return (unsigned)(crew_random(state) % below);
+    return (unsigned)((crew_random(state) >> 16) * below >> 32);
 }
 
 /* => an asid, waited for if need be. */

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
 
 /* A word: a mapping in 64 bits. */
 #define WORD_PRESENT (UINT64_C(1) << 63)
@@ -18,6 +21,7 @@
 #define WORD_MARKS (UINT64_C(3) << WORD_MARKS_SHIFT)
 #define WORD_PFN ((UINT64_C(1) << WORD_PROT_SHIFT) - 1u)
 #define NOWHERE 63u
+#define WORD_NONE 1u /* no word: it says nothing of being present */
 
 #define PASTS_MAX 8192u /* 2^8 sets of open operations and a few states each */
 
@@ -105,13 +109,103 @@ static uint64_t word_with_prot(uint64_t word, uint64_t prot)
     return (word & ~(UINT64_C(15) << WORD_PROT_SHIFT)) | prot << WORD_PROT_SHIFT;
 }
 
+/* --- the clock */
+
+/*
+ * Real time orders operations only if a store of one has arrived before its end is taken, and a load of the next is not
+ * made before its beginning is: processors delay the one and hasten the other, also across a clock. So a full fence
+ * stands before the clock, and after it a load waits until it has been read.
+ *
+ * The processors' counters of cycles are one clock for all if the kernel takes its own time from them, which it does
+ * only after having compared them; on other machines, and where that is not to be had, the kernel's time is taken.
+ */
+#if defined(__x86_64__)
+static bool has_counter;
+
+static void clock_choose(void)
+{
+    FILE *file = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
+    char name[8] = "";
+
+    if (file) {
+        has_counter = fgets(name, sizeof(name), file) && strcmp(name, "tsc\n") == 0;
+        fclose(file);
+    }
+}
+
+static bool counter_read(uint64_t *count)
+{
+    if (has_counter) {
+        _mm_mfence();
+        _mm_lfence();
+        *count = __rdtsc();
+        _mm_lfence();
+    }
+    return has_counter;
+}
+
+/* The same without waiting for earlier stores: they are of operations whose ends have waited for them. */
+static bool counter_read_first(uint64_t *count)
+{
+    if (has_counter) {
+        _mm_lfence();
+        *count = __rdtsc();
+        _mm_lfence();
+    }
+    return has_counter;
+}
+#else
+static void clock_choose(void)
+{
+}
+
+static bool counter_read(uint64_t *count)
+{
+    (void)count;
+    return false;
+}
+
+#define counter_read_first counter_read
+#endif
+
+uint64_t linear_now(void)
+{
+    struct timespec now;
+    uint64_t count;
+
+    if (counter_read(&count)) {
+        return count;
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    atomic_thread_fence(memory_order_seq_cst);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t now_first(void)
+{
+    uint64_t count;
+
+    return counter_read_first(&count) ? count : linear_now();
+}
+
 /* --- recording */
+
+/* => zeroed memory in cache lines of its own. */
+static void *alloc_apart(size_t bytes)
+{
+    size_t whole = (bytes + LINEAR_APART - 1u) / LINEAR_APART * LINEAR_APART;
+    void *memory = aligned_alloc(LINEAR_APART, whole);
+
+    return memory ? memset(memory, 0, whole) : NULL;
+}
 
 bool linear_history_init(struct linear_history *history, const struct linear_shape *shape, uint32_t groups,
                          unsigned nthreads, size_t room, size_t walk_room)
 {
     unsigned t;
 
+    clock_choose();
     memset(history, 0, sizeof(*history));
     history->shape = shape;
     history->groups = groups;
@@ -125,9 +219,9 @@ bool linear_history_init(struct linear_history *history, const struct linear_sha
     for (t = 0; t < nthreads; t++) {
         struct linear_thread *thread = &history->thread[t];
 
-        thread->op = calloc(room, sizeof(*thread->op));
-        thread->walk = calloc(walk_room + 1u, sizeof(*thread->walk));
-        thread->chain = calloc((size_t)groups * 2u, sizeof(*thread->chain));
+        thread->op = alloc_apart(room * sizeof(*thread->op));
+        thread->walk = alloc_apart((walk_room + 1u) * sizeof(*thread->walk));
+        thread->chain = alloc_apart(groups * 2u * sizeof(*thread->chain));
         thread->room = room;
         thread->walk_room = walk_room;
         if (!history->start || !thread->op || !thread->walk || !thread->chain) {
@@ -165,21 +259,6 @@ void linear_history_clear(struct linear_history *history)
     }
 }
 
-/*
- * Real time orders operations only if a store of one has arrived before its end is taken, and a load of the next is not
- * made before its beginning is: processors delay the one and hasten the other, also across a clock. So a full fence
- * stands on both sides.
- */
-uint64_t linear_now(void)
-{
-    struct timespec now;
-
-    atomic_thread_fence(memory_order_seq_cst);
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    atomic_thread_fence(memory_order_seq_cst);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 struct linear_op *linear_begin(struct linear_history *history, unsigned thread, enum linear_verb verb, uint32_t group,
                                unsigned place, uint64_t argument)
 {
@@ -195,7 +274,7 @@ struct linear_op *linear_begin(struct linear_history *history, unsigned thread, 
     op->place = (uint8_t)place;
     op->verb = (uint8_t)verb;
     op->marks = 0;
-    op->begin = linear_now();
+    op->begin = now_first();
     return op;
 }
 
@@ -293,32 +372,36 @@ static bool apply_map(const struct linear_shape *shape, const struct linear_op *
     return true;
 }
 
-/* A mapped page's word becomes another, or 0. */
-static bool apply_update(const struct linear_op *op, uint64_t *word)
+/* => what a mapped page's word becomes, 0: absent; WORD_NONE: the operation cannot have said what it said. */
+static uint64_t updated(const struct linear_op *op, uint64_t old)
 {
     uint64_t marks = (uint64_t)op->marks << WORD_MARKS_SHIFT;
-    uint64_t old = *word;
 
     switch ((enum linear_verb)op->verb) {
     case LINEAR_UNMAP:
-        *word = 0;
-        return old == op->result;
+        return old == op->result ? 0 : WORD_NONE;
     case LINEAR_PROTECT:
-        *word = word_with_prot(old, op->argument);
-        return true;
+        return word_with_prot(old, op->argument);
     case LINEAR_REMAP:
-        *word = op->argument;
-        return old == op->result;
+        return old == op->result ? op->argument : WORD_NONE;
     case LINEAR_MARK:
-        *word = old | marks;
-        return ((old ^ op->argument) & ~WORD_MARKS) == 0 && *word == op->result;
+        return ((old ^ op->argument) & ~WORD_MARKS) == 0 && (old | marks) == op->result ? old | marks : WORD_NONE;
     default:
-        *word = old & ~marks;
-        return ((old ^ op->argument) & ~WORD_MARKS) == 0 && old == op->result;
+        return ((old ^ op->argument) & ~WORD_MARKS) == 0 && old == op->result ? old & ~marks : WORD_NONE;
     }
 }
 
-/* => whether a table in this state says what the operation said; then it is in the state after. */
+static bool apply_update(const struct linear_op *op, uint64_t *word)
+{
+    uint64_t after = updated(op, *word);
+
+    if (after != WORD_NONE) {
+        *word = after;
+    }
+    return after != WORD_NONE;
+}
+
+/* => whether a table in this state says what the operation said; then, and only then, it is in the state after. */
 static bool apply(const struct linear_shape *shape, const struct linear_op *op, uint64_t *words)
 {
     if (op->place >= shape->nplaces) {
@@ -338,10 +421,10 @@ static bool apply(const struct linear_shape *shape, const struct linear_op *op, 
 
 /* --- the search */
 
-/* What may have happened so far. */
+/* What may have happened so far. Places that the shape does not have stay 0, so that one size fits all copies. */
 struct past {
     uint64_t word[LINEAR_PLACES_MAX];
-    uint32_t done; /* open operations that have taken effect, a bit for each thread */
+    uint64_t done; /* open operations that have taken effect, a bit for each thread */
 };
 
 struct pasts {
@@ -383,28 +466,6 @@ static bool refuse(struct search *search, enum linear_verdict verdict, unsigned 
     return false;
 }
 
-static bool past_same(const struct past *a, const struct past *b, unsigned nplaces)
-{
-    unsigned i;
-
-    for (i = 0; i < nplaces; i++) {
-        if (a->word[i] != b->word[i]) {
-            return false;
-        }
-    }
-    return a->done == b->done;
-}
-
-static void past_copy(struct past *to, const struct past *from, unsigned nplaces)
-{
-    unsigned i;
-
-    for (i = 0; i < nplaces; i++) {
-        to->word[i] = from->word[i];
-    }
-    to->done = from->done;
-}
-
 /* => false: there is no room, or no memory. */
 static bool pasts_grow(struct pasts *pasts)
 {
@@ -419,19 +480,19 @@ static bool pasts_grow(struct pasts *pasts)
 }
 
 /* => false: there is no room. */
-static bool pasts_add(struct pasts *pasts, const struct past *past, unsigned nplaces)
+static bool pasts_add(struct pasts *pasts, const struct past *past)
 {
     size_t i;
 
     for (i = 0; i < pasts->count; i++) {
-        if (past_same(&pasts->past[i], past, nplaces)) {
+        if (memcmp(&pasts->past[i], past, sizeof(*past)) == 0) {
             return true;
         }
     }
     if (pasts->count == pasts->room && !pasts_grow(pasts)) {
         return false;
     }
-    past_copy(&pasts->past[pasts->count++], past, nplaces);
+    pasts->past[pasts->count++] = *past;
     return true;
 }
 
@@ -446,10 +507,9 @@ static bool past_extend(struct search *search, const struct past *past)
         if (!search->open[t] || (past->done >> t & 1u)) {
             continue;
         }
-        past_copy(&after, past, search->shape->nplaces);
-        after.done |= 1u << t;
-        if (apply(search->shape, search->open[t], after.word) &&
-            !pasts_add(&search->now, &after, search->shape->nplaces)) {
+        after = *past;
+        after.done |= UINT64_C(1) << t;
+        if (apply(search->shape, search->open[t], after.word) && !pasts_add(&search->now, &after)) {
             return false;
         }
     }
@@ -465,13 +525,12 @@ static bool search_end(struct search *search, unsigned t)
 
     search->then.count = 0;
     for (i = 0; i < search->now.count; i++) { /* grows meanwhile */
-        struct past past;
+        struct past past = search->now.past[i]; /* a copy: the array may move */
         bool has_room;
 
-        past_copy(&past, &search->now.past[i], search->shape->nplaces);
         if (past.done >> t & 1u) {
-            past.done &= ~(1u << t);
-            has_room = pasts_add(&search->then, &past, search->shape->nplaces);
+            past.done &= ~(UINT64_C(1) << t);
+            has_room = pasts_add(&search->then, &past);
         } else {
             has_room = past_extend(search, &past);
         }
@@ -496,16 +555,11 @@ static bool search_end(struct search *search, unsigned t)
 static bool search_end_alone(struct search *search, unsigned t, unsigned nopen)
 {
     struct past *past = &search->now.past[0];
-    struct past after;
 
-    if (nopen != 1u || search->now.count != 1u || past->done) {
+    if (nopen != 1u || search->now.count != 1u || past->done ||
+        !apply(search->shape, search->open[t], past->word)) {
         return false;
     }
-    past_copy(&after, past, search->shape->nplaces);
-    if (!apply(search->shape, search->open[t], after.word)) {
-        return false;
-    }
-    past_copy(past, &after, search->shape->nplaces);
     search->open[t] = NULL;
     return true;
 }
@@ -595,6 +649,24 @@ static bool search_events(struct search *search)
 
 /* --- reverse walks */
 
+/* => how many changes began by the end of a walk. */
+static size_t changes_until(const struct search *search, const struct linear_walk *walk)
+{
+    size_t low = 0;
+    size_t high = search->changes;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2u;
+
+        if (search->change[middle].begin <= walk->end) {
+            low = middle + 1u;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 /*
  * => whether all that was done to a group before @i was over when the change at @i began, and that change was over
  * before the walk: then nothing older says what its place maps.
@@ -624,14 +696,14 @@ static bool surely_live(const struct search *search, unsigned place, const struc
 {
     const struct change *made = NULL;
     uint64_t removal = 0; /* the latest end of a change that may have unmade it by the walk's end */
-    size_t i = search->changes;
+    size_t i = changes_until(search, walk);
 
     /* Those that began before the one that made it count as long as they may have ended after it began. */
     while (i-- > 0 && !(made && search->change[i].latest < made->begin)) {
         const struct change *change = &search->change[i];
         bool to = word_covers(search->shape, change->to, walk);
 
-        if (change->place != place || change->begin > walk->end) {
+        if (change->place != place) {
             continue;
         }
         if (!made && to && change->end < walk->begin) {
@@ -650,12 +722,12 @@ static bool surely_live(const struct search *search, unsigned place, const struc
 static bool maybe_live(const struct search *search, unsigned place, const struct linear_walk *walk)
 {
     uint64_t removal = 0; /* the latest beginning of a change that unmade it before the walk */
-    size_t i = search->changes;
+    size_t i = changes_until(search, walk);
 
     while (i-- > 0) {
         const struct change *change = &search->change[i];
 
-        if (change->place != place || change->begin > walk->end) {
+        if (change->place != place) {
             continue;
         }
         if (word_covers(search->shape, change->to, walk)) {
@@ -740,8 +812,8 @@ static bool check_group(struct search *search, uint32_t group)
 
     search->report->group = group;
     search->now.count = 1; /* there is room for one */
+    memset(&search->now.past[0], 0, sizeof(search->now.past[0]));
     memcpy(search->now.past[0].word, start, search->shape->nplaces * sizeof(*start));
-    search->now.past[0].done = 0;
     search->changes = 0;
     note_start(search, start);
     for (t = 0; t < history->nthreads; t++) {
@@ -820,7 +892,7 @@ void linear_print(FILE *file, const struct linear_history *history, const struct
     }
     zero = report->is_walk ? named->walk[report->index].begin : named->op[report->index].begin;
     to = report->is_walk ? named->walk[report->index].end : named->op[report->index].end;
-    from = zero > 20000u ? zero - 20000u : 0; /* nanoseconds: a few operations of each thread */
+    from = zero > 40000u ? zero - 40000u : 0; /* a few operations of each thread */
     for (t = 0; t < history->nthreads; t++) {
         const struct linear_thread *thread = &history->thread[t];
         const struct linear_op *op = thread_op(thread, thread->chain[report->group * 2u]);

@@ -32,7 +32,8 @@
 enum {
     LINEAR_THREADS_MAX = 16,
     LINEAR_PLACES_MAX = 8, /* pages of all sizes in one page of the largest */
-    LINEAR_WALKED_MAX = 64 /* places of all groups, where walks are recorded */
+    LINEAR_WALKED_MAX = 64, /* places of all groups, where walks are recorded */
+    LINEAR_APART = 128      /* bytes: a processor fetches cache lines in pairs */
 };
 
 enum linear_verb {
@@ -85,8 +86,9 @@ struct linear_walk {
     bool swap;
 };
 
+/* In cache lines of its own, as are the arrays: threads that record shall meet in the table, not here. */
 struct linear_thread {
-    struct linear_op *op;
+    _Alignas(LINEAR_APART) struct linear_op *op;
     struct linear_walk *walk;
     uint32_t *chain; /* per group: first and last operation, as index + 1 */
     size_t count;
@@ -134,7 +136,10 @@ void linear_history_end(struct linear_history *history);
 /* Forget all operations; the start words stay. */
 void linear_history_clear(struct linear_history *history);
 
-/* Nanoseconds that all threads agree on. Accesses do not move across it in either direction. */
+/*
+ * A time that all threads agree on, of no particular unit, after linear_history_init(). Accesses do not move across it in
+ * either direction.
+ */
 uint64_t linear_now(void);
 
 /* Begin an operation of the thread. => it, its time taken; NULL: there is no room. */

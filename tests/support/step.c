@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the stepped library does at each access to shared state: now and then it gives the processor away, so that
- * threads meet in places where they would meet once in a million times. Each thread has a generator of its own. Or it
- * runs a function of the test's in the middle of an operation, at the access that the test names.
+ * What the stepped library does at each access to shared state: now and then it stands aside, so that threads meet in
+ * places where they would meet once in a million times. Each thread has a generator of its own. Or it runs a function of
+ * the test's in the middle of an operation, at the access that the test names.
  */
 #include "support/step.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
+enum { LOOK_AGAIN = 64 }; /* accesses, where nobody wants to yield */
+enum { TURNS_MAX = 128 }; /* of a wait, 1 or 2 ns each */
+
 static _Atomic unsigned yield_one_in;
-static _Atomic uint64_t steps_taken;
+static _Atomic unsigned give_one_in = 1;
 static _Thread_local uint64_t random_state;
-static _Thread_local uint64_t thread_steps;
+static _Thread_local unsigned left; /* accesses to the next yield or look; 0: the thread's first access */
+static _Thread_local bool is_to_yield;
 
 /* Where a thread is to be interrupted; meanwhile is NULL where it is not. */
 static _Thread_local struct {
@@ -30,9 +35,9 @@ void step_yield_one_in(unsigned steps)
     atomic_store(&yield_one_in, steps);
 }
 
-uint64_t step_count(void)
+void step_give_one_in(unsigned times)
 {
-    return atomic_load(&steps_taken);
+    atomic_store(&give_one_in, times);
 }
 
 void step_interrupt(const char *operation, const volatile void *word, unsigned skip, void (*meanwhile)(void))
@@ -71,22 +76,44 @@ static uint64_t step_random(void)
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
-    return random_state;
+    return random_state >> 32;
+}
+
+/* To give the processor away costs as much as an operation, a wait that has the same effect a tenth. */
+static void step_stand_aside(void)
+{
+    uint64_t random = step_random();
+
+    if (random % atomic_load_explicit(&give_one_in, memory_order_relaxed) == 0) {
+        sched_yield();
+        return;
+    }
+    for (volatile unsigned turns = (unsigned)(random >> 16) % TURNS_MAX; turns > 0; turns--) {
+    }
+}
+
+static void step_event(void)
+{
+    unsigned one_in = atomic_load_explicit(&yield_one_in, memory_order_relaxed);
+
+    if (is_to_yield) {
+        step_stand_aside();
+    }
+    /* From 1 to 2 n - 1 accesses, each as likely: one in n. To draw once for all of them costs less than at each. */
+    is_to_yield = one_in != 0;
+    left = one_in ? 1u + (unsigned)(step_random() % (2u * one_in - 1u)) : LOOK_AGAIN;
 }
 
 void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line)
 {
-    unsigned one_in = atomic_load_explicit(&yield_one_in, memory_order_relaxed);
-
     (void)file;
     (void)line;
     if (interrupt.meanwhile) {
         step_meet(operation, word);
     }
-    if ((++thread_steps & 1023u) == 0) {
-        atomic_fetch_add_explicit(&steps_taken, 1024u, memory_order_relaxed);
-    }
-    if (one_in != 0 && step_random() % one_in == 0) {
-        sched_yield();
+    if (left <= 1u) {
+        step_event();
+    } else {
+        left--;
     }
 }

@@ -4,10 +4,12 @@
 #define TEST_SUPPORT_STEP_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-/* Give the processor away before one of @steps accesses to shared state, at random; 0: never. */
+/* Stand aside before one of @steps accesses to shared state, at random; 0: never. */
 void step_yield_one_in(unsigned steps);
+
+/* One in @times a thread that stands aside gives the processor away, as always without this; else it waits a little. */
+void step_give_one_in(unsigned times);
 
 /*
  * Run @meanwhile once, as another thread might run then: just before this thread, counted from now on, makes its
@@ -18,9 +20,6 @@ void step_interrupt(const char *operation, const volatile void *word, unsigned s
 
 /* => whether it has run; if not, it will not any more. */
 bool step_interrupted(void);
-
-/* => about how many accesses all threads have made. */
-uint64_t step_count(void);
 
 void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line);
 

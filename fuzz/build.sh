@@ -55,8 +55,8 @@ PYTHON
 }
 
 core=$(find "$root/lib" -name '*.c' ! -path '*/port/user/*' ! -path '*/sim/*')
-sim=$(for name in sched choose stack plain; do echo "$root/lib/sim/$name.c"; done)
-explore=$(for name in world oracle model program drive report; do echo "$root/tests/explore/$name.c"; done)
+sim=$(find "$root/lib/sim" -name '*.c' ! -name 'weak*')
+explore=$(find "$root/tests/explore" -name '*.c' ! -name main.c ! -name stop.c)
 tool="$root/tools/hipt"
 stepped='-DHIPT_STEPS=1 -DHIPT_PORT_HEADER="explore/port.h" -DHIPT_ATOMIC_HEADER="sim/plain.h"'
 # shellcheck disable=SC2086

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interleavings of insert and delete, and of the other verbs. The bytes choose a program as tests/explore knows them and
- * a schedule; one execution is held against all that tests/explore/oracle.h lists. What fails is printed step by step,
- * with the tools/explore command that shows it again.
+ * Interleavings of insert and delete, and of the other verbs. The bytes choose a program as tests/explore knows them
+ * and a schedule; one execution is held against all that tests/explore/oracle.h lists. What fails is printed step by
+ * step, with the tools/explore command that shows it again.
  *
- *   byte 0       bits 0: two page sizes; 1: two bits of version; 2-3: bits of sequence; 4: a third thread; 5: no memory is
- *                to be had; 6: no grace period ends; 7: the rest of the bytes are the schedule, not a seed of it
+ *   byte 0       bit 0: two page sizes; 1: two bits of version; 2-3: bits of sequence; 4: a third thread; 5: no memory
+ *                is to be had; 6: no grace period ends; 7: the rest of the bytes are the schedule, not a seed of it
  *   byte 1       what is mapped before
  *   then         the calls of each thread, two bytes for each, the last one marked; see call_take()
  *   then         bit 7 of byte 0 set: a schedule, as lib/sim/choose.h reads bytes
@@ -38,8 +38,8 @@
 #endif
 
 /*
- * So few that an execution is short of HIPTI_SIM_STEPS, retries included, and that no more pages are mapped at once than
- * the model has room for.
+ * So few that an execution is short of HIPTI_SIM_STEPS, retries included, and that no more pages are mapped at once
+ * than the model has room for.
  */
 enum { CALLS_MAX = 6, STEPS_OF_A_CALL = 48, SETUPS = 8, GEOMETRIES = 16 };
 
@@ -152,8 +152,8 @@ static void calls_take(struct program *program, struct bytes *bytes)
 /* --- the schedule --- */
 
 /*
- * Before each step somebody may be preempted, visible or not: which steps others can see is learned from executions, and
- * there is only this one.
+ * Before each step somebody may be preempted, visible or not: which steps others can see is learned from executions,
+ * and there is only this one.
  */
 static enum hipti_sim_end run(struct bytes *bytes, bool is_schedule, unsigned ncalls)
 {

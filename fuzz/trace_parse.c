@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trace, whatever is in it. Each line is parsed by itself, and an access that is printed as valgrind does is parsed as
- * itself. One of 32 inputs, where a fuzzer runs, is read as a whole file through zlib and its buffer too: that must give
- * the same accesses and refuse the same line.
+ * A trace, whatever is in it. Each line is parsed by itself, and an access that is printed as valgrind does is parsed
+ * as itself. One of 32 inputs, where a fuzzer runs, is read as a whole file through zlib and its buffer too: that must
+ * give the same accesses and refuse the same line.
  */
 #define _GNU_SOURCE
 

@@ -213,7 +213,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Who comes last lets the others go on. They look a few times, then sleep: there may be fewer processors than threads. */
+/* Who comes last lets the others go on. They look a few times, then sleep: processors may be fewer than threads. */
 bool crew_meet(struct crew *crew)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -12,7 +12,8 @@
 #include "linear/linear.h"
 
 /* A step records at most two operations; one in 64 walks. A round is long against the meetings around it. */
-enum { SPACES = 2, LARGE_PAGES = 2, GROUPS = SPACES * LARGE_PAGES, STEPS = 8192, ROOM = 2 * STEPS + 64, WALK_ROOM = 256 };
+enum { STEPS = 8192, ROOM = 2 * STEPS + 64, WALK_ROOM = 256 };
+enum { SPACES = 2, LARGE_PAGES = 2, GROUPS = SPACES * LARGE_PAGES };
 
 enum { OPERATIONS, CHECKED, WALKS, ANOTHER_TRY, DONE, REFUSED, ROUNDS, WIDEST };
 

@@ -586,9 +586,7 @@ bool world_open(const struct program *program)
 struct world_image {
     struct hipt_table *table;
     struct hipt_asid asids[WORLD_ASIDS];
-    unsigned char sections[sizeof(host.sections)];
     uint64_t cookies;
-    uint64_t open_at[COOKIES][WORLD_OUTSIDE + 1];
     unsigned nevents;
     struct event events[PROGRAM_SETUP_MAX * 2];
     size_t used;
@@ -617,9 +615,7 @@ struct world_image *world_keep(void)
     if (image) {
         image->table = world.table;
         memcpy(image->asids, saved_asids, sizeof(saved_asids));
-        memcpy(image->sections, &host.sections, sizeof(host.sections));
         image->cookies = host.saved_cookies;
-        memcpy(image->open_at, host.open_at, sizeof(host.open_at[0]) * (host.saved_cookies + 1u));
         image->nevents = nsetup_events;
         memcpy(image->events, setup_events, sizeof(setup_events));
         image->used = host.saved_used;
@@ -665,11 +661,11 @@ void world_open_kept(const struct world_image *image, const struct program *prog
     world.sim = &sim;
     world.program = program;
     world.table = image->table;
+    world.search = NULL;
     hipti_sim_init(&sim, program->nthreads, thread_body, NULL);
+    sim.unseen = unseen;
     memcpy(saved_asids, image->asids, sizeof(saved_asids));
-    memcpy(&host.sections, image->sections, sizeof(host.sections));
     host.saved_cookies = image->cookies;
-    memcpy(host.open_at, image->open_at, sizeof(host.open_at[0]) * (image->cookies + 1u));
     nsetup_events = image->nevents;
     memcpy(setup_events, image->events, sizeof(setup_events[0]) * image->nevents);
     host.saved = image->pool;

@@ -137,8 +137,8 @@ void linear_history_end(struct linear_history *history);
 void linear_history_clear(struct linear_history *history);
 
 /*
- * A time that all threads agree on, of no particular unit, after linear_history_init(). Accesses do not move across it in
- * either direction.
+ * A time that all threads agree on, of no particular unit, after linear_history_init(). Accesses do not move across it
+ * in either direction.
  */
 uint64_t linear_now(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the stepped library does at each access to shared state: now and then it stands aside, so that threads meet in
- * places where they would meet once in a million times. Each thread has a generator of its own. Or it runs a function of
- * the test's in the middle of an operation, at the access that the test names.
+ * places where they would meet once in a million times. Each thread has a generator of its own. Or it runs a function
+ * of the test's in the middle of an operation, at the access that the test names.
  */
 #include "support/step.h"
 

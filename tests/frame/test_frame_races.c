@@ -281,11 +281,6 @@ Test(frame_races, F1_two_links_that_bring_a_block)
     stop();
 }
 
-static void link_into_the_second_place(void)
-{
-    link_one(30);
-}
-
 /* F1: a link that takes a place of an empty block while the block is being sealed keeps it in the list. */
 Test(frame_races, F1_a_link_beats_the_seal)
 {
@@ -297,7 +292,7 @@ Test(frame_races, F1_a_link_beats_the_seal)
     hipti_store_release(&block(number)->pair[0], 0); /* in place 3, so that places 0 to 2 are sealed first */
     hipti_store_release(&block(number)->pair[3], UINT64_C(1001) << 32 | 1u);
     cr_expect_pairs(3);
-    step_interrupt("cas", &block(number)->pair[0], 0, link_into_the_second_place);
+    step_interrupt("cas", &block(number)->pair[2], 0, link_30);
     unlink_one(1);
     cr_assert(step_interrupted());
     cr_assert_eq(first_block(1), number);

@@ -160,7 +160,7 @@ Test(exhaustion, lines_of_the_table)
     cr_assert_eq(map(9, 9), HIPT_OK, "in the bucket's own line");
     cr_expect_refused(HIPT_BUSY, 10, 10);
     rig_pass(&rig);
-    map_some(10, HIPT_SLOTS); /* the first line, which was returned first; the others begin to wait then */
+    map_some(10, HIPT_SLOTS); /* the line that was returned first; the others begin to wait when it comes back */
     cr_expect_refused(HIPT_BUSY, 20, 20);
     rig_pass(&rig);
     map_some(20, CHAIN - 2u * HIPT_SLOTS);

@@ -235,7 +235,7 @@ Test(bucket_races, T1_P4_an_ended_life_is_not_brought_back)
 
     for (i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
         start(11);
-        step_interrupt("cas_seq_cst", word(0), 0, meanwhile[i]); /* P4 */
+        step_interrupt("cas", word(0), 1, meanwhile[i]); /* behind P1 */
         cr_assert_eq(put(0), 0u);
         cr_assert(step_interrupted());
         cr_assert_eq(is_live(0), i == 0, "case %zu", i);
@@ -267,7 +267,7 @@ Test(bucket_races, T1_P4_a_claim_two_lives_later_is_left_alone)
 
     start(11);
     cr_assert_eq(put(0), 0u);
-    step_interrupt("load_acquire", word(0), 0, two_lives_later);
+    step_interrupt("load", word(0), 0, two_lives_later);
     cr_assert_eq(hipti_bucket_claim(&buckets, place_of(3), pte_of(PFN + 3), &claim), HIPT_OK);
     cr_assert(step_interrupted());
     cr_assert_eq(state_of(0), HIPTI_CLAIMED);
@@ -288,11 +288,11 @@ Test(bucket_races, T2_a_new_life_under_a_find)
 
     start(11);
     cr_assert_eq(put(0), 0u);
-    step_interrupt("load_acquire", word(0), 1, take_0_put_0);
+    step_interrupt("load", word(0), 1, take_0_put_0);
     cr_assert(hipti_bucket_find(&buckets, place_of(0), &slot, &pte, NULL));
     cr_assert(step_interrupted());
     cr_assert_eq(hipti_pte_version(pte), 1u);
-    step_interrupt("load_acquire", word(0), 1, take_0_put_1);
+    step_interrupt("load", word(0), 1, take_0_put_1);
     cr_assert(!hipti_bucket_find(&buckets, place_of(0), &slot, &pte, NULL));
     cr_assert(step_interrupted());
     stop();
@@ -309,7 +309,7 @@ Test(bucket_races, T2_a_new_life_under_a_read)
 
         start(11);
         cr_assert_eq(put(0), 0u);
-        step_interrupt("load_acquire", word(0), skip, take_0_put_1);
+        step_interrupt("load", word(0), skip, take_0_put_1);
         cr_assert(hipti_slot_read(&buckets, 0, &pte, &key));
         cr_assert(step_interrupted());
         cr_assert_eq(key, UINT64_C(1) << (64 - WIDTH));
@@ -343,7 +343,7 @@ Test(bucket_races, T2_P13_a_sealed_slot_is_of_no_life)
         slot = slot_of(4);
         cr_assert_geq(slot, HIPT_SLOTS);
         set_version(slot, hipti_pte_version(hipti_pte_parked(HIPTI_COOKIE_NEVER)));
-        step_interrupt("load_acquire", word(slot), 1, take_4_and_its_line);
+        step_interrupt("load", word(slot), 1, take_4_and_its_line);
         if (reads) {
             cr_assert(!hipti_slot_read(&buckets, slot, &pte, &key));
         } else {
@@ -369,12 +369,10 @@ static void protect_0(void)
 Test(bucket_races, T2_the_short_way_gives_no_answer_under_change)
 {
     static const struct {
-        const char *operation;
         bool of_remainder;
         unsigned skip;
         void (*meanwhile)(void);
-    } cases[] = {{"load_acquire", false, 0, take_0}, {"load_acquire", true, 0, take_0_put_1},
-                 {"load_relaxed", false, 0, protect_0}, {"load_relaxed", false, 0, take_0_put_0}};
+    } cases[] = {{false, 0, take_0}, {true, 1, take_0_put_1}, {false, 1, protect_0}, {false, 1, take_0_put_0}};
     struct hipti_place other;
     bool is_absent;
     unsigned slot;
@@ -387,7 +385,7 @@ Test(bucket_races, T2_the_short_way_gives_no_answer_under_change)
         cr_assert_eq(put(0), 0u);
         line = hipti_buckets_line(&buckets, 0);
         cr_assert_neq(hipti_line_lookup(line, place_of(0), &slot, &is_absent), 0);
-        step_interrupt(cases[i].operation,
+        step_interrupt("load",
                        cases[i].of_remainder ? (const volatile void *)&line->lo[0] : (const volatile void *)word(0),
                        cases[i].skip, cases[i].meanwhile);
         cr_assert_eq(hipti_line_lookup(line, place_of(0), &slot, &is_absent), 0, "case %zu", i);
@@ -420,7 +418,7 @@ Test(bucket_races, T1_find_seq_cst)
         cr_assert_eq(hipti_pte_pfn(pte), PFN + n);
     }
     cr_assert(!hipti_bucket_find_seq_cst(&buckets, place_of(6), &slot, &pte));
-    step_interrupt("load_acquire", word(0), 0, take_0); /* between its first look at the word and the next */
+    step_interrupt("load", word(0), 1, take_0); /* between its first look at the word and the next */
     cr_assert(!hipti_bucket_find_seq_cst(&buckets, place_of(0), &slot, &pte));
     cr_assert(step_interrupted());
     stop();

@@ -90,9 +90,6 @@ class Coverage:
         for branch in record['branches']:
             at, trail = root_of(branch)
             text = self.sources.region(path, at)
-            if re.fullmatch(r'[01]u?|true|false', self.sources.region(self.inside(record['filenames'][branch[6]]), branch)
-                            if self.inside(record['filenames'][branch[6]]) else text):
-                continue  # decided by the compiler
             for kind, count in (('true', branch[4]), ('false', branch[5])):
                 self.note(Item(path, name, at[0], kind, text), (at[1], str(trail)), count > 0)
         for decision in record['mcdc_records']:

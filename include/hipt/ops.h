@@ -51,7 +51,8 @@ struct hipt_ops {
      * post: gp_elapsed(cookie) becomes true, in finite time, after every read-side section that was under way at the
      *       call has ended, and not before. Cookies are at least 1 and never fall; when one has elapsed, so have all
      *       smaller ones. What the caller stored before gp_start() is visible to whoever sees it elapsed, and to every
-     *       read-side section that the grace period does not wait for.
+     *       read-side section that the grace period does not wait for. All other sections, those that ended before the
+     *       call among them, happen before whoever sees it elapsed.
      */
     uint64_t (*gp_start)(void *ctx);
 

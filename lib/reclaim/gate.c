@@ -3,7 +3,8 @@
 
 bool hipti_gate_cross(struct hipti_gate *gate, const struct hipt_ops *ops)
 {
-    uint64_t last = hipti_load_relaxed(&gate->cookie); /* gp_elapsed() brings what the last crosser knew */
+    /* relaxed: gp_elapsed() brings what the last crosser knew, and whoever asks has read the counter itself */
+    uint64_t last = hipti_load_relaxed(&gate->cookie);
 
     while (last == 0 || ops->gp_elapsed(ops->ctx, last)) {
         uint64_t next = ops->gp_start(ops->ctx);

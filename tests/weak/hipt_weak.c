@@ -389,6 +389,10 @@ int main(int count, char **words)
         fputs(usage, count == 2 && strcmp(words[1], "--help") == 0 ? stdout : stderr);
         return count == 2 && strcmp(words[1], "--help") == 0 ? 0 : 2;
     }
+    if (purpose_lost()) {
+        fprintf(stderr, "hipt-weak: no program \"%s\", for %s\n", purpose_lost()->program, purpose_lost()->function);
+        return 2;
+    }
     (void)signal(SIGSEGV, crashed);
     (void)signal(SIGBUS, crashed);
     if (options.is_enumerated) {

@@ -73,6 +73,9 @@ struct purpose {
 extern const struct purpose purposes[];
 extern const size_t npurposes;
 
+/* => a purpose whose program there is not, or NULL. */
+const struct purpose *purpose_lost(void);
+
 const char *kind_name(enum kind kind);
 
 #endif

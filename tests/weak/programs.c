@@ -5,6 +5,8 @@
  */
 #include "weak/program.h"
 
+#include <string.h>
+
 /* clang-format off */
 #define M(v, f) {MAP, 0, 0, v, f, 1}
 #define M2(v, f) {MAP, 0, 1, v, f, 1}
@@ -254,6 +256,22 @@ const struct purpose purposes[] = {
 };
 
 const size_t npurposes = sizeof(purposes) / sizeof(purposes[0]);
+
+const struct purpose *purpose_lost(void)
+{
+    size_t i;
+    size_t j;
+
+    for (i = 0; i < npurposes; i++) {
+        for (j = 0; j < nprograms && strcmp(programs[j].name, purposes[i].program) != 0; j++) {
+            /* another one */
+        }
+        if (j == nprograms) {
+            return &purposes[i];
+        }
+    }
+    return NULL;
+}
 
 const char *kind_name(enum kind kind)
 {

@@ -159,7 +159,7 @@ void hipti_sim_step(struct hipti_sim *sim, const char *operation, const volatile
     }
     step.is_first = sim->begins[thread];
     sim->begins[thread] = false;
-    is_visible = word_use(sim, word, access) || step.is_first || sim->chooser->is_every_step;
+    is_visible = sim->chooser->is_every_step || word_use(sim, word, access) || step.is_first;
     if (sim->idle[thread] >= HIPTI_SIM_SPIN) {
         sim->spinning |= 1u << thread;
         sim->spins++;

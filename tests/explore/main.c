@@ -6,6 +6,7 @@
 
 #include "explore/drive.h"
 #include "explore/report.h"
+#include "explore/soak.h"
 #include "explore/stop.h"
 #include "explore/world.h"
 #include "sim/choose.h"
@@ -20,6 +21,7 @@ static const char usage[] =
     "\n"
     "  --report         all programs of two threads with two calls each and three threads with one call, and --stop\n"
     "  --short          a sample of them with at most 2 preemptions, and --stop; this is the default\n"
+    "  --soak           schedules by PCT alone, of programs drawn from all of them, for --seconds\n"
     "  --stop           lock-freedom: a thread stopped at every step of every call, all others complete\n"
     "  --program TEXT   one program, such as \"1/1/6 m0.0 | u0 m0.1 | r0.2 l0\": page sizes/version bits/sequence\n"
     "                   bits, the calls that prepare the table, then the calls of each thread\n"
@@ -30,7 +32,8 @@ static const char usage[] =
     "\n"
     "  --bound N        preemptions at most (3); \"none\": no bound\n"
     "  --plain          with --program: every schedule to its end, also where it meets a state that was explored\n"
-    "  --pct D          with --program: random schedules of depth D (1 to 8) instead; in reports: the depth (3)\n"
+    "  --pct D          with --program: random schedules of depth D (1 to 8) instead; in reports: the depth (3), in\n"
+    "                   a soak: at most\n"
     "  --bytes          with --program: schedules from random bytes instead\n"
     "  --executions N   of random schedules (100000; for each program of a report 1000)\n"
     "  --seed N         of random schedules (1)\n"
@@ -46,6 +49,7 @@ static const char usage[] =
 struct options {
     bool is_report;
     bool is_stop;
+    bool is_soak;
     bool is_canary;
     bool is_bytes;
     bool is_pct;
@@ -72,6 +76,8 @@ static bool flag_parse(const char *name, struct options *options)
     } else if (strcmp(name, "--short") == 0) {
         options->report.is_short = true;
         options->report.bound = 2;
+    } else if (strcmp(name, "--soak") == 0) {
+        options->is_soak = true;
     } else if (strcmp(name, "--stop") == 0) {
         options->is_stop = true;
     } else if (strcmp(name, "--canary") == 0) {
@@ -269,6 +275,9 @@ static int run(const struct options *options)
         return options->replay ? replay_run(&program, options)
                                : options->is_canary ? canary_run(&program, options) : program_run(&program, options);
     }
+    if (options->is_soak) {
+        return soak_run(&options->report) ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     if (options->is_stop) {
         return stop_run(options) != options->is_canary ? EXIT_SUCCESS : EXIT_FAILURE;
     }
@@ -294,7 +303,7 @@ int main(int argc, char **argv)
         }
         i++;
     }
-    if (!options.is_report && !options.report.is_short && !options.is_stop && !options.program) {
+    if (!options.is_report && !options.report.is_short && !options.is_stop && !options.is_soak && !options.program) {
         (void)flag_parse("--short", &options);
     }
     if (options.executions) {

@@ -136,7 +136,8 @@ class Maker:
         for match in ATOMIC.finditer(self.code, self.start, self.end):
             kind, order = match.groups()
             arguments, end = self.arguments(match.end() - 1)
-            where = f'{self.source.path.removeprefix("lib/")}:{self.source.line(match.start())}'
+            first, last = self.source.line(match.start()), self.source.line(end)
+            where = f'{self.source.path.removeprefix("lib/")}:{first}' + (f'-{last}' if last > first else '')
             for new in weaker(kind, order):
                 self.add('order', (match.start(), end + 1, f'hipti_{kind}_{new}({", ".join(arguments)})'),
                          plant=f'{where}:{order}={new}')

@@ -202,7 +202,7 @@ static const char *usage =
     "  --jobs N         processes that share these (2); seconds are then those of each\n"
     "  --plain          every run to its end, also where it meets another\n"
     "  --compare        explore both ways, and hold the ends that are come to against each other\n"
-    "  --plant ...      weaken an order; WHERE is a line or a function\n"
+    "  --plant ...      weaken an order; WHERE is a function, a line, or LINE-LINE\n"
     "  --for FUNCTION   begin with the programs that are there for an order in this function\n"
     "  --sites          list the ordered accesses that were made, instead of what was explored\n"
     "Exit status: 0 no violation, 1 a violation, 2 wrong use, nothing explored, or nothing planted was reached.\n";

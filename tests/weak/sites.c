@@ -17,7 +17,9 @@ struct place {
 
 struct planted {
     char file[64];
-    char where[64]; /* a line or a function */
+    char where[64]; /* a function, or lines */
+    int first;
+    int last;
     enum hipti_weak_order from;
     enum hipti_weak_order to;
 };
@@ -53,6 +55,10 @@ bool sites_plant(const char *text)
         !order_parse(from, &last->from) || !order_parse(to, &last->to)) {
         return false;
     }
+    last->first = last->last = 0;
+    if (sscanf(last->where, "%d-%d", &last->first, &last->last) == 1) {
+        last->last = last->first;
+    }
     nplanted++;
     return true;
 }
@@ -71,7 +77,8 @@ static enum hipti_weak_order order_used(const struct hipti_weak_site *site, enum
 
     for (i = 0; i < nplanted; i++) {
         if (planted[i].from == order && ends_with(site->file, planted[i].file) &&
-            (strcmp(planted[i].where, site->function) == 0 || atoi(planted[i].where) == site->line)) {
+            (strcmp(planted[i].where, site->function) == 0 ||
+             (planted[i].first <= site->line && site->line <= planted[i].last))) {
             return planted[i].to;
         }
     }

@@ -10,7 +10,10 @@
 
 #include "sim/weak.h"
 
-/* Plant FILE:LINE:ORDER=ORDER or FILE:FUNCTION:ORDER=ORDER; FILE is the end of a path. => false: not understood. */
+/*
+ * Plant FILE:WHERE:ORDER=ORDER. FILE is the end of a path; WHERE is a function, a line, or LINE-LINE: compilers differ
+ * in which line of several a macro's __LINE__ is. => false: not understood.
+ */
 bool sites_plant(const char *text);
 
 /* => whether anything was planted. */

@@ -427,6 +427,45 @@ Test(bucket, H2_H3_P13_an_overflow_line_comes_and_goes)
     stop();
 }
 
+/*
+ * H2, H3, P13: what is done to a line's slots is done to their four words; the remainders, which follow in memory, are
+ * neither read as a fifth one nor written.
+ */
+Test(bucket, P13_a_line_has_four_words)
+{
+    struct hipti_place place;
+    struct hipti_line *line;
+    hipti_slot slot;
+    uint64_t pte;
+    unsigned i;
+
+    start(1, 1, 11, 27);
+    for (i = 0; i < 5u; i++) {
+        cr_assert_eq(put(nth_place(0, i), PFN + i, &slot), HIPT_OK);
+    }
+    line = hipti_buckets_line(&buckets, slot / HIPT_SLOTS);
+    hipti_store_relaxed(&line->lo[1], UINT32_MAX); /* as a word with this in its upper half it would be in use */
+    take(nth_place(0, 4));
+    cr_assert_eq(hipti_header_link(header_of(0)), HIPTI_NONE, "all four are free");
+    cr_assert_eq(hipti_freelist_pop(&buckets.spare, NULL, NULL, &host.ops), HIPTI_NONE, "a grace period begins");
+    pass_grace_period();
+    cr_assert_eq(put(nth_place(0, 5), PFN, &slot), HIPT_OK);
+    cr_assert_eq(hipti_buckets_line(&buckets, slot / HIPT_SLOTS), line);
+    cr_assert_eq(hipti_load_relaxed(&line->lo[1]), UINT32_MAX);
+    stop();
+
+    start(2, 1, 11, 27); /* the remainders, and the next line's header, look like a slot of this key */
+    place = nth_place(0, 0);
+    line = hipti_buckets_line(&buckets, 0);
+    hipti_store_relaxed(&line->lo[1], (uint32_t)(hipti_pte_with_state(0, HIPTI_LIVE) >> 32));
+    hipti_store_relaxed(&line->hi[0], (uint16_t)hipti_place_lo(place));
+    hipti_store_relaxed(&line->hi[1], (uint16_t)(hipti_place_lo(place) >> 16));
+    hipti_store_relaxed(&hipti_buckets_line(&buckets, 1)->header, hipti_place_hi(place));
+    cr_assert(!hipti_bucket_find_seq_cst(&buckets, place, &slot, &pte));
+    hipti_store_relaxed(&hipti_buckets_line(&buckets, 1)->header, 0u);
+    stop();
+}
+
 /* H3: only an empty line goes, and only from the front; the others stay where they are and are found. */
 Test(bucket, H3_lines_in_use_stay)
 {

@@ -26,7 +26,7 @@ static const char help[] =
     "  --seconds S        how long (2)\n"
     "  --threads N        how many, 2 to 8 (3)\n"
     "  --seed N           of the threads' generators (1)\n"
-    "  --grace urcu|ck    where grace periods come from (urcu)\n"
+    "  --grace urcu|ck    where grace periods come from (ck where many are needed, else urcu)\n"
     "  --buckets N        of the table (1)\n"
     "  --sizes N          page sizes, 1 to 3, where the program has several (3)\n"
     "  --frames N         how many, where the program does not say (16)\n"
@@ -34,6 +34,7 @@ static const char help[] =
     "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (27)\n"
     "  --yield N          stand aside before one of N accesses to shared words, 0: never (64)\n"
     "  --give N           of these, give the processor away one in N times, and else wait up to 200 ns (8)\n"
+    "  --no-grace         a planted bug: grace periods end at once\n"
     "  --progress         a line on stderr every second\n"
     "  --json             one JSON object in place of text\n"
     "  --help\n"
@@ -49,9 +50,10 @@ static uint64_t now(void)
 
 /* --- options */
 
-static void options_init(struct crew_options *options)
+static void options_init(struct crew_options *options, const struct crew_program *program)
 {
     memset(options, 0, sizeof(*options));
+    options->grace = program->grace;
     options->seconds = 2;
     options->threads = 3;
     options->seed = 1;
@@ -130,7 +132,9 @@ static bool option_flag(struct crew_options *options, const char *name)
     options->progress = options->progress || strcmp(name, "--progress") == 0;
     options->json = options->json || strcmp(name, "--json") == 0;
     options->canary = options->canary || strcmp(name, "--canary") == 0;
-    return strcmp(name, "--progress") == 0 || strcmp(name, "--json") == 0 || strcmp(name, "--canary") == 0;
+    options->no_grace = options->no_grace || strcmp(name, "--no-grace") == 0;
+    return strcmp(name, "--progress") == 0 || strcmp(name, "--json") == 0 || strcmp(name, "--canary") == 0 ||
+           strcmp(name, "--no-grace") == 0;
 }
 
 /* => false: the caller shall return *status. */
@@ -138,7 +142,7 @@ static bool options_read(struct crew *crew, int argc, char **argv, int *status)
 {
     int i;
 
-    options_init(&crew->options);
+    options_init(&crew->options, crew->program);
     for (i = 1; i < argc; i++) {
         *status = strcmp(argv[i], "--help") == 0 ? 0 : 2;
         if (*status == 0) {
@@ -146,12 +150,15 @@ static bool options_read(struct crew *crew, int argc, char **argv, int *status)
                    crew->program->claim, help);
             return false;
         }
-        if (!option_flag(&crew->options, argv[i]) && !option_value(&crew->options, argv[i], argv[i + 1])) {
+        if (option_flag(&crew->options, argv[i])) {
+            continue;
+        }
+        if (!option_value(&crew->options, argv[i], argv[i + 1])) {
             fprintf(stderr, "stress_%s: %s %s: no such option, or its value is missing or out of range; see --help\n",
                     crew->program->letter, argv[i], argv[i + 1] ? argv[i + 1] : "");
             return false;
         }
-        i += strcmp(argv[i], "--progress") != 0 && strcmp(argv[i], "--json") != 0 && strcmp(argv[i], "--canary") != 0;
+        i++;
     }
     return true;
 }
@@ -162,10 +169,10 @@ static void replay_write(const struct crew *crew)
 
     (void)snprintf(replay_line, sizeof(replay_line),
                    "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --buckets %" PRIu64
-                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s",
+                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
                    o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield, o->give,
-                   o->canary ? " --canary" : "");
+                   o->canary ? " --canary" : "", o->no_grace ? " --no-grace" : "");
 }
 
 /* --- what is broken */
@@ -304,6 +311,14 @@ static void threads_run(struct crew *crew)
 
 /* --- the table */
 
+/* The planted bug. */
+static bool elapsed_at_once(void *ctx, uint64_t cookie)
+{
+    (void)ctx;
+    (void)cookie;
+    return true;
+}
+
 static bool table_open(struct crew *crew)
 {
     const struct crew_options *o = &crew->options;
@@ -313,6 +328,7 @@ static bool table_open(struct crew *crew)
         return false;
     }
     crew->ops = *hipt_user_ops(crew->user);
+    crew->ops.gp_elapsed = o->no_grace ? elapsed_at_once : crew->ops.gp_elapsed;
     crew->range.count = crew->program->frames ? crew->program->frames : o->frames;
     hipt_config_init(&crew->config);
     crew->config.ops = &crew->ops;

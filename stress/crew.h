@@ -34,6 +34,7 @@ struct crew_program {
     const struct crew_count *count; /* ends with a nameless one */
     unsigned asid_bits;
     unsigned frames; /* pfns 0 to frames - 1; 0: as option --frames says */
+    enum hipt_user_grace grace; /* if the options do not say; Concurrency Kit's periods are shorter than liburcu's */
     bool (*start)(struct crew *crew);                 /* may be NULL. => false: there is no memory */
     void (*body)(struct crew *crew, unsigned thread); /* until crew_is_over() */
     void (*finish)(struct crew *crew);                /* with all threads gone; may be NULL */
@@ -46,7 +47,8 @@ struct crew_options {
     enum hipt_user_grace grace;
     bool progress;
     bool json;
-    bool canary; /* spoil what the oracle is told: it must notice */
+    bool canary;   /* spoil what the oracle is told: it must notice */
+    bool no_grace; /* a planted bug: grace periods end at once */
     uint64_t buckets;
     unsigned version_bits;
     unsigned sequence_bits;
@@ -123,6 +125,32 @@ static inline uint64_t crew_random(uint64_t *state)
 static inline unsigned crew_draw(uint64_t *state, unsigned below)
 {
     return (unsigned)((crew_random(state) >> 16) * below >> 32);
+}
+
+/*
+ * The age of what a mapping stands for: it carries the lowest bits of a birth number, in its attribute and in all of its
+ * protection but the right to read.
+ */
+enum { CREW_STAMPS = 64 };
+
+static inline void crew_stamp(struct hipt_mapping *mapping, uint64_t birth)
+{
+    mapping->attr = (uint8_t)(birth & HIPT_ATTR_MAX);
+    mapping->prot = (uint8_t)(HIPT_READ | (birth / (HIPT_ATTR_MAX + 1u) & 7u) << 1);
+}
+
+/* => how many births later than the mapping's this one is, as far as the stamp can tell. */
+static inline unsigned crew_age(const struct hipt_mapping *mapping, uint64_t birth)
+{
+    unsigned stamp = mapping->attr + (mapping->prot >> 1 & 7u) * (HIPT_ATTR_MAX + 1u);
+
+    return (unsigned)(birth - stamp) % CREW_STAMPS;
+}
+
+/* Count an age: @first is that of age 0, the next ones are for 1, 2 to 7, and older. */
+static inline void crew_add_age(struct crew *crew, unsigned thread, unsigned first, unsigned age)
+{
+    crew_add(crew, thread, first + (age > 0) + (age > 1u) + (age > 7u), 1);
 }
 
 /* => an asid, waited for if need be. */

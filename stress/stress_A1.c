@@ -12,19 +12,22 @@
 
 #include "crew.h"
 
-enum { ASID_BITS = 2, NUMBERS = 1 << ASID_BITS, PAGES = 6, FRAMES = 64, STAMPS = HIPT_ATTR_MAX + 1 };
+enum { ASID_BITS = 2, NUMBERS = 1 << ASID_BITS, PAGES = 6, FRAMES = 64 };
 
-enum { OPERATIONS, LIVES, NONE_LEFT, EMPTY, STAMPED, INTRUDED, TOO_LATE, REMOVED };
+enum { OPERATIONS, LIVES, NONE_LEFT, EMPTY, INTRUDED, TOO_LATE, REMOVED, AGES };
 
 static const struct crew_count counts[] = {
     {"operations", true, false},
     {"lives", true, false},
     {"asids not to be had", false, false},
     {"pages found empty in a new life", true, false},
-    {"stamps checked", true, false},
     {"mappings by intruders", true, false},
     {"intruders turned away", true, false},
     {"mappings removed by retirements", true, false},
+    {"mappings found in their life, age 0", true, false},
+    {"mappings found at age 1", false, false},
+    {"mappings found at age 2 to 7", false, false},
+    {"mappings found at age 8 to 63", false, false},
     {NULL, false, false},
 };
 
@@ -51,7 +54,7 @@ static struct hipt_mapping draw_mapping(struct crew *crew, uint64_t *random, uin
     m.page.size = crew_draw(random, crew->options.sizes);
     m.page.vpn = (uint64_t)crew_draw(random, PAGES) >> m.page.size << m.page.size;
     m.pfn = (uint64_t)crew_draw(random, FRAMES) >> m.page.size << m.page.size;
-    m.attr = (uint8_t)(generation % STAMPS);
+    crew_stamp(&m, generation);
     return m;
 }
 
@@ -83,7 +86,8 @@ static void check_empty(struct crew *crew, unsigned thread, struct hipt_asid asi
     for (vpn = 0; vpn < PAGES; vpn++) {
         if (hipt_lookup(crew->table, asid.number, vpn, &t) != HIPT_ABSENT) {
             crew_broken(crew, "asid %" PRIu32 " is issued for life %" PRIu32 ", and vpn %" PRIu64
-                        " is mapped with stamp %u", asid.number, asid.generation, vpn, t.mapping.attr);
+                        " is mapped, %u lives old", asid.number, asid.generation, vpn,
+                        crew_age(&t.mapping, asid.generation));
         }
         crew_add(crew, thread, EMPTY, 1);
     }
@@ -94,11 +98,13 @@ static void check_stamps(struct crew *crew, unsigned thread, uint64_t *random, s
     struct hipt_translation t;
 
     if (hipt_lookup(crew->table, asid.number, crew_draw(random, PAGES), &t) == HIPT_OK) {
-        if (t.mapping.attr != asid.generation % STAMPS) {
-            crew_broken(crew, "asid %" PRIu32 " in life %" PRIu32 " holds a mapping with stamp %u", asid.number,
-                        asid.generation, t.mapping.attr);
+        unsigned age = crew_age(&t.mapping, asid.generation);
+
+        if (age != 0) {
+            crew_broken(crew, "asid %" PRIu32 " in life %" PRIu32 " holds a mapping made %u lives before", asid.number,
+                        asid.generation, age);
         }
-        crew_add(crew, thread, STAMPED, 1);
+        crew_add_age(crew, thread, AGES, age);
     }
 }
 
@@ -214,6 +220,7 @@ int main(int argc, char **argv)
         .count = counts,
         .asid_bits = ASID_BITS,
         .frames = FRAMES,
+        .grace = HIPT_USER_CK,
         .start = start,
         .body = body,
     };

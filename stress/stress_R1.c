@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * R1 on real threads: a frame is handed back only after a grace period. Each frame has contents in plain memory, not
- * atomic, rewritten with the next birth number by whoever reaps it. A mapping carries the lowest bits of the birth that
- * it was made in. Readers stay in a read side, look a page up, and read the contents of its frame several times: they
- * must never be of another birth. The histogram counts by how many births the contents were older or younger than the
- * mapping; everything but 0 is beyond the allowance. ThreadSanitizer sees the plain accesses, too.
+ * atomic, rewritten with the next birth number by whoever reaps it. A mapping is stamped with the birth that it was made
+ * in. Readers stay in a read side, look a page up, and read the contents of its frame several times: they must never be
+ * of another birth. The histogram counts by how many births the contents were younger than the mapping; everything but
+ * 0 is beyond the allowance. ThreadSanitizer sees the plain accesses, too.
  *
  * Frames are shared by a second page while they are in use, and pinned across the end of a read side.
  */
@@ -14,9 +14,9 @@
 
 #include "crew.h"
 
-enum { PAGES = 10, FRAMES = 128, WORDS = 8, BIRTHS = HIPT_ATTR_MAX + 1 };
+enum { PAGES = 10, FRAMES = 512, WORDS = 8 };
 
-enum { OPERATIONS, READS, PINNED, SHARED, ENDED, REAPED, AGE0, AGE_OTHER };
+enum { OPERATIONS, READS, PINNED, SHARED, ENDED, REAPED, AGES };
 
 static const struct crew_count counts[] = {
     {"operations", true, false},
@@ -26,7 +26,9 @@ static const struct crew_count counts[] = {
     {"mappings ended", true, false},
     {"frames reaped", true, false},
     {"age at use 0", true, false},
-    {"age at use 1 to 7", false, false},
+    {"age at use 1", false, false},
+    {"age at use 2 to 7", false, false},
+    {"age at use 8 to 63", false, false},
     {NULL, false, false},
 };
 
@@ -81,7 +83,7 @@ static void contents_write(uint64_t pfn)
 static void use(struct crew *crew, unsigned thread, const struct hipt_mapping *m)
 {
     uint64_t birth = contents_read(crew, m->pfn);
-    unsigned age = (unsigned)(birth - m->attr) % BIRTHS;
+    unsigned age = crew_age(m, birth);
 
     if (crew->options.canary && crew_total(crew, READS) > 100u) {
         age = 1;
@@ -90,7 +92,7 @@ static void use(struct crew *crew, unsigned thread, const struct hipt_mapping *m
         crew_broken(crew, "frame %" PRIu64 " is used %u births after the mapping through which it is used", m->pfn,
                     age);
     }
-    crew_add(crew, thread, age ? AGE_OTHER : AGE0, 1);
+    crew_add_age(crew, thread, AGES, age);
 }
 
 static void read_frame(struct crew *crew, unsigned thread, uint64_t *random)
@@ -178,7 +180,7 @@ static void give_frame(struct crew *crew, unsigned thread, uint64_t *random, str
         return;
     }
     m.pfn = pool->pfn[pool->count - 1u];
-    m.attr = (uint8_t)(contents[m.pfn].birth[0] % BIRTHS);
+    crew_stamp(&m, contents[m.pfn].birth[0]);
     status = crew_draw(random, 2) ? hipt_map(crew->table, &m) : hipt_remap(crew->table, &m, NULL);
     pool->count -= status == HIPT_OK;
 }
@@ -215,6 +217,7 @@ int main(int argc, char **argv)
         .count = counts,
         .asid_bits = 1,
         .frames = FRAMES,
+        .grace = HIPT_USER_CK,
         .start = start,
         .body = body,
     };

@@ -128,8 +128,8 @@ static inline unsigned crew_draw(uint64_t *state, unsigned below)
 }
 
 /*
- * The age of what a mapping stands for: it carries the lowest bits of a birth number, in its attribute and in all of its
- * protection but the right to read.
+ * The age of what a mapping stands for: it carries the lowest bits of a birth number, in its attribute and in all of
+ * its protection but the right to read.
  */
 enum { CREW_STAMPS = 64 };
 

@@ -61,7 +61,7 @@ struct hipt_frame_status {
  *
  * Shape:    O(log ranges), one word.
  * Progress: wait-free.
- * Order:    acquire.
+ * Order:    acquire, with pins, unpins and ends of mappings of the frame; not with maps of it.
  * Context:  any thread.
  * Owns:     the caller keeps @status.
  * Errors:   HIPT_BAD_PFN.
@@ -76,7 +76,7 @@ enum hipt_status hipt_frame_get(struct hipt_table *table, struct hipt_frame fram
  *
  * Shape:    O(log ranges), one CAS.
  * Progress: lock-free; retries only because another operation on this frame succeeded.
- * Order:    acq_rel.
+ * Order:    acq_rel on OK, with pins, unpins and ends of mappings of the frame; not with maps of it.
  * Context:  any thread; does not sleep.
  * Owns:     takes one pin, until hipt_frame_unpin().
  * Errors:   HIPT_BAD_PFN; HIPT_BUSY: UNMAPPING or LIMBO; HIPT_FULL: HIPT_PINS_MAX reached.
@@ -91,7 +91,7 @@ enum hipt_status hipt_frame_pin(struct hipt_table *table, struct hipt_frame fram
  *
  * Shape:    O(log ranges), one CAS.
  * Progress: lock-free; retries only because another operation on this frame succeeded.
- * Order:    acq_rel.
+ * Order:    acq_rel on OK, as hipt_frame_pin().
  * Context:  any thread; does not sleep.
  * Owns:     gives one pin back.
  * Errors:   HIPT_BAD_PFN; HIPT_ABSENT: it has no pin.

@@ -195,7 +195,8 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  *
  * Shape:    expected O(1); on a shared frame one line for each seven sharers.
  * Progress: lock-free; retries only because another update of the same page succeeded.
- * Order:    acq_rel: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap() returns it.
+ * Order:    acq_rel on OK: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap()
+ *           returns it. Other answers order nothing.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     gives the mapping's reference on its frame back.
  * Errors:   HIPT_ABSENT; HIPT_BUSY: another thread is unmapping or remapping it; HIPT_BAD_ASID, HIPT_BAD_VPN,
@@ -212,7 +213,7 @@ enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *pa
  *
  * Shape:    expected O(1), one cache line.
  * Progress: lock-free; retries only because another update of the same page succeeded.
- * Order:    acq_rel.
+ * Order:    acq_rel on OK; other answers order nothing.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     nothing.
  * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_UNALIGNED. On every
@@ -247,7 +248,7 @@ enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping 
  *
  * Shape:    O(1), one CAS in one cache line.
  * Progress: lock-free; retries only because another update of the same page succeeded.
- * Order:    acq_rel.
+ * Order:    acq_rel on OK; other answers order nothing.
  * Context:  inside the read side in which @translation was read; does not sleep.
  * Owns:     the caller keeps @translation.
  * Errors:   HIPT_CHANGED: that mapping has ended, translates elsewhere or otherwise, or is being remapped: look it up
@@ -265,7 +266,7 @@ enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *tr
  *
  * Shape:    O(1), one CAS in one cache line.
  * Progress: lock-free; retries only because another update of the same page succeeded.
- * Order:    acq_rel.
+ * Order:    acq_rel on OK; other answers order nothing.
  * Context:  as hipt_mark().
  * Owns:     the caller keeps @translation.
  * Errors:   as hipt_mark().

@@ -39,7 +39,8 @@ struct hipt_ops {
     /*
      * read_enter, read_exit (both or neither): a read-side critical section; sections nest. Where the host is always
      * inside one (a kernel without preemption, quiescent-state reclamation) both are left NULL.
-     * post of read_enter: a grace period that starts later does not end before the matching read_exit.
+     * post of read_enter: a grace period that starts later does not end before the matching read_exit. No access of
+     * the section is performed outside of it.
      * Neither sleeps nor fails.
      */
     void (*read_enter)(void *ctx);
@@ -50,13 +51,17 @@ struct hipt_ops {
      * pre:  any context in which map and unmap are called, read side included.
      * post: gp_elapsed(cookie) becomes true, in finite time, after every read-side section that was under way at the
      *       call has ended, and not before. Cookies are at least 1 and never fall; when one has elapsed, so have all
-     *       smaller ones. What the caller stored before gp_start() is visible to whoever sees it elapsed, and to every
-     *       read-side section that the grace period does not wait for. All other sections, those that ended before the
-     *       call among them, happen before whoever sees it elapsed.
+     *       smaller ones. Of each read-side section one of two holds: all its accesses happen before whoever sees the
+     *       cookie elapsed; or it reads nothing older than what the caller of gp_start() had stored, had read, or knew
+     *       of by synchronization. What that caller did happens before whoever sees the cookie elapsed.
      */
     uint64_t (*gp_start)(void *ctx);
 
-    /* gp_elapsed (mandatory): whether the grace period of @cookie has ended. Never waits. Acquire order when true. */
+    /*
+     * gp_elapsed (mandatory): whether the grace period of @cookie has ended. Never waits. Acquire order when true. The
+     * cookie may come from another thread without synchronization: a host whose answer could be wrong when what it
+     * knows itself is older than the cookie orders its reads behind the cookie.
+     */
     bool (*gp_elapsed)(void *ctx, uint64_t cookie);
 
     /*
@@ -73,7 +78,7 @@ struct hipt_ops {
     /*
      * block_max (optional): the largest block, in bytes, that alloc() gives as readily as small ones; 0 counts as 1
      * MiB. Buckets and frame records lie in blocks of at most that, or below 1 MiB where there would be more than 8192
-     * of them; all else lies in blocks of at most 1 MiB. A host with huge pages sets it high, so that the buckets lie
+     * blocks; all else lies in blocks of at most 1 MiB. A host with huge pages sets it high, so that the buckets lie
      * in few translations of its own.
      */
     size_t block_max;

@@ -89,7 +89,7 @@ bool hipti_asid_confirm(struct hipti_asid *asid);
 /* => the record of an asid that was issued. */
 struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t number);
 
-/* Take a cell for @slot. => its number; 0 with *status HIPT_NOMEM or HIPT_FULL. Inside a read side. */
+/* Take a cell for @slot. => its number; 0 with *status HIPT_NOMEM, HIPT_FULL or HIPT_BUSY. Inside a read side. */
 uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot,
                              enum hipt_status *status);
 

@@ -53,8 +53,8 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 #define HIPT_ATOMIC_LOAD(p, order) atomic_load_explicit((p), memory_order_##order)
 #define HIPT_ATOMIC_STORE(p, v, order) atomic_store_explicit((p), (v), memory_order_##order)
 #define HIPT_ATOMIC_EXCHANGE(p, v, order) atomic_exchange_explicit((p), (v), memory_order_##order)
-#define HIPT_ATOMIC_CAS(p, e, v, order) \
-    atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_##order, memory_order_relaxed)
+#define HIPT_ATOMIC_CAS(p, e, v, order, failure) \
+    atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_##order, memory_order_##failure)
 #define HIPT_ATOMIC_ADD(p, v, order) atomic_fetch_add_explicit((p), (v), memory_order_##order)
 #define HIPT_ATOMIC_SUB(p, v, order) atomic_fetch_sub_explicit((p), (v), memory_order_##order)
 #define HIPT_ATOMIC_OR(p, v, order) atomic_fetch_or_explicit((p), (v), memory_order_##order)
@@ -70,14 +70,14 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 #define hipti_exchange_acquire(p, v) (HIPT_STEP("exchange_acquire", p), HIPT_ATOMIC_EXCHANGE(p, v, acquire))
 
 /*
- * Compare and swap: true if *p was *e and is v now; otherwise *e is what was found. A failed one reads relaxed,
- * whatever its name: who goes on with what it found tries again with it, or acquires it first.
+ * Compare and swap: true if *p was *e and is v now; otherwise *e is what was found, read with the failure's order: what
+ * of the order is a load's. A failed seq_cst one is in the single order.
  */
-#define hipti_cas_relaxed(p, e, v) (HIPT_STEP("cas_relaxed", p), HIPT_ATOMIC_CAS(p, e, v, relaxed))
-#define hipti_cas_acquire(p, e, v) (HIPT_STEP("cas_acquire", p), HIPT_ATOMIC_CAS(p, e, v, acquire))
-#define hipti_cas_release(p, e, v) (HIPT_STEP("cas_release", p), HIPT_ATOMIC_CAS(p, e, v, release))
-#define hipti_cas_acq_rel(p, e, v) (HIPT_STEP("cas_acq_rel", p), HIPT_ATOMIC_CAS(p, e, v, acq_rel))
-#define hipti_cas_seq_cst(p, e, v) (HIPT_STEP("cas_seq_cst", p), HIPT_ATOMIC_CAS(p, e, v, seq_cst))
+#define hipti_cas_relaxed(p, e, v) (HIPT_STEP("cas_relaxed", p), HIPT_ATOMIC_CAS(p, e, v, relaxed, relaxed))
+#define hipti_cas_acquire(p, e, v) (HIPT_STEP("cas_acquire", p), HIPT_ATOMIC_CAS(p, e, v, acquire, acquire))
+#define hipti_cas_release(p, e, v) (HIPT_STEP("cas_release", p), HIPT_ATOMIC_CAS(p, e, v, release, relaxed))
+#define hipti_cas_acq_rel(p, e, v) (HIPT_STEP("cas_acq_rel", p), HIPT_ATOMIC_CAS(p, e, v, acq_rel, acquire))
+#define hipti_cas_seq_cst(p, e, v) (HIPT_STEP("cas_seq_cst", p), HIPT_ATOMIC_CAS(p, e, v, seq_cst, seq_cst))
 
 #define hipti_fetch_add_relaxed(p, v) (HIPT_STEP("fetch_add_relaxed", p), HIPT_ATOMIC_ADD(p, v, relaxed))
 #define hipti_fetch_sub_release(p, v) (HIPT_STEP("fetch_sub_release", p), HIPT_ATOMIC_SUB(p, v, release))

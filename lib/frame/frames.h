@@ -116,7 +116,10 @@ uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bo
  */
 uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, bool swap);
 
-/* => HIPT_OK: linked; HIPT_BUSY: UNMAPPING or LIMBO; HIPT_FULL; HIPT_NOMEM: nothing has changed. Inside a read side. */
+/*
+ * => HIPT_OK: linked. HIPT_BUSY: UNMAPPING or LIMBO, or all blocks wait for a grace period; HIPT_FULL; HIPT_NOMEM:
+ * nothing has changed. Inside a read side.
+ */
 enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, struct hipti_pair pair);
 
 /*

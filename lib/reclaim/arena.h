@@ -27,7 +27,10 @@ struct hipti_arena {
     HIPTI_ATOMIC(uint32_t) carved; /* a: items given out so far; they are never taken back here */
 };
 
-/* => false: no memory for the directory. Blocks have @block_bytes at most, or one item. */
+/*
+ * => false: no memory for the directory. Blocks have @block_bytes at most, or one item; or less than 1 MiB, where the
+ * directory would pass 64 KiB.
+ */
 bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
                       size_t block_bytes);
 void hipti_arena_end(struct hipti_arena *arena);

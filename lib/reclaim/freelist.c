@@ -68,7 +68,10 @@ uint32_t hipti_freelist_pop(struct hipti_freelist *list, const struct hipti_link
 
 bool hipti_freelist_is_waiting(struct hipti_freelist *list)
 {
-    /* in the order in which things go; relaxed: an answer for the caller's caller, who tries again */
+    /*
+     * In the order in which things go. relaxed: of the thread's own things none is missed; another's may be, on its
+     * way, and then the caller's caller is told that there is none
+     */
     return hipti_load_relaxed(&list->returned) != HIPTI_NONE || hipti_load_relaxed(&list->moving) != 0 ||
            hipti_load_relaxed(&list->waiting) != HIPTI_NONE || hipti_load_relaxed(&list->free) != HIPTI_NONE;
 }

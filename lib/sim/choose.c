@@ -35,7 +35,7 @@ static bool search_enter(struct hipti_search *search, const struct hipti_sim *si
 {
     unsigned who = sim->is_forced ? HIPTI_SIM_THREADS : sim->running;
 
-    if (search->seen && sim->spins == 0) { /* who spins is found out at the end */
+    if (search->seen && sim->spins == 0) { /* a state does not tell how long a thread has been idle */
         return hipti_seen_enter(search->seen, hipti_sim_hash(hipti_sim_state(sim), who), preemptions);
     }
     return true;
@@ -52,7 +52,6 @@ static unsigned search_extend(struct hipti_search *search, const struct hipti_si
     if (!search_enter(search, sim, point->preemptions)) {
         return HIPTI_SIM_NOBODY;
     }
-    search->states++;
     point->chosen = (uint8_t)stay(sim);
     point->todo = (uint8_t)(hipti_sim_enabled(sim) & ~(1u << point->chosen));
     if (!point->is_free && point->preemptions >= search->bound) {
@@ -82,7 +81,6 @@ void hipti_search_init(struct hipti_search *search, unsigned bound, struct hipti
         hipti_seen_start(seen);
     }
     search->bound = bound;
-    search->states = 0;
     search->length = 0;
     search->depth = 0;
     search->is_cut = false;

@@ -38,7 +38,6 @@ struct hipti_search {
     unsigned length; /* points of the current path */
     unsigned depth;  /* points passed in this execution */
     bool is_cut;     /* an execution had more points than there is room for: the search is not complete */
-    uint64_t states; /* distinct, or all points where they are not told apart */
     struct hipti_search_point point[HIPTI_SEARCH_POINTS];
 };
 

@@ -156,7 +156,7 @@ static inline bool hipti_plain_cas(volatile void *p, unsigned bytes, volatile vo
 #define HIPT_ATOMIC_STORE(p, v, order) hipti_plain_store(HIPTI_PLAIN_AT(p), (uint64_t)(v))
 #define HIPT_ATOMIC_EXCHANGE(p, v, order) \
     ((HIPTI_PLAIN_VALUE(p))hipti_plain_exchange(HIPTI_PLAIN_AT(p), (uint64_t)(v)))
-#define HIPT_ATOMIC_CAS(p, e, v, order) \
+#define HIPT_ATOMIC_CAS(p, e, v, order, failure) \
     hipti_plain_cas(HIPTI_PLAIN_AT(p), (volatile void *)(e), (uint64_t)(v))
 #define HIPT_ATOMIC_ADD(p, v, order) ((HIPTI_PLAIN_VALUE(p))hipti_plain_add(HIPTI_PLAIN_AT(p), (uint64_t)(v)))
 #define HIPT_ATOMIC_SUB(p, v, order) ((HIPTI_PLAIN_VALUE(p))hipti_plain_add(HIPTI_PLAIN_AT(p), -(uint64_t)(v)))

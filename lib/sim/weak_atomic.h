@@ -2,7 +2,7 @@
 /*
  * The seven operations of base/atomic.h, through the model of sim/weak.h: the library is built with
  * -DHIPT_ATOMIC_HEADER="\"sim/weak_atomic.h\"". The real memory always holds the newest value, so code that does not
- * come this way still works. A failed compare and swap reads relaxed, as base/atomic.h has it.
+ * come this way still works. A failed compare and swap reads relaxed here, which is weaker than base/atomic.h has it.
  */
 #ifndef HIPT_SIM_WEAK_ATOMIC_H
 #define HIPT_SIM_WEAK_ATOMIC_H
@@ -29,7 +29,7 @@ extern struct hipti_weak *hipti_weak_current;
 #define HIPT_ATOMIC_STORE(p, v, order) hipti_weak_store(HIPTI_WEAK_ARGUMENTS(p, v, order, "store"))
 #define HIPT_ATOMIC_EXCHANGE(p, v, order)                                                                              \
     ((HIPTI_WEAK_VALUE(p))hipti_weak_exchange(HIPTI_WEAK_ARGUMENTS(p, v, order, "exchange")))
-#define HIPT_ATOMIC_CAS(p, e, v, order)                                                                                \
+#define HIPT_ATOMIC_CAS(p, e, v, order, failure)                                                                       \
     hipti_weak_cas(hipti_weak_current, (volatile void *)(p), (unsigned)sizeof(*(p)), (void *)(e), (uint64_t)(v),       \
                    HIPTI_WEAK_##order, HIPTI_WEAK_SITE("cas"))
 #define HIPT_ATOMIC_ADD(p, v, order) ((HIPTI_WEAK_VALUE(p))hipti_weak_add_to(HIPTI_WEAK_ARGUMENTS(p, v, order, "add")))

@@ -50,7 +50,7 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
                         const struct hipt_config *config, uint64_t count, const uint64_t secret[4])
 {
     size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
-    uint64_t overflow = count * HIPT_CHAIN_LINES_MAX + LIMBO_LINES;
+    uint64_t overflow = count * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
     size_t overflow_block = (size_t)(count * sizeof(struct hipti_line) / 64u);
 
     buckets->ops = ops;
@@ -192,7 +192,7 @@ static uint64_t bucket_settle(const struct hipti_buckets *buckets, uint32_t buck
 struct scan {
     uint64_t header;    /* the bucket's, before the scan */
     unsigned lines;     /* in the chain */
-    bool has_parked;    /* a slot that waits for a grace period */
+    bool has_parked;    /* a slot that waits for a grace period, or is being sealed */
     bool has_free;
     hipti_slot free;    /* the first slot to be claimed */
     uint64_t free_pte;  /* its word */
@@ -386,7 +386,10 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
          * hipti_bucket_find_seq_cst() [publish:commit] [publish:overlap]
          */
         if (hipti_cas_seq_cst(&bucket->header, &header, next)) {
-            /* P4, unless a helper was faster [publish:slot] [publish:overlap] */
+            /*
+             * P4, unless a helper was faster. seq_cst also then: what this thread reads next comes behind the helper's
+             * P4 in the single order, as it would behind its own [publish:slot] [publish:overlap]
+             */
             (void)hipti_cas_seq_cst(slot_pte(buckets, claim->slot), &pte,
                                     hipti_pte_with_state(pte, buckets->committed));
             return HIPT_OK;

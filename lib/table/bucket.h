@@ -76,7 +76,7 @@ static inline struct hipti_line *hipti_buckets_line(const struct hipti_buckets *
                         : (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, line - count + 1u);
 }
 
-/* The line number behind a header's link. */
+/* The line number behind a header's link; behind HIPTI_NONE that of a bucket, which is no overflow line's. */
 static inline uint32_t hipti_buckets_linked(const struct hipti_buckets *buckets, uint32_t link)
 {
     return (uint32_t)buckets->quotient.buckets + link - 1u;

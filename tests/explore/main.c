@@ -20,7 +20,7 @@ static const char usage[] =
     "execution against an oracle: linearizability, validity, no frame lost or reused early.\n"
     "\n"
     "  --report         all programs of two threads with two calls each and three threads with one call, and --stop\n"
-    "  --short          a sample of them with at most 2 preemptions, and --stop; this is the default\n"
+    "  --short          a sample of them with at most 2 preemptions (or --bound), and --stop; this is the default\n"
     "  --soak           schedules by PCT alone, of programs drawn from all of them, for --seconds\n"
     "  --stop           lock-freedom: a thread stopped at every step of every call, all others complete\n"
     "  --program TEXT   one program, such as \"1/1/6 m0.0 | u0 m0.1 | r0.2 l0\": page sizes/version bits/sequence\n"
@@ -54,6 +54,7 @@ struct options {
     bool is_bytes;
     bool is_pct;
     bool is_plain;
+    bool is_bounded; /* by --bound */
     const char *program;
     const char *replay;
     uint64_t executions; /* 0: the default */
@@ -75,7 +76,6 @@ static bool flag_parse(const char *name, struct options *options)
         options->is_report = true;
     } else if (strcmp(name, "--short") == 0) {
         options->report.is_short = true;
-        options->report.bound = 2;
     } else if (strcmp(name, "--soak") == 0) {
         options->is_soak = true;
     } else if (strcmp(name, "--stop") == 0) {
@@ -116,6 +116,7 @@ static bool value_parse(const char *name, const char *value, struct options *opt
         bool is_right = is_none || number_of(value, 0, 100, &number);
 
         options->report.bound = is_none ? HIPTI_SEARCH_UNBOUNDED : (unsigned)number;
+        options->is_bounded = true;
         return is_right;
     }
     if (!number_of(value, 0, UINT64_MAX, &number)) {
@@ -304,7 +305,10 @@ int main(int argc, char **argv)
         i++;
     }
     if (!options.is_report && !options.report.is_short && !options.is_stop && !options.is_soak && !options.program) {
-        (void)flag_parse("--short", &options);
+        options.report.is_short = true;
+    }
+    if (options.report.is_short && !options.is_bounded) {
+        options.report.bound = 2;
     }
     if (options.executions) {
         options.report.pct = options.executions;

@@ -11,7 +11,7 @@
 static struct model start;
 static unsigned frames_named; /* by the program, a bit each: the others are hipt_table_is_valid()'s matter */
 /* Ends that have been judged: histories and memory alike. */
-enum { JUDGED_BITS = 16 };
+enum { JUDGED_BITS = 16 }; /* half of the last table is ORACLE_ENDS_MAX */
 
 static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
 static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};

@@ -24,7 +24,9 @@ bool oracle_open(void);
 /* After world_run(): every check, unless one with the same end was judged; what fails first is in world.violation. */
 void oracle_check(enum hipti_sim_end end);
 
-/* => how many ends there were, told apart by history and memory, since oracle_open(). */
+/* => how many ends there were, told apart by history and memory, since oracle_open(); at most ORACLE_ENDS_MAX. */
+enum { ORACLE_ENDS_MAX = 1 << 15 };
+
 uint64_t oracle_ends(void);
 
 /* At a step: T1 for the whole table. */

@@ -284,11 +284,12 @@ static bool merging_is_right(const char *text, unsigned bound)
         drive[i].is_plain = i == 0;
         drive[i].executions_max = UINT64_MAX;
         if (!program_parse(text, &program, &wrong) || !drive_search(&drive[i], &program) || drive[i].is_broken) {
+            printf("VIOLATION \"%s\" cannot be run, or breaks: %s\n", text, world.violation);
             return false;
         }
         ends[i] = oracle_ends();
     }
-    if (ends[0] != ends[1] || drive[1].executions >= drive[0].executions) {
+    if (ends[0] != ends[1] || ends[0] >= ORACLE_ENDS_MAX || drive[1].executions >= drive[0].executions) {
         printf("VIOLATION \"%s\": %llu ends by %llu executions, %llu ends by %llu when paths may meet\n", text,
                (unsigned long long)ends[0], (unsigned long long)drive[0].executions, (unsigned long long)ends[1],
                (unsigned long long)drive[1].executions);

@@ -21,7 +21,7 @@ struct report_options {
     unsigned jobs;     /* processes */
 };
 
-/* => whether every program was run to its end, without a violation, and there were some. */
+/* => whether every program with a bound was run to its end, without a violation, and there were some. */
 bool report_run(const struct report_options *options);
 
 /* The programs that found, or would have found, the bugs of earlier versions. => false: a violation, printed. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explore/hash.h"
 #include "explore/oracle.h"
 #include "map/table.h"
 #include "sim/plain.h"
@@ -227,21 +228,14 @@ static uint64_t asid_hash(unsigned index)
     return hipti_sim_hash(world.asids[index].number, world.asids[index].generation);
 }
 
-static uint64_t mapping_hash(uint64_t hash, const struct hipt_mapping *mapping)
-{
-    hash = hipti_sim_hash(hash, mapping->page.vpn << 16 | mapping->page.asid << 8 | mapping->page.size);
-    hash = hipti_sim_hash(hash, mapping->pfn << 1 | mapping->swap);
-    return hipti_sim_hash(hash, (uint64_t)mapping->prot << 16 | mapping->attr << 8 | mapping->marks);
-}
-
 /* => all that the caller knows by an answer, as a hash. */
 static uint64_t event_hash(const struct event *event)
 {
-    uint64_t hash = mapping_hash(event->status, &event->out);
+    uint64_t hash = hash_mapping(event->status, &event->out);
     size_t i;
 
     for (i = 0; i < event->nmany; i++) {
-        hash = mapping_hash(hash, &event->many[i]);
+        hash = hash_mapping(hash, &event->many[i]);
     }
     for (i = 0; i < event->nframes; i++) {
         hash = hipti_sim_hash(hash, event->frames[i].pfn);
@@ -249,7 +243,7 @@ static uint64_t event_hash(const struct event *event)
     if (held[event->thread].is_valid) {
         const struct hipt_translation *translation = &held[event->thread].translation;
 
-        hash = hipti_sim_hash(mapping_hash(hash, &translation->mapping), translation->pte + translation->slot);
+        hash = hipti_sim_hash(hash_mapping(hash, &translation->mapping), translation->pte + translation->slot);
     }
     return hash;
 }
@@ -490,15 +484,10 @@ static enum hipt_status table_open(const struct program *program)
     return hipt_table_create(&config, &world.table);
 }
 
-/* What is written without a step, by whoever holds a freelist's mover. */
 static uint64_t unseen(void *ctx)
 {
-    const struct hipt_table *table = world.table;
-    uint64_t hash = hipti_sim_hash(table->frames.limbo.cookie, table->frames.spare.cookie);
-
     (void)ctx;
-    hash = hipti_sim_hash(hash, hipti_sim_hash(table->asids.limbo.cookie, table->asids.spare.cookie));
-    return hipti_sim_hash(hash, table->buckets.spare.cookie);
+    return hash_unseen(world.table);
 }
 
 /* The state that every execution starts from. */

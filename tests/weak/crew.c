@@ -18,7 +18,7 @@
 #define STEPS_MAX 20000u
 #define SHARED_MAX 4096u /* a power of two */
 #define STATES_BITS 20u
-#define ENDS_BITS 16u
+#define ENDS_BITS 16u /* half of the last table is CREW_ENDS_MAX */
 
 /*
  * Who touched a word, a bit each, in any run of this search; and whether that was a reason to switch before it is
@@ -384,7 +384,6 @@ struct crew_report crew_search(const struct crew_task *wanted)
         shared_settle();
         report.end = search(until);
     } while (has_grown && report.end == CREW_DONE);
-    report.points = nchoices;
     return report;
 }
 

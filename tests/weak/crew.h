@@ -13,6 +13,7 @@
 #include "sim/weak.h"
 
 #define CREW_THREADS 4u
+#define CREW_ENDS_MAX (1u << 15) /* different ends that are told apart; beyond, some are counted again */
 
 /* What to search through. */
 struct crew_task {
@@ -40,7 +41,6 @@ struct crew_report {
     uint64_t runs;   /* begun */
     uint64_t ends;   /* different ones, where the program tells its state; in the last pass */
     uint64_t steps;
-    uint64_t points; /* choices made in the last run */
     char why[400];   /* of a failure */
 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "map/table.h"
-#include "sim/hash.h"
+#include "explore/hash.h"
 #include "weak/memory.h"
 
 #define ASID_NUMBERS 4u /* asid_bits = 2 */
@@ -289,31 +289,25 @@ static enum hipt_status run_op(struct record *record)
     }
 }
 
-static uint64_t mapping_hash(uint64_t hash, const struct hipt_mapping *mapping)
-{
-    hash = hipti_sim_hash(hash, mapping->page.vpn << 16 | mapping->page.asid << 8 | mapping->page.size);
-    return hipti_sim_hash(hash, mapping->pfn << 16 | (uint64_t)mapping->prot << 8 | mapping->marks);
-}
-
 /* => all that the thread, and who judges the run, can know by an answer. */
 static uint64_t record_hash(const struct record *record)
 {
     const struct held *mine = &held[record->thread];
-    uint64_t hash = mapping_hash(record->status, &record->out);
+    uint64_t hash = hash_mapping(record->status, &record->out);
     size_t i;
 
     for (i = 0; i < CREW_THREADS; i++) {
         hash = hipti_sim_hash(hash, record->after[i]);
     }
     for (i = 0; i < record->nmany; i++) {
-        hash = mapping_hash(hash, &record->many[i]);
+        hash = hash_mapping(hash, &record->many[i]);
     }
     for (i = 0; i < record->nreaped; i++) {
         hash = hipti_sim_hash(hash, record->reaped[i].pfn);
     }
     hash = hipti_sim_hash(hash, (uint64_t)record->frame.mappings << 32 | record->frame.pins << 8 | record->frame.state);
     if (mine->record >= 0) {
-        hash = hipti_sim_hash(mapping_hash(hash, &mine->translation.mapping),
+        hash = hipti_sim_hash(hash_mapping(hash, &mine->translation.mapping),
                               mine->translation.pte + mine->translation.slot);
     }
     return hipti_sim_hash(hash, history.asid[record->op.asid].number);
@@ -336,17 +330,13 @@ static uint64_t call_hash(uint64_t hash, const struct record *record)
 
 uint64_t history_state(void)
 {
-    const struct hipt_table *table = history.table;
     uint64_t state = hipti_sim_hash(host_state(), joined.hash);
     unsigned i;
 
     for (i = 0; i < PROGRAM_ASIDS; i++) {
         state = hipti_sim_hash(state, (uint64_t)history.asid[i].number << 32 | history.asid[i].generation);
     }
-    /* what the table's movers keep without atomics */
-    state = hipti_sim_hash(state, hipti_sim_hash(table->frames.limbo.cookie, table->frames.spare.cookie));
-    state = hipti_sim_hash(state, hipti_sim_hash(table->asids.limbo.cookie, table->asids.spare.cookie));
-    return hipti_sim_hash(state, table->buckets.spare.cookie);
+    return hipti_sim_hash(state, hash_unseen(history.table));
 }
 
 static struct record *record_new(const struct op *op, unsigned thread, unsigned index)

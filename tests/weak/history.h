@@ -10,7 +10,7 @@
 #define HISTORY_MAX (CREW_THREADS * PROGRAM_OPS)
 #define MANY_MAX 20u
 
-/* An operation that has returned. */
+/* An operation that was called. */
 struct record {
     struct op op;
     unsigned thread;

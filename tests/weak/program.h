@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is explored: small programs of two or three threads over one table. */
+/* What is explored: small programs of two to four threads over one table. */
 #ifndef HIPT_TESTS_WEAK_PROGRAM_H
 #define HIPT_TESTS_WEAK_PROGRAM_H
 

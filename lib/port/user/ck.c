@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include <ck_epoch.h>
+#include <ck_pr.h>
 
 #define PATIENCE 64u /* looks at a reader before the first nap: a section of some lookups has ended by then */
 #define NAP_NS 50000 /* a section that outlives the looks is long, or waits for this processor */
@@ -77,13 +78,23 @@ static ck_epoch_record_t *acquire(void)
 }
 
 /* The first entry of a thread, or one without memory. */
+/*
+ * Nothing of the section comes before the epoch is read: ck_epoch_begin() orders its mark before that load, and not
+ * that load before what follows. On machines that keep loads in order this is nothing.
+ */
+static void begin(void)
+{
+    ck_epoch_begin(record, NULL);
+    ck_pr_fence_acquire();
+}
+
 static void enter_slow(void)
 {
     if (orphaned == 0) {
         record = acquire();
     }
     if (record != NULL) {
-        ck_epoch_begin(record, NULL);
+        begin();
         return;
     }
     orphaned++;
@@ -98,7 +109,7 @@ static void ck_enter(void *ctx)
         enter_slow();
         return;
     }
-    ck_epoch_begin(record, NULL);
+    begin();
 }
 
 static void ck_exit(void *ctx)

@@ -34,7 +34,7 @@ struct crew_program {
     const struct crew_count *count; /* ends with a nameless one */
     unsigned asid_bits;
     unsigned frames; /* pfns 0 to frames - 1; 0: as option --frames says */
-    enum hipt_user_grace grace; /* if the options do not say; Concurrency Kit's periods are shorter than liburcu's */
+    enum hipt_user_grace grace; /* if options do not say; Concurrency Kit's periods are shorter than liburcu's */
     bool (*start)(struct crew *crew);                 /* may be NULL. => false: there is no memory */
     void (*body)(struct crew *crew, unsigned thread); /* until crew_is_over() */
     void (*finish)(struct crew *crew);                /* with all threads gone; may be NULL */

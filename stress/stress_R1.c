@@ -4,8 +4,9 @@
  * atomic, rewritten with the next birth number by whoever reaps it. A mapping is stamped with the birth that it was
  * made in. Readers stay in a read side, look a page up, and read the contents of its frame several times: they must
  * never be of another birth. The histogram counts by how many births the contents were younger than the mapping;
- * everything but 0 is beyond the allowance. ThreadSanitizer sees the plain accesses, too.  Frames are shared by a
- * second page while they are in use, and pinned across the end of a read side.
+ * everything but 0 is beyond the allowance. ThreadSanitizer sees the plain accesses, too.
+ *
+ * Frames are shared by a second page while they are in use, and pinned across the end of a read side.
  */
 #include <inttypes.h>
 #include <sched.h>

@@ -635,7 +635,8 @@ static void pool_turn(const struct world_image *from, const struct world_image *
     memcpy(host.pool + used, to->pool + used, to->used - used);
 }
 
-void world_open_kept(const struct world_image *image, const struct program *program)
+/* Take the place of what the last setup has left. */
+static void image_load(const struct world_image *image)
 {
     static const struct world_image *last;
 
@@ -647,12 +648,7 @@ void world_open_kept(const struct world_image *image, const struct program *prog
         memset(host.pool + image->used, POISON, POOL_BYTES - image->used);
     }
     last = image;
-    world.sim = &sim;
-    world.program = program;
     world.table = image->table;
-    world.search = NULL;
-    hipti_sim_init(&sim, program->nthreads, thread_body, NULL);
-    sim.unseen = unseen;
     memcpy(saved_asids, image->asids, sizeof(saved_asids));
     host.saved_cookies = image->cookies;
     nsetup_events = image->nevents;
@@ -662,6 +658,18 @@ void world_open_kept(const struct world_image *image, const struct program *prog
     host.used = image->used;
     hipti_plain.writes = 0;
     hipti_plain.is_full = false;
+}
+
+void world_open_kept(const struct world_image *image, const struct program *program)
+{
+    if (host.saved != image->pool) {
+        image_load(image);
+    }
+    world.sim = &sim;
+    world.program = program;
+    world.search = NULL;
+    hipti_sim_init(&sim, program->nthreads, thread_body, NULL);
+    sim.unseen = unseen;
 }
 
 enum hipti_sim_end world_run(const struct hipti_sim_chooser *chooser)

@@ -596,6 +596,9 @@ static bool search_begin(struct search *search, unsigned t)
     if (op->end < op->begin || (after && after->begin < op->end)) {
         return refuse(search, LINEAR_MALFORMED, t, op, "its times are out of order");
     }
+    if (after) {
+        __builtin_prefetch(thread_op(thread, after->next)); /* another group's operations lie between */
+    }
     search->open[t] = op;
     search->next[t] = after;
     search->report->checked++;

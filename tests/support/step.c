@@ -19,7 +19,7 @@ enum { TURNS_MAX = 128 }; /* of a wait, 1 or 2 ns each */
 static _Atomic unsigned yield_one_in;
 static _Atomic unsigned give_one_in = 1;
 static _Thread_local uint64_t random_state;
-static _Thread_local unsigned left; /* accesses to the next yield or look; 0: the thread's first access */
+static _Thread_local unsigned left; /* accesses to the next one that is more than counted; 0 or 1: it is this one */
 static _Thread_local bool is_to_yield;
 
 /* Where a thread is to be interrupted; meanwhile is NULL where it is not. */
@@ -46,6 +46,7 @@ void step_interrupt(const char *operation, const volatile void *word, unsigned s
     interrupt.word = word;
     interrupt.skip = skip;
     interrupt.meanwhile = meanwhile;
+    left = 1; /* look at every access from now on */
 }
 
 bool step_interrupted(void)
@@ -108,12 +109,14 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 {
     (void)file;
     (void)line;
+    if (left > 1u) {
+        left--;
+        return;
+    }
     if (interrupt.meanwhile) {
         step_meet(operation, word);
     }
-    if (left <= 1u) {
+    if (!interrupt.meanwhile) {
         step_event();
-    } else {
-        left--;
     }
 }

@@ -225,6 +225,45 @@ Test(cells, A1_the_last_cell_beside_the_next_life)
     cr_assert_eq(refused, steps - 1u, "its cell is in use until the last step");
 }
 
+/* Somebody maps into the number without having been given it. */
+static void take_if_active_beside(void)
+{
+    if (hipti_asid_active(&asids, issued.number)) {
+        take(300);
+    }
+}
+
+/* A1: a number has its new, empty list before anybody finds it active. */
+Test(cells, A1_the_next_life_beside_a_map)
+{
+    bool is_over = false;
+    unsigned taken = 0;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        start();
+        take_some(0, 3);
+        cr_assert_not_null(hipti_asid_end(&asids, issued));
+        hipti_asid_put_back(&asids, asid);
+        give(0);
+        give(1);
+        give(2);
+        cr_assert_null(hipti_asid_take(&asids), "a grace period begins");
+        pass_grace_period();
+        cr_assert_eq(hipti_asid_take(&asids), asid);
+        step_interrupt(NULL, NULL, steps, take_if_active_beside);
+        cr_assert(hipti_asid_reissue(&asids, asid, &issued));
+        is_over = !step_interrupted();
+        if (is_over) {
+            take_if_active_beside();
+        }
+        taken += cell_of[300] != 0;
+        (void)cr_expect_list();
+        stop();
+    }
+    cr_assert_eq(taken, 1u, "it is active from the last step on");
+}
+
 /* --- bounds */
 
 /* A1: the tag of the stack stops before a quarter of its range; meanwhile cells come from elsewhere. */

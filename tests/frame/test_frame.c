@@ -342,6 +342,13 @@ Test(frame, F1_a_block_ends_where_it_ends)
     cr_expect_walk(1, 2, 15);
     unlink_some(1, 3, 1);
     cr_assert_eq(hipti_load_relaxed(&behind->spare), 5u);
+    unlink_some(1, 10, 7); /* block 2 is empty and goes to the pool */
+    link_some(4, 300, 2);  /* block 4; the grace period of block 2 begins */
+    pass_grace_period();
+    link_some(3, 200, 2);
+    cr_assert_eq(word(3) & BLOCK_MASK, 2u, "used again");
+    cr_assert_eq(hipti_load_relaxed(&behind->next), 3u);
+    cr_assert_eq(hipti_load_relaxed(&behind->spare), 5u);
     stop();
 }
 

@@ -221,6 +221,7 @@ Test(map, lookups_out_of_range)
     before = translation;
     cr_assert_eq(hipt_lookup(rig.table, 16, 0, &translation), HIPT_BAD_ASID);
     cr_assert_eq(hipt_lookup(rig.table, asid, RIG_VPNS, &translation), HIPT_BAD_VPN);
+    cr_assert_eq(hipt_lookup(rig.table, 15, RIG_VPNS - 1, &translation), HIPT_ABSENT, "the last of both");
     cr_assert_eq(hipt_lookup(rig.table, asid, 5, &translation), HIPT_ABSENT);
     cr_assert_eq(memcmp(&translation, &before, sizeof(before)), 0);
     cr_assert_eq(hipt_lookup_lines(rig.table, 16, 0, &found), 0u);

@@ -135,6 +135,40 @@ Test(arena, a_host_that_never_hurries, .init = start_host)
     cr_expect_no_leak();
 }
 
+static struct hipti_arena carved_from;
+static uint32_t carved_beside;
+
+static void carve_beside(void)
+{
+    bool full;
+
+    carved_beside = hipti_arena_carve(&carved_from, false, &full);
+}
+
+/* Two that carve at once get a number each, none is left out. */
+Test(arena, two_carve_at_once, .init = start_host)
+{
+    bool is_over = false;
+    unsigned steps;
+
+    for (steps = 0; !is_over; steps++) {
+        uint32_t number;
+        bool full;
+
+        memset(&carved_from, 0, sizeof(carved_from));
+        cr_assert(hipti_arena_init(&carved_from, &host.ops, 8, 10, 16));
+        carved_beside = HIPTI_NONE;
+        step_interrupt(NULL, NULL, steps, carve_beside);
+        number = hipti_arena_carve(&carved_from, false, &full);
+        is_over = !step_interrupted();
+        cr_assert(is_over ? number == 1u : number + carved_beside == 3u, "interrupted at %u", steps);
+        cr_assert_neq(number, carved_beside);
+        hipti_arena_end(&carved_from);
+        cr_expect_no_leak();
+    }
+    cr_assert_gt(steps, 3u);
+}
+
 /* Without memory nothing is given out and nothing lost: the next try gives the same number. */
 Test(arena, no_memory, .init = start_host)
 {
@@ -242,6 +276,7 @@ Test(freelist, R1_a_later_return_waits_longer, .init = start_host)
     hipti_freelist_push(&list, &links, link_of, 1);
     cr_assert_eq(pop(&list), HIPTI_NONE); /* 1 waits from here on */
     hipti_freelist_push(&list, &links, link_of, 2);
+    cr_assert_eq(pop(&list), HIPTI_NONE, "what waits is not pushed aside");
     test_host_tick(&host);
     cr_assert_eq(pop(&list), 1u);
     cr_assert_eq(pop(&list), HIPTI_NONE, "the grace period of 1 is not that of 2");

@@ -163,6 +163,7 @@ Test(arena, two_carve_at_once, .init = start_host)
         is_over = !step_interrupted();
         cr_assert(is_over ? number == 1u : number + carved_beside == 3u, "interrupted at %u", steps);
         cr_assert_neq(number, carved_beside);
+        cr_assert_eq(hipti_arena_carve(&carved_from, false, &full), is_over ? 2u : 3u, "interrupted at %u", steps);
         hipti_arena_end(&carved_from);
         cr_expect_no_leak();
     }

@@ -222,6 +222,7 @@ static enum hipt_status run_asid(struct record *record)
     }
     status = hipt_asid_alloc(history.table, &issued);
     if (status == HIPT_OK) {
+        record->issued = issued.number;
         *asid = issued;
     }
     return status;
@@ -310,7 +311,7 @@ static uint64_t record_hash(const struct record *record)
         hash = hipti_sim_hash(hash_mapping(hash, &mine->translation.mapping),
                               mine->translation.pte + mine->translation.slot);
     }
-    return hipti_sim_hash(hash, history.asid[record->op.asid].number);
+    return hipti_sim_hash(hash, record->issued);
 }
 
 /* The same of a call: what it comes after, in time and as its thread knows. */

@@ -22,6 +22,7 @@ struct record {
     enum hipt_status status;
     struct hipt_mapping out;
     int through; /* MARK, CLEAN: the record of the lookup; -1 none */
+    uint32_t issued; /* ALLOC: the number; two threads may have one name for theirs */
     struct hipt_frame_status frame;
     struct hipt_frame reaped[4];
     size_t nreaped;

@@ -114,7 +114,7 @@ static void judge_get(const struct record *get)
 /* hipt_asid_alloc(): whatever was done under the number's last life happens before. */
 static void judge_alloc(const struct record *alloc)
 {
-    uint32_t number = history.asid[alloc->op.asid].number;
+    uint32_t number = alloc->issued;
     unsigned i;
 
     for (i = 0; i < history.nrecords; i++) {

@@ -120,8 +120,7 @@ void hipti_bucket_forget(struct hipti_buckets *buckets, const struct hipti_claim
 uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot);
 
 /*
- * Change a slot's word from *pte, which the caller has read in this read side. => false: *pte is what it found instead,
- * without having acquired it.
+ * Change a slot's word from *pte, which the caller has read in this read side. => false: *pte is what it found instead.
  */
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next);
 

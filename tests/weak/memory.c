@@ -178,7 +178,7 @@ static void host_read_exit(void *ctx)
 
 static uint64_t host_gp_start(void *ctx)
 {
-    struct cookie *cookie = &cookies[ncookies];
+    struct cookie *cookie;
 
     (void)ctx;
     step("gp_start", __LINE__);

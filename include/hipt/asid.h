@@ -53,13 +53,15 @@ enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asi
  * @report: receives what was done; may be NULL.
  *
  * Shape:    O(pages that the asid had mapped at its fullest, maps under way included), whatever the table's size.
- * Progress: lock-free; another thread's map or unmap of the same asid only makes it look again at one page.
+ * Progress: lock-free; another thread's map or unmap of the same asid only makes it look again at one page. Where CPUs
+ *           are attached: blocking, on one round of acknowledgements for all pages (S1).
  * Order:    acquire: every map of the asid happens before. What came before the call happens before the
  *           hipt_asid_alloc() that issues the number again. HIPT_BAD_ASID orders nothing.
- * Context:  any thread; does not sleep. The number is issued again only after a grace period.
+ * Context:  any thread. The number is issued again only after a grace period.
  * Owns:     takes the asid.
- * Errors:   HIPT_BAD_ASID: the number is out of range, not allocated, or of another generation; nothing has changed.
- * Upholds:  A1, F1, R1.
+ * Errors:   HIPT_BAD_ASID: the number is out of range, not allocated, or of another generation;
+ *           HIPT_CANNOT_WAIT. Nothing has changed then.
+ * Upholds:  A1, F1, S1, R1.
  */
 enum hipt_status hipt_asid_retire(struct hipt_table *table, struct hipt_asid asid, struct hipt_retired *report);
 

@@ -7,8 +7,9 @@
  *
  *     config -> hipt_table_create -> hipt_asid_alloc -> hipt_map -> hipt_lookup, hipt_reverse -> hipt_unmap
  *
- * Read on in: map.h (the verbs), asid.h, frame.h, table.h (geometry), ops.h (your host at run time), port.h (your host
- * at compile time), user.h (a ready-made host for user space), status.h.
+ * Read on in: map.h (the verbs), asid.h, frame.h, cpu.h (CPUs with translation caches), gather.h (unmapping much at
+ * once), table.h (geometry), ops.h (your host at run time), port.h (your host at compile time), user.h (a ready-made
+ * host for user space), mmu.h (CPUs with modelled caches), status.h.
  *
  * Words
  *   asid          number of an address space; its generation tells one life of the number from the next
@@ -23,6 +24,7 @@
  *                 read sides that were under way at some instant
  *   limbo         waiting for a grace period, on the way to being used again
  *   marks         accessed and dirty
+ *   shootdown     making other CPUs forget a translation; round: one shootdown, up to the last acknowledgement
  *
  * What is guaranteed
  *   T1  at most one live mapping of a page at any instant, whatever its size; lookup, map, unmap, protect and remap of
@@ -32,15 +34,17 @@
  *   T4  stop any one thread at any step, for ever: all others complete their operations on other pages, and lookups
  *       complete on every page. (What waits for a grace period waits for a thread stopped inside a read side; memory is
  *       then taken anew, and HIPT_NOMEM or HIPT_BUSY is an answer, not a wait.)
+ *   S1  when an unmap, a remap, a protection that allows less, a retirement or hipt_gather_finish() has returned, no
+ *       attached CPU can use the old translation, nor take it up again later (of HIPT_DEFERRED and HIPT_TTL: when the
+ *       gather is finished)
+ *   S2  a page is not mapped again before S1 holds for its last translation
  *   F1  hipt_reverse() never omits a mapping that was live during the whole call, and reports none that was not live
  *   F2  the first mapping of a frame needs no memory
  *   S3  the marks that an unmap reports are final; no dirty mark is lost
  *   R1  a frame is handed back, and a line or block used again, only after a grace period
- *   A1  an asid is issued again only when no mapping carries it
+ *   A1  an asid is issued again only when no mapping carries it, and no CPU uses what it has cached of its last life
  *   X1  who does not know the secret cannot choose pages that share a bucket more often than chance has it
- * Letters S1, S2 (shootdown on CPUs with translation caches), N1 (NUMA) and V1 (snapshots) belong to parts that are not
- * in this version: a host whose CPUs cache translations must still invalidate them itself before it uses a reaped
- * frame.
+ * Letters N1 (NUMA) and V1 (snapshots) belong to parts that are not in this version.
  *
  * What is not: a range verb is not one atomic step; counts in hipt_stats are approximate while others run; a lookup
  * does not mark a page accessed (hipt_mark() does); nothing survives the process.
@@ -49,13 +53,16 @@
  *   wait-free         done in a bounded number of own steps
  *   lock-free         repeats only because another operation succeeded; each contract names which
  *   obstruction-free  done when nobody else moves: not used
- *   blocking          on what, is said: only creating, destroying, reserving
+ *   blocking          on what, is said: creating, destroying, reserving; where CPUs are attached, also the verbs that
+ *                     end or narrow a translation: on the acknowledgements of the CPUs that use the asid
  */
 #ifndef HIPT_HIPT_H
 #define HIPT_HIPT_H
 
 #include <hipt/asid.h>
+#include <hipt/cpu.h>
 #include <hipt/frame.h>
+#include <hipt/gather.h>
 #include <hipt/map.h>
 #include <hipt/ops.h>
 #include <hipt/status.h>

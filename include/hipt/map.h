@@ -174,16 +174,18 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  * Shape:    expected O(1), one cache line and the frame's record; may allocate when the frame is shared, when a bucket
  *           overflows, or when the asid's page list grows. Where other page sizes are in use in the asid: one line for
  *           each larger size, and one for each page of each smaller size that it would cover.
- * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded.
+ * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded. Where
+ *           CPUs are attached and the page's last mapping is still being unmapped: blocking, on their
+ *           acknowledgements (S2), where the caller may wait; HIPT_BUSY where it may not.
  * Order:    release on OK: stores made before the call are visible to whoever looks this mapping up.
- * Context:  any thread; enters a read side of its own; does not sleep; not signal-safe.
+ * Context:  any thread; enters a read side of its own; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
- * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: the page's last mapping is still being taken out, another thread's
+ * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: another thread's
  *           map of an overlapping page is under way, the frame is UNMAPPING or in LIMBO, or the bucket or its memory
  *           waits for a grace period (so do not hold a read side open around tries); HIPT_NOMEM; HIPT_FULL;
  *           HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On
  *           every error nothing has changed.
- * Upholds:  T1, F1, F2.
+ * Upholds:  T1, F1, F2, S2.
  */
 enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping);
 
@@ -194,14 +196,16 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  * @out:   receives the mapping as it was at its end, accessed and dirty final; may be NULL.
  *
  * Shape:    expected O(1); on a shared frame one line for each seven sharers.
- * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Progress: lock-free; retries only because another update of the same page succeeded. Where CPUs are attached:
+ *           blocking, on their acknowledgements (S1); the caller's own CPU is served meanwhile.
  * Order:    acq_rel on OK: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap()
  *           returns it. Other answers order nothing.
- * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
+ * Context:  any thread; enters a read side of its own; does not allocate.
  * Owns:     gives the mapping's reference on its frame back.
- * Errors:   HIPT_ABSENT; HIPT_BUSY: another thread is unmapping or remapping it; HIPT_BAD_ASID, HIPT_BAD_VPN,
- *           HIPT_BAD_SIZE, HIPT_UNALIGNED. On every error nothing has changed.
- * Upholds:  T1, T3, F1, S3, R1.
+ * Errors:   HIPT_ABSENT, also where another thread is unmapping it: then S1 holds for that too; HIPT_BUSY: another
+ *           thread is remapping it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_UNALIGNED. On
+ *           every error nothing has changed.
+ * Upholds:  T1, T3, F1, S1, S2, S3, R1.
  */
 enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);
 
@@ -212,13 +216,14 @@ enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *pa
  * @prot:  the new protection.
  *
  * Shape:    expected O(1), one cache line.
- * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Progress: lock-free; retries only because another update of the same page succeeded. Where CPUs are attached and may
+ *           hold more than @prot allows: blocking, on their acknowledgements (S1).
  * Order:    acq_rel on OK; other answers order nothing.
- * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
+ * Context:  any thread; enters a read side of its own; does not allocate.
  * Owns:     nothing.
- * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_UNALIGNED. On every
- *           error nothing has changed.
- * Upholds:  T1, T3.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_BAD_PROT,
+ *           HIPT_UNALIGNED. On every error nothing has changed.
+ * Upholds:  T1, T3, S1.
  */
 enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *page, uint8_t prot);
 
@@ -229,14 +234,15 @@ enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *
  * @out:     receives the mapping as it was at its end, accessed and dirty final; may be NULL.
  *
  * Shape:    expected O(1), the bucket's line and both frames' records.
- * Progress: lock-free; retries only because another update of the same page succeeded.
+ * Progress: lock-free; retries only because another update of the same page succeeded. Where CPUs are attached:
+ *           blocking, on their acknowledgements (S1); the caller's own CPU is served meanwhile.
  * Order:    as hipt_unmap() for the old frame, as hipt_map() for the new one. Lookups see the old mapping or the new
  *           one.
- * Context:  any thread; enters a read side of its own; does not sleep; may allocate when the new frame is shared.
+ * Context:  any thread; enters a read side of its own; may allocate when the new frame is shared.
  * Owns:     takes a reference on the new frame, gives the one on the old back.
- * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_NOMEM; HIPT_FULL; the bad-input ones of hipt_map(). On every error nothing has
- *           changed.
- * Upholds:  T1, T2, T3, F1, S3, R1.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_CANNOT_WAIT; HIPT_NOMEM; HIPT_FULL; the bad-input ones of hipt_map(). On every
+ *           error nothing has changed.
+ * Upholds:  T1, T2, T3, F1, S1, S3, R1.
  */
 enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping *mapping, struct hipt_mapping *out);
 
@@ -270,6 +276,8 @@ enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *tr
  * Context:  as hipt_mark().
  * Owns:     the caller keeps @translation.
  * Errors:   as hipt_mark().
+ *           A CPU that has the mapping in its cache, marked, does not notice: for a page to be written back, narrow
+ *           its protection first (hipt_protect()), clean it, write it back, then widen it again.
  * Upholds:  T3, S3.
  */
 enum hipt_status hipt_clean(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);
@@ -300,14 +308,14 @@ enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapp
  * @npages: how many, in pages of that size.
  * @done:   receives how many mappings were ended; may be NULL.
  *
- * Shape:    O(npages).
- * Progress: lock-free, as hipt_unmap() is.
+ * Shape:    O(npages), twice where CPUs are attached.
+ * Progress: lock-free, as hipt_unmap() is; one round of acknowledgements for all pages.
  * Order:    as hipt_unmap().
  * Context:  as hipt_unmap().
  * Owns:     as hipt_unmap().
- * Errors:   HIPT_BUSY: some page is being changed by another thread and was left, the others were ended; the bad-input
- *           ones of hipt_unmap(), then nothing has changed. Holes are no error.
- * Upholds:  T1, T3, F1, S3, R1.
+ * Errors:   HIPT_BUSY: some page is being remapped by another thread and was left, the others were ended;
+ *           HIPT_CANNOT_WAIT, and the bad-input ones of hipt_unmap(), then nothing has changed. Holes are no error.
+ * Upholds:  T1, T3, F1, S1, S2, S3, R1.
  */
 enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                   uint64_t *done);
@@ -321,13 +329,13 @@ enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_pa
  * @done:   receives how many mappings were changed; may be NULL.
  *
  * Shape:    O(npages).
- * Progress: lock-free, as hipt_protect() is.
+ * Progress: lock-free, as hipt_protect() is; one round of acknowledgements for all pages.
  * Order:    as hipt_protect().
  * Context:  as hipt_protect().
  * Owns:     nothing.
- * Errors:   HIPT_BUSY: some page is being changed by another thread and was left; the bad-input ones of hipt_protect(),
- *           then nothing has changed. Holes are no error.
- * Upholds:  T1, T3.
+ * Errors:   HIPT_BUSY: some page is being changed by another thread and was left; HIPT_CANNOT_WAIT; the bad-input ones
+ *           of hipt_protect(), then nothing has changed. Holes are no error.
+ * Upholds:  T1, T3, S1.
  */
 enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                     uint8_t prot, uint64_t *done);

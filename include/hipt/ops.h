@@ -20,6 +20,8 @@ extern "C" {
 
 #define HIPT_ANY_NODE (-1)
 
+struct hipt_cpu;
+
 /* Field key: all fields are constant while a table uses the structure. */
 struct hipt_ops {
     size_t size; /* sizeof(struct hipt_ops) as the host was compiled */
@@ -82,6 +84,46 @@ struct hipt_ops {
      * in few translations of its own.
      */
     size_t block_max;
+
+    /*
+     * What follows is for tables whose CPUs have translation caches (config.cpus, see cpu.h); all of it is optional.
+     *
+     * this_cpu: the record of the CPU that the caller runs on, NULL where it is none of the attached ones. The caller
+     * stays on it for as long as the verb that asks runs. Not set: never on one.
+     */
+    struct hipt_cpu *(*this_cpu)(void *ctx);
+
+    /*
+     * can_wait: whether the caller may wait for other CPUs now (in a kernel: not with interrupts off, nor under a lock
+     * that an interrupt handler takes). Not set: it always may. Whoever may not gets a gather to poll (gather.h).
+     */
+    bool (*can_wait)(void *ctx);
+
+    /*
+     * kick: make the CPUs whose numbers are set in @set (bit n % 64 of word n / 64, @words words) call
+     * hipt_cpu_interrupt() or hipt_cpu_serve() soon; an inter-processor interrupt. One call for each round. Kicks may
+     * come late, out of order or merged, and may be lost if the CPU calls one of the two by itself. The caller is not
+     * in @set. Not set: the CPUs poll. Must not sleep.
+     */
+    void (*kick)(void *ctx, const uint64_t *set, unsigned words);
+
+    /*
+     * barrier: when it returns, every CPU of the process has executed a full memory barrier since the call, as
+     * membarrier() does. Where it is set, hipt_cpu_enter() costs no atomic read-modify-write. Must not fail.
+     */
+    void (*barrier)(void *ctx);
+
+    /* relax: called in every turn of a wait for acknowledgements. Not set: the wait spins. */
+    void (*relax)(void *ctx);
+
+    /* clock: a time that does not run backwards, the same for all threads, in a unit of the host's choice. */
+    uint64_t (*clock)(void *ctx);
+
+    /*
+     * slow: CPU number @cpu has not acknowledged for config.slow_after units of the clock, or longer: called once in a
+     * wait for each such CPU. It was asked to serve ticket @posted and has served up to @served. The wait goes on.
+     */
+    void (*slow)(void *ctx, uint32_t cpu, uint64_t posted, uint64_t served);
 };
 
 #ifdef __cplusplus

@@ -8,6 +8,8 @@
  *       own RCU directly; the default goes through the run-time hooks.
  *   HIPT_PORT_PREFETCH(address)
  *       hint that a line is read soon; may do nothing.
+ *   HIPT_PORT_COMPILER_BARRIER()
+ *       the compiler moves no access of memory across it.
  *   HIPT_PORT_PANIC(condition, file, line)
  *       a bug was found by a check build; does not return.
  */
@@ -35,6 +37,7 @@
         }                                    \
     } while (0)
 #define HIPT_PORT_PREFETCH(address) __builtin_prefetch(address)
+#define HIPT_PORT_COMPILER_BARRIER() __asm__ __volatile__("" ::: "memory")
 #define HIPT_PORT_PANIC(condition, file, line) __builtin_trap()
 
 #endif
@@ -47,6 +50,9 @@
 #endif
 #ifndef HIPT_PORT_PREFETCH
 #error "the port header must define HIPT_PORT_PREFETCH(address)"
+#endif
+#ifndef HIPT_PORT_COMPILER_BARRIER
+#error "the port header must define HIPT_PORT_COMPILER_BARRIER()"
 #endif
 #ifndef HIPT_PORT_PANIC
 #error "the port header must define HIPT_PORT_PANIC(condition, file, line)"

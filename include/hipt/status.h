@@ -20,6 +20,10 @@ enum hipt_status {
     HIPT_OVERLAP, /* a mapping of another page size covers or lies inside this page */
     HIPT_BUSY,    /* the page or frame is being changed by somebody else, or waits for a grace period: try again */
     HIPT_CHANGED, /* the mapping is no longer the one that was read */
+    HIPT_PENDING, /* begun; other CPUs have not acknowledged yet: poll, or finish later */
+    HIPT_DIRTY,   /* a written page of a file cannot be unmapped lazily; it stays mapped */
+    HIPT_DENIED,  /* the mapping does not allow this access */
+    HIPT_CANNOT_WAIT, /* this would wait for other CPUs, and the caller may not: use a gather */
 
     /* Scarcity. */
     HIPT_NOMEM,   /* the host's memory hook returned nothing */
@@ -43,6 +47,8 @@ enum hipt_status {
     HIPT_MANY_BUCKETS,  /* configuration: more buckets than a slot reference can name */
     HIPT_BAD_RANGE,     /* configuration: frame ranges empty, overlapping or too wide */
     HIPT_BAD_VERSION,   /* configuration: version or sequence width out of range */
+    HIPT_BAD_CPU,       /* number, tag width or count of CPUs out of range, or a hook of its cache is missing */
+    HIPT_BAD_MODE,      /* no such mode, or the table or host has not what it needs */
 
     HIPT_STATUS_COUNT
 };

@@ -27,6 +27,7 @@ extern "C" {
 #define HIPT_SEQUENCE_BITS_MAX 27u /* commits of one bucket in three grace periods, at most: 2^27 */
 #define HIPT_CHAIN_LINES_MAX 8u    /* lines of one bucket, the first included */
 #define HIPT_SLOTS 4u              /* slots of one line */
+#define HIPT_CPUS_MAX 1024u        /* CPUs with translation caches of one table */
 
 struct hipt_table; /* opaque */
 
@@ -52,6 +53,11 @@ struct hipt_config {
     unsigned version_bits;               /* 1 to HIPT_VERSION_BITS_MAX */
     unsigned sequence_bits;              /* 2 to HIPT_SEQUENCE_BITS_MAX */
     const uint64_t *secret;              /* four random words to key the hash with, copied; NULL: from ops->random */
+    unsigned cpus;                       /* CPUs that may be attached, numbered from 0; at most HIPT_CPUS_MAX */
+    uint64_t flush_max;                  /* base pages that CPUs forget one by one; beyond it they forget the asid */
+    uint64_t slow_after;                 /* units of ops->clock before ops->slow hears of a CPU; 0: never */
+    uint64_t ttl;                        /* units of ops->clock that a cached translation lives; 0: for ever */
+    uint8_t file_attrs;                  /* bit a: pages of attribute a belong to files (see HIPT_DEFERRED) */
 };
 
 /* What hipt_table_stats() counts. Counts of a table in use are a moment's approximation. */
@@ -66,6 +72,9 @@ struct hipt_stats {
     uint64_t bytes_frames;                                  /* frame records */
     uint64_t bytes_aliases;                                 /* alias blocks */
     uint64_t bytes_asids;                                   /* asid records and page lists */
+    uint64_t bytes_cpus;                                    /* what shootdowns keep for asids and CPUs */
+    uint64_t rounds;                                        /* shootdowns that had a CPU to ask, since the creation */
+    uint64_t kicks;                                         /* CPUs kicked by them */
 };
 
 struct hipt_mapping;
@@ -78,7 +87,7 @@ struct hipt_cursor {
 /**
  * hipt_config_init() - Fill a configuration with the defaults.
  * @config: to fill: 16-bit asid, 57-bit va, pages of 4 KiB, 64 KiB, 2 MiB and 1 GiB, no ranges, no ops, capacity 1 <<
- *          16.
+ *          16, no CPUs, flush_max 32.
  *
  * Shape:    O(1).
  * Progress: wait-free.
@@ -102,7 +111,7 @@ void hipt_config_init(struct hipt_config *config);
  * Context:  any.
  * Owns:     nothing.
  * Errors:   HIPT_BAD_OPS, HIPT_BAD_ASID_BITS, HIPT_BAD_VA_BITS, HIPT_BAD_SIZES, HIPT_BAD_WIDTH, HIPT_FEW_BUCKETS,
- *           HIPT_MANY_BUCKETS, HIPT_BAD_RANGE, HIPT_BAD_VERSION.
+ *           HIPT_MANY_BUCKETS, HIPT_BAD_RANGE, HIPT_BAD_VERSION, HIPT_BAD_CPU, HIPT_BAD_MODE.
  * Upholds:  nothing beyond its text.
  */
 enum hipt_status hipt_config_check(const struct hipt_config *config, char *text, size_t bytes);

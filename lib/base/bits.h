@@ -38,6 +38,11 @@ static inline unsigned hipti_lowest_bit(unsigned word)
     return (unsigned)__builtin_ctz(word);
 }
 
+static inline unsigned hipti_lowest_bit64(uint64_t word)
+{
+    return (unsigned)__builtin_ctzll(word);
+}
+
 /* 1 if @word < 2^63 is 0, else 0; by arithmetic, so that no compiler makes a branch of it. */
 static inline unsigned hipti_is_zero(uint64_t word)
 {

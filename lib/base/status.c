@@ -10,6 +10,10 @@ const char *hipt_strerror(enum hipt_status status)
         "a mapping of another page size overlaps the page",
         "the page or frame is being changed by another thread, or waits for a grace period",
         "the mapping is no longer the one that was read",
+        "other CPUs have not acknowledged yet",
+        "a written page of a file cannot be unmapped lazily",
+        "the mapping does not allow this access",
+        "this would wait for other CPUs, and the caller may not",
         "no memory",
         "a counter or a chain is at its bound",
         "every asid is in use or waits for a grace period",
@@ -29,6 +33,8 @@ const char *hipt_strerror(enum hipt_status status)
         "there are more buckets than a slot number can name",
         "the frame ranges are empty, overlapping or too wide",
         "the version or sequence width is out of range",
+        "the CPU's number, its tag width or the number of CPUs is out of range, or a hook of its cache is missing",
+        "there is no such mode, or the table or the host has not what it needs",
     };
 
     if ((unsigned)status >= (unsigned)HIPT_STATUS_COUNT) {

@@ -1,39 +1,324 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/gather.h"
 
-enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_t *pte)
+#define TURN 32u /* pages in one read side, so that a long range holds up no grace period */
+
+static bool is_written_file(const struct hipt_table *table, uint64_t pte)
+{
+    struct hipt_page none = {0, 0, 0};
+    struct hipt_mapping mapping = hipti_pte_unpack(pte, none);
+
+    return (mapping.marks & HIPT_DIRTY) && ((table->file_attrs >> mapping.attr) & 1u);
+}
+
+enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_t *pte, struct hipti_freezing freezing)
 {
     switch (hipti_pte_state(*pte)) {
     case HIPTI_LIVE:
-        return hipti_slot_change(&table->buckets, slot, pte, hipti_pte_with_state(*pte, HIPTI_FROZEN)) ? HIPT_OK
-                                                                                                       : HIPT_CHANGED;
+        if (freezing.is_lazy && is_written_file(table, *pte)) {
+            return HIPT_DIRTY;
+        }
+        return hipti_slot_change(&table->buckets, slot, pte, hipti_pte_ended(*pte, HIPTI_FROZEN, freezing.gather))
+                   ? HIPT_OK
+                   : HIPT_CHANGED;
     case HIPTI_HELD:
     case HIPTI_FROZEN:
         return HIPT_BUSY;
-    default: /* never became a mapping, or not yet */
+    default: /* not a mapping yet */
         return HIPT_ABSENT;
     }
 }
 
-void hipti_gather_add(struct hipt_table *table, struct hipti_gather *gather, struct hipti_taken taken)
+void hipti_destroy(struct hipt_table *table, struct hipti_taken taken)
 {
-    if (gather->count == HIPTI_GATHER_MAX) {
-        hipti_gather_finish(table, gather);
-    }
-    gather->taken[gather->count++] = taken;
+    uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
+    uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, true);
+
+    hipti_slot_release(&table->buckets, taken.slot);
+    hipti_asid_forget(&table->asids, taken.asid, cell);
 }
 
-void hipti_gather_finish(struct hipt_table *table, struct hipti_gather *gather)
+/* Begin step 2 for one page. => the ticket. */
+static uint64_t shoot_begin(struct hipt_table *table, const struct hipt_page *page)
+{
+    hipti_shootdown_add(&table->shootdown, page->asid, page->vpn, hipti_size_pages(table, page->size));
+    return hipti_shootdown_dispatch(&table->shootdown, page->asid);
+}
+
+void hipti_shoot(struct hipt_table *table, const struct hipt_page *page)
+{
+    if (table->shootdown.ncpus) {
+        hipti_shootdown_wait(&table->shootdown, page->asid, shoot_begin(table, page));
+    }
+}
+
+enum hipt_status hipti_thaw(struct hipt_table *table, const struct hipt_page *page, hipti_slot slot, uint64_t pte)
+{
+    struct hipti_shootdown *shootdown = &table->shootdown;
+
+    if (shootdown->ncpus) {
+        uint64_t ticket = shoot_begin(table, page);
+
+        if (hipti_shootdown_can_wait(shootdown)) {
+            hipti_shootdown_wait(shootdown, page->asid, ticket);
+        } else if (!hipti_shootdown_poll(shootdown, page->asid, ticket)) {
+            return HIPT_BUSY;
+        }
+    }
+    /* P14. Whoever fails was helped, or finds the slot in its next life. */
+    (void)hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_state(pte, HIPTI_ENDED));
+    return HIPT_CHANGED;
+}
+
+enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table *table, uint32_t asid,
+                                   enum hipt_gather_mode mode)
+{
+    static const struct hipt_gather none;
+    struct hipti_space *space = NULL;
+
+    *gather = none;
+    if ((unsigned)mode > HIPT_TTL || (mode == HIPT_TTL && !(table->ttl && table->ops.clock))) {
+        return HIPT_BAD_MODE;
+    }
+    if (asid > table->split.last_asid) {
+        return HIPT_BAD_ASID;
+    }
+    if (table->shootdown.ncpus) {
+        space = hipti_space_find(&table->shootdown, asid);
+        if (!space) {
+            return HIPT_BAD_ASID;
+        }
+        gather->number = hipti_gather_take(space);
+        if (gather->number == 0) {
+            return HIPT_FULL;
+        }
+    }
+    gather->table = table;
+    gather->asid = asid;
+    gather->mode = mode;
+    return HIPT_OK;
+}
+
+/* Give the range a place, next to what it continues. => false: all are in use. */
+static bool gather_range(struct hipt_gather *gather, const struct hipt_page *page, uint64_t npages)
+{
+    unsigned last = gather->nranges - 1u;
+
+    if (gather->nranges > 0 && gather->range[last].first.size == page->size &&
+        page->vpn == gather->range[last].first.vpn +
+                         gather->range[last].npages * hipti_size_pages(gather->table, page->size)) {
+        gather->range[last].npages += npages;
+        return true;
+    }
+    if (gather->nranges == HIPT_GATHER_RANGES) {
+        return false;
+    }
+    gather->range[gather->nranges].first = *page;
+    gather->range[gather->nranges].npages = npages;
+    gather->nranges++;
+    return true;
+}
+
+/* Freeze one page. => HIPT_OK, HIPT_ABSENT, HIPT_BUSY, HIPT_DIRTY. */
+static enum hipt_status gather_freeze(struct hipt_gather *gather, const struct hipt_page *page)
+{
+    struct hipt_table *table = gather->table;
+    struct hipti_freezing freezing = {gather->number, gather->mode != HIPT_SYNC};
+    struct hipti_place place = hipti_page_place(table, page);
+    enum hipt_status status;
+    struct hipti_taken taken;
+
+    taken.asid = page->asid;
+    do {
+        if (!hipti_bucket_find(&table->buckets, place, &taken.slot, &taken.pte, NULL)) {
+            return HIPT_ABSENT;
+        }
+        if (hipti_pte_state(taken.pte) == HIPTI_FROZEN) {
+            return HIPT_ABSENT; /* by somebody else: it is in our range, so our round is for it too (S2) */
+        }
+        status = hipti_freeze(table, taken.slot, &taken.pte, freezing);
+    } while (status == HIPT_CHANGED);
+    if (status == HIPT_OK && gather->number == 0) {
+        hipti_destroy(table, taken); /* no CPU has a cache: nobody is to be asked */
+    }
+    return status;
+}
+
+/* Freeze up to TURN pages from @page on, which moves on. => the first status that is neither OK nor ABSENT, or OK. */
+static enum hipt_status gather_turn(struct hipt_gather *gather, struct hipt_page *page, uint64_t npages,
+                                    uint64_t *done)
+{
+    struct hipt_table *table = gather->table;
+    enum hipt_status result = HIPT_OK;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    while (npages-- > 0) {
+        enum hipt_status status = gather_freeze(gather, page);
+
+        if (status == HIPT_OK) {
+            (*done)++;
+        } else if (status != HIPT_ABSENT && result == HIPT_OK) {
+            result = status;
+        }
+        page->vpn += hipti_size_pages(table, page->size);
+    }
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return result;
+}
+
+void hipt_gather_dispatch(struct hipt_gather *gather)
+{
+    struct hipt_table *table = gather->table;
+    unsigned i;
+
+    if (gather->is_dispatched) {
+        return;
+    }
+    gather->is_dispatched = true;
+    for (i = 0; i < gather->nranges; i++) {
+        const struct hipt_page *first = &gather->range[i].first;
+
+        hipti_shootdown_add(&table->shootdown, gather->asid, first->vpn,
+                            gather->range[i].npages * hipti_size_pages(table, first->size));
+    }
+    if (gather->mode == HIPT_TTL) {
+        gather->due = table->ops.clock(table->ops.ctx) + table->ttl;
+    } else if (gather->nranges > 0) {
+        gather->ticket = hipti_shootdown_dispatch(&table->shootdown, gather->asid);
+    }
+}
+
+bool hipt_gather_poll(struct hipt_gather *gather)
+{
+    struct hipt_table *table = gather->table;
+
+    HIPTI_REQUIRE(gather->is_dispatched);
+    if (gather->mode == HIPT_TTL) {
+        return table->ops.clock(table->ops.ctx) >= gather->due;
+    }
+    return gather->ticket == 0 || hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket);
+}
+
+enum hipt_status hipt_gather_sync(struct hipt_gather *gather)
+{
+    struct hipt_table *table = gather->table;
+
+    hipt_gather_dispatch(gather);
+    while (!hipt_gather_poll(gather)) {
+        if (!hipti_shootdown_can_wait(&table->shootdown)) {
+            return HIPT_PENDING;
+        }
+        if (gather->mode != HIPT_TTL) {
+            hipti_shootdown_wait(&table->shootdown, gather->asid, gather->ticket);
+        } else if (table->ops.relax) {
+            table->ops.relax(table->ops.ctx);
+        }
+    }
+    return HIPT_OK;
+}
+
+/* Steps 4 to 6 for up to TURN pages from @page on, which moves on. */
+static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uint64_t npages)
+{
+    struct hipt_table *table = gather->table;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    while (npages-- > 0) {
+        struct hipti_taken taken;
+
+        taken.asid = gather->asid;
+        if (hipti_bucket_find_ended(&table->buckets, hipti_page_place(table, page), gather->number, &taken.slot,
+                                    &taken.pte)) {
+            hipti_destroy(table, taken);
+        }
+        page->vpn += hipti_size_pages(table, page->size);
+    }
+    HIPT_PORT_READ_EXIT(&table->ops);
+}
+
+/* Steps 2 to 6 of all that was added; the gather is as it was started. => HIPT_OK, HIPT_PENDING. */
+static enum hipt_status gather_complete(struct hipt_gather *gather)
 {
     unsigned i;
 
-    for (i = 0; i < gather->count; i++) {
-        struct hipti_taken *taken = &gather->taken[i];
-        uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken->pte), hipti_pte_is_swap(taken->pte));
-        uint32_t cell = hipti_frame_unlink(&table->frames, number, taken->slot, true);
-
-        hipti_slot_release(&table->buckets, taken->slot);
-        hipti_asid_forget(&table->asids, taken->asid, cell);
+    hipt_gather_dispatch(gather);
+    if (gather->mode == HIPT_SYNC ? hipt_gather_sync(gather) != HIPT_OK : !hipt_gather_poll(gather)) {
+        return HIPT_PENDING;
     }
-    gather->count = 0;
+    for (i = 0; i < gather->nranges; i++) {
+        struct hipt_page at = gather->range[i].first;
+        uint64_t left = gather->range[i].npages;
+
+        while (left > 0) {
+            uint64_t some = left < TURN ? left : TURN;
+
+            destroy_turn(gather, &at, some);
+            left -= some;
+        }
+    }
+    gather->nranges = 0;
+    gather->is_dispatched = false;
+    gather->ticket = 0;
+    return HIPT_OK;
+}
+
+/* A place for the range, if need be by completing what there is. => HIPT_OK, HIPT_FULL, HIPT_PENDING. */
+static enum hipt_status gather_room(struct hipt_gather *gather, const struct hipt_page *page, uint64_t npages)
+{
+    enum hipt_status status = HIPT_FULL;
+
+    if (gather->number == 0 || gather_range(gather, page, npages)) {
+        return HIPT_OK;
+    }
+    if (gather->mode == HIPT_SYNC) {
+        status = gather_complete(gather);
+    }
+    if (status == HIPT_OK) {
+        (void)gather_range(gather, page, npages); /* all are free */
+    }
+    return status;
+}
+
+enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_page *page, uint64_t npages,
+                                 uint64_t *done)
+{
+    enum hipt_status status = hipti_pages_check(gather->table, page, npages);
+    struct hipt_page at = *page;
+    uint64_t ended = 0;
+
+    HIPTI_REQUIRE(!gather->is_dispatched);
+    if (status == HIPT_OK && page->asid != gather->asid) {
+        status = HIPT_BAD_ASID;
+    }
+    if (status == HIPT_OK && npages > 0) {
+        status = gather_room(gather, page, npages);
+    }
+    if (done) {
+        *done = 0;
+    }
+    if (status != HIPT_OK) {
+        return status;
+    }
+    while (npages > 0) {
+        uint64_t some = npages < TURN ? npages : TURN;
+        enum hipt_status turn = gather_turn(gather, &at, some, &ended);
+
+        status = status == HIPT_OK ? turn : status;
+        npages -= some;
+    }
+    if (done) {
+        *done = ended;
+    }
+    return status;
+}
+
+enum hipt_status hipt_gather_finish(struct hipt_gather *gather)
+{
+    enum hipt_status status = gather_complete(gather);
+
+    if (status == HIPT_OK && gather->number) {
+        hipti_gather_give(hipti_space_find(&gather->table->shootdown, gather->asid), gather->number);
+        gather->number = 0;
+    }
+    return status;
 }

@@ -2,46 +2,61 @@
 /*
  * The law of destruction. A mapping ends in one order, and nothing else may take a frame from a mapping:
  *
- *   1  freeze      the slot's word, by CAS: absent to lookups, closed to updates; the page can not be mapped again
- *   2  shootdown   every CPU that may hold the translation forgets it and says so; no CPU is attached yet, so none does
- *   3  harvest     accessed and dirty marks, now final
+ *   1  freeze      the slot's word, by CAS: absent to lookups, closed to updates; the page can not be mapped again; the
+ *                  marks are final, because no CPU may write before it has marked the live word
+ *   2  shootdown   every CPU that may hold the translation forgets it and says so
+ *   3  report      the marks: from here on nobody writes the frame through this mapping
  *   4  unlink      the frame's pair; the last one sends the frame towards limbo, a grace period before it is free
- *   5  release     the slot: from here on the page can be mapped again
+ *   5  release     the slot
  *   6  forget      the address space's cell
  *
- * A gather carries mappings that have been through 1. It is a value on the caller's stack and never allocates: when it
- * is full it finishes early and goes on.
+ * 1, 4, 5 and 6 are the same thread's, or the same gather's. Who wants the page mapped again meanwhile makes a round of
+ * its own and ends the slot (P14): after 2 nothing but the memory of the slot is missing, and that nobody waits for.
+ *
+ * A gather does not remember its slots: they carry its number, and it finds them again by its ranges. So it is small
+ * and never allocates.
  */
 #ifndef HIPT_MAP_GATHER_H
 #define HIPT_MAP_GATHER_H
 
 #include "map/table.h"
 
-#define HIPTI_GATHER_MAX 32u
-
 /* A mapping that has been frozen, and whose end is due. */
 struct hipti_taken {
     hipti_slot slot;
     uint32_t asid;
-    uint64_t pte; /* as it was frozen: nobody changes it any more */
+    uint64_t pte; /* as it was frozen: nobody but P14 changes it any more */
 };
 
-struct hipti_gather {
-    unsigned count;
-    struct hipti_taken taken[HIPTI_GATHER_MAX];
+/* Which pages of an asid may not be frozen now, and what is written into those that are. */
+struct hipti_freezing {
+    unsigned gather;
+    bool is_lazy; /* written pages of files are left */
 };
 
-/* Step 1. => HIPT_OK: frozen, *pte is the mapping's last word; HIPT_ABSENT; HIPT_BUSY; HIPT_CHANGED: look again. */
-enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_t *pte);
+/*
+ * Step 1, for a word that was found. => HIPT_OK: frozen, *pte is the mapping's last live word; HIPT_ABSENT; HIPT_BUSY:
+ * held, or frozen; HIPT_DIRTY; HIPT_CHANGED: look again.
+ */
+enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_t *pte,
+                              struct hipti_freezing freezing);
 
-static inline void hipti_gather_start(struct hipti_gather *gather)
+/* Steps 4 to 6. Inside a read side. */
+void hipti_destroy(struct hipt_table *table, struct hipti_taken taken);
+
+/* Step 2 for one page. */
+void hipti_shoot(struct hipt_table *table, const struct hipt_page *page);
+
+/* => HIPT_OK, or why a verb that may have to wait must not begin. */
+static inline enum hipt_status hipti_wait_check(const struct hipt_table *table)
 {
-    gather->count = 0;
+    return hipti_shootdown_can_wait(&table->shootdown) ? HIPT_OK : HIPT_CANNOT_WAIT;
 }
 
-void hipti_gather_add(struct hipt_table *table, struct hipti_gather *gather, struct hipti_taken taken);
-
-/* Steps 2 to 6 for all of them. */
-void hipti_gather_finish(struct hipt_table *table, struct hipti_gather *gather);
+/*
+ * End a frozen slot that is in the way, once the CPUs have acknowledged its page. Inside a read side.
+ * => HIPT_CHANGED: it is out of the way, look again; HIPT_BUSY: they have not, and the caller may not wait.
+ */
+enum hipt_status hipti_thaw(struct hipt_table *table, const struct hipt_page *page, hipti_slot slot, uint64_t pte);
 
 #endif

@@ -14,7 +14,7 @@
  * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's byte of
  * sizes in use, which a map sets before it commits and reads after it, in the same order.
  */
-#include "map/table.h"
+#include "map/gather.h"
 
 /* What one map holds on its way. */
 struct attempt {
@@ -67,8 +67,8 @@ static enum hipt_status attempt_reserve(struct attempt *attempt)
 /* A smaller map aborts a larger one on its way (P6). => HIPT_OK: it is out of the way; HIPT_CHANGED: look again. */
 static enum hipt_status abort_larger(struct hipt_table *table, hipti_slot slot, uint64_t pte)
 {
-    return hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_state(pte, HIPTI_ABORTED)) ? HIPT_OK
-                                                                                                    : HIPT_CHANGED;
+    return hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_ended(pte, HIPTI_ENDED, 0)) ? HIPT_OK
+                                                                                                : HIPT_CHANGED;
 }
 
 /* => HIPT_OK: no mapping of @page is in the way of a map of a page of class @size; HIPT_OVERLAP; HIPT_BUSY. */
@@ -81,16 +81,14 @@ static enum hipt_status check_overlap(struct hipt_table *table, const struct hip
 
     while (status == HIPT_CHANGED && hipti_bucket_find_seq_cst(&table->buckets, place, &slot, &pte)) {
         switch (hipti_pte_state(pte)) {
-        case HIPTI_LIVE:
-        case HIPTI_HELD:
-            return HIPT_OVERLAP;
         case HIPTI_FROZEN:
-            return HIPT_BUSY;
+            status = hipti_thaw(table, page, slot, pte);
+            break;
         case HIPTI_TENTATIVE:
             status = page->size > size ? abort_larger(table, slot, pte) : HIPT_BUSY;
             break;
-        default: /* aborted: it will never be a mapping */
-            return HIPT_OK;
+        default: /* live or held */
+            return HIPT_OVERLAP;
         }
     }
     return status == HIPT_CHANGED ? HIPT_OK : status;
@@ -128,7 +126,8 @@ static enum hipt_status attempt_settle(struct attempt *attempt)
         }
     }
     if (!hipti_slot_change(&table->buckets, attempt->claim.slot, &pte,
-                           hipti_pte_with_state(pte, status == HIPT_OK ? HIPTI_LIVE : HIPTI_ABORTED))) {
+                           status == HIPT_OK ? hipti_pte_with_state(pte, HIPTI_LIVE)
+                                             : hipti_pte_ended(pte, HIPTI_ENDED, 0))) {
         status = status == HIPT_OK ? HIPT_BUSY : status; /* a smaller map was faster */
     }
     return status;
@@ -163,6 +162,19 @@ static enum hipt_status attempt_commit(struct attempt *attempt)
     return status;
 }
 
+/* The page's last mapping may be in the way, frozen. => HIPT_CHANGED: not any more, try again; HIPT_BUSY. */
+static enum hipt_status map_help(struct hipt_table *table, const struct hipt_page *page)
+{
+    hipti_slot slot;
+    uint64_t pte;
+
+    if (!hipti_bucket_find(&table->buckets, hipti_page_place(table, page), &slot, &pte, NULL) ||
+        hipti_pte_state(pte) != HIPTI_FROZEN) {
+        return HIPT_BUSY;
+    }
+    return hipti_thaw(table, page, slot, pte);
+}
+
 /* Map a page that has been checked. Inside a read side. */
 static enum hipt_status map_page(struct hipt_table *table, const struct hipt_mapping *mapping, uint32_t number)
 {
@@ -176,10 +188,15 @@ static enum hipt_status map_page(struct hipt_table *table, const struct hipt_map
     if (!attempt.asid) {
         return HIPT_BAD_ASID;
     }
-    status = attempt_reserve(&attempt);
-    if (status == HIPT_OK) {
-        status = attempt_commit(&attempt);
-    }
+    do {
+        status = attempt_reserve(&attempt);
+        if (status == HIPT_OK) {
+            status = attempt_commit(&attempt);
+        }
+        if (status == HIPT_BUSY) {
+            status = map_help(table, &mapping->page);
+        }
+    } while (status == HIPT_CHANGED);
     if (status == HIPT_OK) {
         hipti_unmap_if_retired(table, &mapping->page);
     }

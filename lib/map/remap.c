@@ -3,13 +3,13 @@
  * Remapping a page: hold the slot (P8), link the new frame, shoot the old translation down, publish the new word while
  * still holding (P9), take the old frame out, let go (P9). Lookups see the old mapping until the publication and the
  * new one from then on. The order of shootdown and publication matters for copy on write: with the new word out first,
- * a CPU that still has the old translation would write where nobody reads. No CPU is attached yet, so nothing is to be
- * shot down.
+ * a CPU that still has the old translation would write where nobody reads. No CPU takes the old translation up again
+ * meanwhile: a held word cannot be marked, and what cannot be marked must not be cached.
  *
  * The slot is let go last: while the old frame still has its pair, no second life of the slot may come to the same
  * frame, or an unmap would find two pairs for one slot.
  */
-#include "map/table.h"
+#include "map/gather.h"
 
 /* Find a page's slot and hold it. => HIPT_OK: *pte is the live word it had; HIPT_ABSENT; HIPT_BUSY. */
 static enum hipt_status remap_hold(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot,
@@ -69,6 +69,7 @@ static enum hipt_status remap_page(struct hipt_table *table, const struct hipt_m
         hipti_unmap_if_retired(table, &mapping->page);
         return status;
     }
+    hipti_shoot(table, &mapping->page);
     next = hipti_pte_with_state(hipti_pte_pack(mapping), HIPTI_HELD) | (old & HIPTI_PTE_VERSION_MASK);
     hipti_slot_publish(&table->buckets, slot, next);
     if (from != to) {
@@ -87,6 +88,7 @@ enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping 
     uint32_t number;
     enum hipt_status status = hipti_mapping_check(table, mapping, 1, &number);
 
+    status = status == HIPT_OK ? hipti_wait_check(table) : status;
     if (status != HIPT_OK) {
         return status;
     }

@@ -7,6 +7,7 @@
  */
 static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, struct hipti_taken *taken)
 {
+    static const struct hipti_freezing freezing = {0, false};
     enum hipt_status status;
     uint64_t key;
 
@@ -16,29 +17,37 @@ static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, stru
             hipti_key_unpack(&table->split, key).asid != asid) {
             return HIPT_ABSENT;
         }
-        status = hipti_freeze(table, taken->slot, &taken->pte);
+        status = hipti_freeze(table, taken->slot, &taken->pte, freezing);
     } while (status == HIPT_CHANGED);
     return status;
 }
 
-/* Unmap what the cells of an asid name. Inside a read side. */
+/* Unmap what the cells of an asid name. No CPU uses the asid any more. Inside a read side. */
 static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_asid *asid)
 {
     struct hipti_asid_walk walk = hipti_asid_walk_start(&table->asids, asid);
     struct hipt_retired report = {0, 0};
-    struct hipti_gather gather;
     struct hipti_taken taken;
 
-    hipti_gather_start(&gather);
     while (hipti_asid_walk_next(&walk, &taken.slot)) {
         if (sweep_slot(table, asid->number, &taken) == HIPT_OK) {
-            hipti_gather_add(table, &gather, taken);
+            hipti_destroy(table, taken);
             report.pages++;
         }
     }
-    hipti_gather_finish(table, &gather);
     report.visited = walk.visited;
     return report;
+}
+
+/* The asid's last translations are forgotten wherever they are still cached: by generation, when it is used. */
+static bool reissue(struct hipt_table *table, struct hipti_asid *asid, struct hipt_asid *issued)
+{
+    if (!hipti_space_prepare(&table->shootdown, asid->number) ||
+        !hipti_asid_reissue(&table->asids, asid, issued)) {
+        return false;
+    }
+    hipti_space_open(&table->shootdown, issued->number);
+    return true;
 }
 
 /* Issue a retired asid again, if one is ready. Inside a read side. */
@@ -48,12 +57,28 @@ static bool alloc_retired(struct hipt_table *table, struct hipt_asid *issued)
 
     while ((asid = hipti_asid_take(&table->asids)) != NULL) {
         (void)sweep(table, asid); /* maps that ran beside the retirement have ended: what they left is here */
-        if (hipti_asid_reissue(&table->asids, asid, issued)) {
+        if (reissue(table, asid, issued)) {
             return true;
         }
-        hipti_asid_put_back(&table->asids, asid); /* another thread is unmapping a page; not before a grace period */
+        hipti_asid_put_back(&table->asids, asid); /* a page is being unmapped, or no memory; after a grace period */
     }
     return false;
+}
+
+/* Issue one that never was. */
+static enum hipt_status alloc_new(struct hipt_table *table, struct hipt_asid *issued)
+{
+    enum hipt_status status = hipti_asid_issue_new(&table->asids, issued);
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    if (!hipti_space_prepare(&table->shootdown, issued->number)) {
+        hipti_asid_put_back(&table->asids, hipti_asid_end(&table->asids, *issued));
+        return HIPT_NOMEM;
+    }
+    hipti_space_open(&table->shootdown, issued->number);
+    return HIPT_OK;
 }
 
 enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asid)
@@ -62,10 +87,21 @@ enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asi
 
     HIPT_PORT_READ_ENTER(&table->ops);
     if (!alloc_retired(table, asid)) {
-        status = hipti_asid_issue_new(&table->asids, asid);
+        status = alloc_new(table, asid);
     }
     HIPT_PORT_READ_EXIT(&table->ops);
     return status;
+}
+
+/* One round for all pages: from here on no CPU uses the asid, nor begins to. */
+static void shoot_all(struct hipt_table *table, uint32_t asid)
+{
+    struct hipti_shootdown *shootdown = &table->shootdown;
+
+    if (shootdown->ncpus) {
+        hipti_space_close(shootdown, asid);
+        hipti_shootdown_wait(shootdown, asid, hipti_shootdown_dispatch(shootdown, asid));
+    }
 }
 
 enum hipt_status hipt_asid_retire(struct hipt_table *table, struct hipt_asid asid, struct hipt_retired *report)
@@ -73,13 +109,17 @@ enum hipt_status hipt_asid_retire(struct hipt_table *table, struct hipt_asid asi
     struct hipt_retired done = {0, 0};
     struct hipti_asid *record;
 
-    HIPT_PORT_READ_ENTER(&table->ops);
+    if (hipti_wait_check(table) != HIPT_OK) {
+        return HIPT_CANNOT_WAIT;
+    }
     record = hipti_asid_end(&table->asids, asid);
     if (record) {
+        shoot_all(table, asid.number);
+        HIPT_PORT_READ_ENTER(&table->ops);
         done = sweep(table, record);
         hipti_asid_put_back(&table->asids, record);
+        HIPT_PORT_READ_EXIT(&table->ops);
     }
-    HIPT_PORT_READ_EXIT(&table->ops);
     if (report) {
         *report = done;
     }

@@ -73,4 +73,10 @@ void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
     stats->bytes_aliases = hipti_arena_bytes(&table->frames.blocks);
     stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +
                          table->asids.count;
+    if (table->shootdown.ncpus) {
+        stats->bytes_cpus = hipti_arena_bytes(&table->shootdown.spaces) +
+                            table->shootdown.ncpus * sizeof(struct hipti_cpu_line);
+    }
+    stats->rounds = hipti_load_relaxed(&table->shootdown.clock); /* counts for people */
+    stats->kicks = hipti_load_relaxed(&table->shootdown.kicks);
 }

@@ -11,7 +11,7 @@ void hipt_config_init(struct hipt_config *config)
 {
     static const struct hipt_config defaults = {
         sizeof(struct hipt_config), NULL, UINT64_C(1) << 16, 0, 16, 57, 4, {12, 16, 21, 30}, NULL, 0,
-        HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX, NULL,
+        HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX, NULL, 0, 32, 0, 0, 0,
     };
 
     *config = defaults;
@@ -27,7 +27,8 @@ static bool ops_copy(struct hipt_ops *copy, const struct hipt_ops *ops)
     for (i = 0; i < sizeof(*copy); i++) {
         to[i] = i < ops->size ? from[i] : 0;
     }
-    return ops->size == offsetof(struct hipt_ops, block_max) || ops->size == sizeof(*copy);
+    return ops->size == offsetof(struct hipt_ops, block_max) || ops->size == offsetof(struct hipt_ops, this_cpu) ||
+           ops->size == sizeof(*copy);
 }
 
 static enum hipt_status check_ops(const struct hipt_ops *ops, struct hipti_text *text)
@@ -135,6 +136,23 @@ static enum hipt_status check_numbers(const struct hipt_config *config, struct h
     return HIPT_OK;
 }
 
+static enum hipt_status check_cpus(const struct hipt_config *config, struct hipti_text *text)
+{
+    struct hipt_ops ops;
+
+    (void)ops_copy(&ops, config->ops);
+    if (config->cpus > HIPT_CPUS_MAX) {
+        hipti_text_refuse(text, "cpus", config->cpus, " is above ", HIPT_CPUS_MAX);
+        return HIPT_BAD_CPU;
+    }
+    if ((config->ttl || config->slow_after) && !ops.clock) {
+        hipti_text_refuse(text, config->ttl ? "ttl" : "slow_after", config->ttl ? config->ttl : config->slow_after,
+                          " needs the hook clock; without it, it must be ", 0);
+        return HIPT_BAD_MODE;
+    }
+    return HIPT_OK;
+}
+
 static enum hipt_status check_buckets(const struct hipt_config *config, struct hipti_text *text)
 {
     unsigned width = config->asid_bits + hipti_bits_for(config->nsizes) + config->va_bits - config->page_shift[0];
@@ -207,6 +225,7 @@ enum hipt_status hipt_config_check(const struct hipt_config *config, char *text,
     status = status != HIPT_OK ? status : check_numbers(config, &line);
     status = status != HIPT_OK ? status : check_sizes(config, &line);
     status = status != HIPT_OK ? status : check_buckets(config, &line);
+    status = status != HIPT_OK ? status : check_cpus(config, &line);
     return status != HIPT_OK ? status : check_ranges(config, &line);
 }
 
@@ -231,10 +250,13 @@ static bool table_init(struct hipt_table *table, const struct hipt_config *confi
     split_init(&table->split, config);
     count = buckets_for(config, hipti_split_width(&table->split));
     mappings = count * HIPT_CHAIN_LINES_MAX * HIPT_SLOTS;
+    table->ttl = config->ttl;
+    table->file_attrs = config->file_attrs;
     return draw_secret(config, secret) &&
            hipti_buckets_init(&table->buckets, &table->ops, &table->split, config, count, secret) &&
            hipti_frames_init(&table->frames, &table->ops, config->ranges, config->nranges, mappings) &&
-           hipti_asids_init(&table->asids, &table->ops, config->asid_bits, mappings);
+           hipti_asids_init(&table->asids, &table->ops, config->asid_bits, mappings) &&
+           hipti_shootdown_init(&table->shootdown, &table->ops, config);
 }
 
 enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt_table **table)
@@ -269,6 +291,7 @@ void hipt_table_destroy(struct hipt_table *table)
     hipti_buckets_end(&table->buckets);
     hipti_frames_end(&table->frames);
     hipti_asids_end(&table->asids);
+    hipti_shootdown_end(&table->shootdown);
     ops.free(ops.ctx, table, sizeof(*table));
 }
 

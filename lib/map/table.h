@@ -15,6 +15,7 @@
 #include "asid/asids.h"
 #include "base/check.h"
 #include "frame/frames.h"
+#include "shootdown/shootdown.h"
 #include "table/bucket.h"
 
 /* Field key: all constant, but for what the rooms say of their parts. */
@@ -24,6 +25,9 @@ struct hipt_table {
     struct hipti_buckets buckets;
     struct hipti_frames frames;
     struct hipti_asids asids;
+    struct hipti_shootdown shootdown;
+    uint64_t ttl;
+    uint8_t file_attrs;
     HIPTI_ATOMIC(uint8_t) sizes; /* atomic: the size classes that were ever mapped, a bit each */
 };
 
@@ -39,10 +43,10 @@ enum hipt_status hipti_prot_check(uint8_t prot);
 enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struct hipt_mapping *mapping,
                                      uint64_t npages, uint32_t *number);
 
-/* End the mapping of a page that has been checked. Inside a read side. => HIPT_OK, HIPT_ABSENT, HIPT_BUSY. */
-enum hipt_status hipti_unmap_page(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);
-
-/* Finish the retirement of the asid of a page just mapped or remapped, if one began meanwhile. Inside a read side. */
+/*
+ * Finish the retirement of the asid of a page just mapped or remapped, if one began meanwhile. Inside a read side.
+ * Where the caller may not wait, the page is left to the sweep before the asid is issued again.
+ */
 void hipti_unmap_if_retired(struct hipt_table *table, const struct hipt_page *page);
 
 static inline struct hipti_place hipti_page_place(const struct hipt_table *table, const struct hipt_page *page)

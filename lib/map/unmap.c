@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/gather.h"
 
-/* Find a page's slot and freeze it; the one loop of an unmap, it turns when another update of the page succeeded. */
+/*
+ * Find a page's slot and freeze it; the one loop of an unmap, it turns when another update of the page succeeded.
+ * => HIPT_OK, HIPT_ABSENT, HIPT_BUSY: held; HIPT_CHANGED: frozen by another unmap, *taken says which.
+ */
 static enum hipt_status unmap_freeze(struct hipt_table *table, const struct hipt_page *page, struct hipti_taken *taken)
 {
+    static const struct hipti_freezing freezing = {0, false};
     struct hipti_place place = hipti_page_place(table, page);
     enum hipt_status status;
 
@@ -12,33 +16,43 @@ static enum hipt_status unmap_freeze(struct hipt_table *table, const struct hipt
         if (!hipti_bucket_find(&table->buckets, place, &taken->slot, &taken->pte, NULL)) {
             return HIPT_ABSENT;
         }
-        status = hipti_freeze(table, taken->slot, &taken->pte);
+        if (hipti_pte_state(taken->pte) == HIPTI_FROZEN) {
+            return HIPT_CHANGED;
+        }
+        status = hipti_freeze(table, taken->slot, &taken->pte, freezing);
     } while (status == HIPT_CHANGED);
     return status;
 }
 
-enum hipt_status hipti_unmap_page(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out)
+static enum hipt_status unmap_page(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out)
 {
-    struct hipti_gather gather;
     struct hipti_taken taken;
-    enum hipt_status status = unmap_freeze(table, page, &taken);
+    enum hipt_status status;
 
-    if (status != HIPT_OK) {
-        return status;
+    HIPT_PORT_READ_ENTER(&table->ops);
+    status = unmap_freeze(table, page, &taken);
+    if (status == HIPT_CHANGED) { /* it is absent, but a CPU may still have it (S2) */
+        (void)hipti_thaw(table, page, taken.slot, taken.pte);
+        status = HIPT_ABSENT;
+    } else if (status == HIPT_OK) {
+        if (table->shootdown.ncpus) { /* a wait holds no grace period up; the frozen slot stays ours */
+            HIPT_PORT_READ_EXIT(&table->ops);
+            hipti_shoot(table, page);
+            HIPT_PORT_READ_ENTER(&table->ops);
+        }
+        hipti_destroy(table, taken);
     }
-    hipti_gather_start(&gather);
-    hipti_gather_add(table, &gather, taken);
-    hipti_gather_finish(table, &gather);
-    if (out) {
+    HIPT_PORT_READ_EXIT(&table->ops);
+    if (status == HIPT_OK && out) {
         *out = hipti_pte_unpack(taken.pte, *page);
     }
-    return HIPT_OK;
+    return status;
 }
 
 void hipti_unmap_if_retired(struct hipt_table *table, const struct hipt_page *page)
 {
-    if (!hipti_asid_confirm(hipti_asid_record(&table->asids, page->asid))) {
-        (void)hipti_unmap_page(table, page, NULL); /* absent or busy: somebody else is removing it */
+    if (!hipti_asid_confirm(hipti_asid_record(&table->asids, page->asid)) && hipti_wait_check(table) == HIPT_OK) {
+        (void)unmap_page(table, page, NULL); /* absent or busy: somebody else is removing it */
     }
 }
 
@@ -46,57 +60,56 @@ enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *pa
 {
     enum hipt_status status = hipti_page_check(table, page);
 
-    if (status != HIPT_OK) {
-        return status;
-    }
-    HIPT_PORT_READ_ENTER(&table->ops);
-    status = hipti_unmap_page(table, page, out);
-    HIPT_PORT_READ_EXIT(&table->ops);
-    return status;
+    status = status == HIPT_OK ? hipti_wait_check(table) : status;
+    return status == HIPT_OK ? unmap_page(table, page, out) : status;
 }
 
-/* Unmap up to HIPTI_GATHER_MAX pages from @page on, which moves on. => HIPT_OK or HIPT_BUSY. */
-static enum hipt_status unmap_some(struct hipt_table *table, struct hipt_page *page, uint64_t npages, uint64_t *done)
+/* Page by page, where all numbers for gathers of the asid are in use. */
+static enum hipt_status unmap_singly(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
+                                     uint64_t *done)
 {
     enum hipt_status result = HIPT_OK;
-    struct hipti_gather gather;
-    struct hipti_taken taken;
+    struct hipt_page at = *page;
 
-    hipti_gather_start(&gather);
-    while (npages-- > 0) {
-        enum hipt_status status = unmap_freeze(table, page, &taken);
+    for (; npages > 0; npages--) {
+        enum hipt_status status = unmap_page(table, &at, NULL);
 
-        if (status == HIPT_OK) {
-            hipti_gather_add(table, &gather, taken);
-            (*done)++;
-        } else if (status == HIPT_BUSY) {
-            result = HIPT_BUSY;
-        }
-        page->vpn += hipti_size_pages(table, page->size);
+        *done += status == HIPT_OK;
+        result = status == HIPT_BUSY ? HIPT_BUSY : result;
+        at.vpn += hipti_size_pages(table, at.size);
     }
-    hipti_gather_finish(table, &gather);
     return result;
+}
+
+static enum hipt_status unmap_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
+                                    uint64_t *done)
+{
+    struct hipt_gather gather;
+    enum hipt_status status = hipt_gather_start(&gather, table, page->asid, HIPT_SYNC);
+
+    if (status == HIPT_FULL) {
+        return unmap_singly(table, page, npages, done);
+    }
+    if (status != HIPT_OK) { /* the asid was never issued: nothing is mapped */
+        return HIPT_OK;
+    }
+    status = hipt_gather_add(&gather, page, npages, done);
+    (void)hipt_gather_finish(&gather); /* the caller may wait */
+    return status;
 }
 
 enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                   uint64_t *done)
 {
-    enum hipt_status result = hipti_pages_check(table, page, npages);
-    struct hipt_page at = *page;
+    enum hipt_status status = hipti_pages_check(table, page, npages);
     uint64_t ended = 0;
 
-    while (result <= HIPT_BUSY && npages > 0) {
-        uint64_t some = npages < HIPTI_GATHER_MAX ? npages : HIPTI_GATHER_MAX;
-        enum hipt_status status;
-
-        HIPT_PORT_READ_ENTER(&table->ops); /* one for each turn, so that a long range holds up no grace period */
-        status = unmap_some(table, &at, some, &ended);
-        HIPT_PORT_READ_EXIT(&table->ops);
-        result = status != HIPT_OK ? status : result;
-        npages -= some;
+    status = status == HIPT_OK ? hipti_wait_check(table) : status;
+    if (status == HIPT_OK) {
+        status = unmap_range(table, page, npages, &ended);
     }
     if (done) {
         *done = ended;
     }
-    return result;
+    return status;
 }

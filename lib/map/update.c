@@ -1,9 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* Updates of a mapping in place: protection by page, accessed and dirty by the translation that was read. */
-#include "map/table.h"
+#include "map/gather.h"
 
-static enum hipt_status protect_page(struct hipt_table *table, const struct hipt_page *page, uint8_t prot)
+/* A protection on its way to some pages of an asid. */
+struct protecting {
+    struct hipt_table *table;
+    struct hipti_space *space; /* NULL: no CPU has a cache */
+    uint8_t prot;
+    bool is_narrowing;         /* some page allowed more, and others know that we are at it */
+};
+
+/*
+ * A page is about to allow less. Whoever widens it again, or finds it as narrow as wanted, must not return before the
+ * CPUs have forgotten: so this is to be seen by all who see the word that we are about to write.
+ */
+static void announce(struct protecting *protecting)
 {
+    if (!protecting->is_narrowing && protecting->space) {
+        protecting->is_narrowing = true;
+        (void)hipti_fetch_add_relaxed(&protecting->space->narrowing, 1u); /* the slot's word publishes it */
+    }
+}
+
+static enum hipt_status protect_page(struct protecting *protecting, const struct hipt_page *page)
+{
+    struct hipt_table *table = protecting->table;
     struct hipti_place place = hipti_page_place(table, page);
     hipti_slot slot;
     uint64_t pte;
@@ -11,57 +32,88 @@ static enum hipt_status protect_page(struct hipt_table *table, const struct hipt
     while (hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL)) {
         switch (hipti_pte_state(pte)) {
         case HIPTI_LIVE:
-            if (hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_prot(pte, prot))) {
+            if (hipti_pte_unpack(pte, *page).prot & ~protecting->prot) {
+                announce(protecting);
+            }
+            if (hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_prot(pte, protecting->prot))) {
                 return HIPT_OK;
             }
             break; /* another update of this page succeeded */
         case HIPTI_HELD:
         case HIPTI_FROZEN:
             return HIPT_BUSY;
-        default: /* never became a mapping, or not yet */
+        default: /* not a mapping yet */
             return HIPT_ABSENT;
         }
     }
     return HIPT_ABSENT;
 }
 
-enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *page, uint8_t prot)
+/* One round for all pages, if any CPU may still have more than is allowed now. */
+static void protect_finish(struct protecting *protecting, const struct hipt_page *page, uint64_t npages)
 {
-    enum hipt_status status = hipti_page_check(table, page);
+    struct hipti_shootdown *shootdown = &protecting->table->shootdown;
 
-    if (status == HIPT_OK) {
-        status = hipti_prot_check(prot);
+    /* acquire: who narrowed before us has seen the CPUs forget [observe:narrowing] */
+    if (!protecting->space || hipti_load_acquire(&protecting->space->narrowing) == 0) {
+        return;
     }
-    if (status != HIPT_OK) {
-        return status;
+    hipti_shootdown_add(shootdown, page->asid, page->vpn, npages * hipti_size_pages(protecting->table, page->size));
+    hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
+    if (protecting->is_narrowing) {
+        (void)hipti_fetch_sub_release(&protecting->space->narrowing, 1u); /* [publish:narrowing] */
     }
-    HIPT_PORT_READ_ENTER(&table->ops);
-    status = protect_page(table, page, prot);
-    HIPT_PORT_READ_EXIT(&table->ops);
-    return status;
+}
+
+/* => HIPT_OK; HIPT_BUSY: some page was left. */
+static enum hipt_status protect_pages(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
+                                      uint8_t prot, uint64_t *changed)
+{
+    struct protecting protecting = {table, NULL, prot, false};
+    enum hipt_status result = HIPT_OK;
+    struct hipt_page at = *page;
+    uint64_t i;
+
+    if (table->shootdown.ncpus) {
+        protecting.space = hipti_space_find(&table->shootdown, page->asid);
+    }
+    for (i = 0; i < npages; i++) {
+        enum hipt_status status;
+
+        HIPT_PORT_READ_ENTER(&table->ops);
+        status = protect_page(&protecting, &at);
+        HIPT_PORT_READ_EXIT(&table->ops);
+        *changed += status == HIPT_OK;
+        result = status == HIPT_BUSY ? status : result;
+        at.vpn += hipti_size_pages(table, at.size);
+    }
+    protect_finish(&protecting, page, npages);
+    return result;
 }
 
 enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                     uint8_t prot, uint64_t *done)
 {
-    enum hipt_status result = hipti_pages_check(table, page, npages);
-    struct hipt_page at = *page;
+    enum hipt_status status = hipti_pages_check(table, page, npages);
     uint64_t changed = 0;
 
-    if (result == HIPT_OK) {
-        result = hipti_prot_check(prot);
-    }
-    while (result <= HIPT_BUSY && npages-- > 0) {
-        enum hipt_status status = hipt_protect(table, &at, prot);
-
-        changed += status == HIPT_OK;
-        result = status == HIPT_BUSY ? status : result;
-        at.vpn += hipti_size_pages(table, at.size);
+    status = status == HIPT_OK ? hipti_prot_check(prot) : status;
+    status = status == HIPT_OK ? hipti_wait_check(table) : status;
+    if (status == HIPT_OK) {
+        status = protect_pages(table, page, npages, prot, &changed);
     }
     if (done) {
         *done = changed;
     }
-    return result;
+    return status;
+}
+
+enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *page, uint8_t prot)
+{
+    uint64_t changed;
+    enum hipt_status status = hipt_protect_range(table, page, 1, prot, &changed);
+
+    return status == HIPT_OK && changed == 0 ? HIPT_ABSENT : status;
 }
 
 /* The same mapping, marks aside: key and life by the version, translation and protection by their bits. */

@@ -16,7 +16,8 @@ static const char *slot_fault(struct hipt_table *table, hipti_slot slot)
     uint64_t key;
 
     if (!hipti_slot_read(&table->buckets, slot, &pte, &key)) {
-        return hipti_pte_state(hipti_slot_load(&table->buckets, slot)) == HIPTI_CLAIMED ? between : NULL;
+        pte = hipti_slot_load(&table->buckets, slot);
+        return hipti_pte_state(pte) == HIPTI_CLAIMED || hipti_pte_state(pte) == HIPTI_ENDED ? between : NULL;
     }
     if (hipti_pte_state(pte) != HIPTI_LIVE) {
         return between;

@@ -126,6 +126,46 @@ bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti
     }
 }
 
+/* => true: slot @i of @line is one of @gather's, with the remainder of @place. */
+static bool line_match_ended(struct hipti_line *line, unsigned i, struct hipti_place place, unsigned gather,
+                             uint64_t *pte)
+{
+    /* acquire: the remainder of that life, or a newer one [observe:slot] */
+    uint64_t before = hipti_load_acquire(&line->pte[i]);
+
+    if ((hipti_pte_state(before) != HIPTI_FROZEN && hipti_pte_state(before) != HIPTI_ENDED) ||
+        hipti_pte_gather(before) != gather ||
+        hipti_load_acquire(&line->lo[i]) != hipti_place_lo(place) || /* [observe:lo/hi] */
+        hipti_load_acquire(&line->hi[i]) != hipti_place_hi(place)) { /* [observe:lo/hi] */
+        return false;
+    }
+    *pte = hipti_load_relaxed(&line->pte[i]); /* the caller's own, unless it is another life by now */
+    return hipti_pte_same_life(before, *pte) && hipti_pte_gather(*pte) == gather;
+}
+
+bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_place place, unsigned gather,
+                             hipti_slot *slot, uint64_t *pte)
+{
+    uint32_t number = place.bucket;
+
+    for (;;) {
+        struct hipti_line *line = hipti_buckets_line(buckets, number);
+        uint32_t link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+        unsigned i;
+
+        for (i = 0; i < HIPT_SLOTS; i++) {
+            if (line_match_ended(line, i, place, gather, pte)) {
+                *slot = number * HIPT_SLOTS + i;
+                return true;
+            }
+        }
+        if (link == HIPTI_NONE) {
+            return false;
+        }
+        number = hipti_buckets_linked(buckets, link);
+    }
+}
+
 /* => the line at @ordinal of the chain that @header, of @bucket, starts. */
 static uint32_t chain_line(const struct hipti_buckets *buckets, uint32_t bucket, uint64_t header, unsigned ordinal)
 {
@@ -494,7 +534,7 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
     uint64_t pte = hipti_load_relaxed(slot_pte(buckets, slot)); /* the caller's own */
     unsigned version = hipti_pte_version(pte);
 
-    HIPTI_REQUIRE(hipti_pte_state(pte) == HIPTI_FROZEN || hipti_pte_state(pte) == HIPTI_ABORTED);
+    HIPTI_REQUIRE(hipti_pte_state(pte) == HIPTI_FROZEN || hipti_pte_state(pte) == HIPTI_ENDED);
     if (version < buckets->version_max) {
         slot_free(buckets, slot, (uint64_t)(version + 1u) << HIPTI_PTE_VERSION_SHIFT);
     } else {

@@ -83,7 +83,7 @@ static inline uint32_t hipti_buckets_linked(const struct hipti_buckets *buckets,
 }
 
 /*
- * Look for a key's slot, in whatever state a key can be: aborted, tentative, frozen, live or held.
+ * Look for a key's slot, in whatever state a key can be: tentative, frozen, live or held.
  * => true: *slot, and *pte as it was while the slot held this key. *lines counts the lines read, if not NULL.
  * => false: at some instant of the call the key was in no slot.
  */
@@ -96,6 +96,13 @@ bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place p
  */
 bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot,
                                uint64_t *pte);
+
+/*
+ * Look for the slot of a key that the caller's gather has ended, frozen still or ended by somebody who helped.
+ * => true: *slot, *pte. It stays the caller's.
+ */
+bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_place place, unsigned gather,
+                             hipti_slot *slot, uint64_t *pte);
 
 /*
  * Claim a slot for a key, with @pte (neither state nor version) as its word. Nothing is visible yet.

@@ -33,7 +33,7 @@
  *   P4   CLAIMED    TENTATIVE  the put or any helper, once the bucket's header names the slot; CAS seq_cst
  *                   or LIVE    (LIVE at once in a table of one page size)
  *   P5   TENTATIVE  LIVE       the put                          CAS acq_rel
- *   P6   TENTATIVE  ABORTED    a map of a smaller page inside   CAS acq_rel
+ *   P6   TENTATIVE  ENDED      a map of a smaller page inside   CAS acq_rel
  *                              it, or the put that gives up
  *   P7   LIVE       LIVE'      protect, mark, clean             CAS acq_rel on the word that was read (T3)
  *   P8   LIVE       HELD       a remap                          CAS acq_rel; readers still see it, writers do not
@@ -41,11 +41,17 @@
  *                   LIVE'                                       has no pair for the slot any more
  *   P10  LIVE       FROZEN     an unmap                         CAS acq_rel; absent from here on
  *   P11  FROZEN     FREE       the unmap that froze it          store release, version + 1
- *        ABORTED               the put that was aborted
+ *        ENDED                 also after P14, or the put that gave up
  *   P12  as P11, to PARKED     when the version would wrap: version 0 after a grace period, which is asked for when the
  *                              old word is gone, so that it waits for all who read that
  *   P13  FREE,      PARKED     who takes an empty line out of its chain; for ever, until the line is used anew
  *        PARKED
+ *   P14  FROZEN     ENDED      who wants the key and has seen   CAS acq_rel
+ *                              the shootdown acknowledged
+ *
+ * An ENDED slot has no key any more: the key can be in another slot again. It is not free yet, because its frame and
+ * its address space still know it; who froze it, or put it, takes it out there (P11). A FROZEN or ENDED word names the
+ * gather that ended it in place of protection and attributes, 0 where it is none.
  *
  * A life is what lies between P4 and P11, and carries one key and one version. So a reader that reads the word, then
  * the remainder, then the word again, and finds the version unchanged and the state visible, has read the remainder of
@@ -55,7 +61,7 @@ enum hipti_state {
     HIPTI_FREE = 0,
     HIPTI_CLAIMED,
     HIPTI_PARKED,
-    HIPTI_ABORTED,
+    HIPTI_ENDED,
     HIPTI_TENTATIVE,
     HIPTI_FROZEN,
     HIPTI_LIVE,
@@ -90,7 +96,7 @@ static inline unsigned hipti_pte_version(uint64_t pte)
 /* The slot holds a key that has been committed: remainder and version belong together. */
 static inline bool hipti_pte_has_key(uint64_t pte)
 {
-    return hipti_pte_state(pte) >= HIPTI_ABORTED;
+    return hipti_pte_state(pte) > HIPTI_ENDED;
 }
 
 /* A lookup finds it. */
@@ -112,6 +118,20 @@ static inline bool hipti_pte_is_swap(uint64_t pte)
 static inline uint64_t hipti_pte_with_prot(uint64_t pte, uint8_t prot)
 {
     return hipti_field_set(pte, HIPTI_PTE_PROT_SHIFT, 4, prot);
+}
+
+/* The word of a mapping that ends: frame and marks stay, the gather stands in place of protection and attributes. */
+static inline uint64_t hipti_pte_ended(uint64_t pte, enum hipti_state state, unsigned gather)
+{
+    pte = hipti_field_set(pte, HIPTI_PTE_PROT_SHIFT, 4, gather & 15u);
+    return hipti_field_set(hipti_pte_with_state(pte, state), HIPTI_PTE_ATTR_SHIFT, 3, gather >> 4);
+}
+
+/* => the gather that ended it, of a FROZEN or ENDED word. */
+static inline unsigned hipti_pte_gather(uint64_t pte)
+{
+    return (unsigned)(hipti_field_get(pte, HIPTI_PTE_PROT_SHIFT, 4) |
+                      hipti_field_get(pte, HIPTI_PTE_ATTR_SHIFT, 3) << 4);
 }
 
 /* What a mapping says, apart from its page: everything but state and version. */

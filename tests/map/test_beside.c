@@ -472,7 +472,7 @@ static void settle_larger_beside(void)
 /* T1: a larger page on its way is pushed aside; or it was faster and is in the way, or it gave up: none is busy. */
 Test(beside, T1_a_smaller_page_beside_the_end_of_a_larger_map)
 {
-    static const enum hipti_state outcomes[] = {HIPTI_LIVE, HIPTI_ABORTED};
+    static const enum hipti_state outcomes[] = {HIPTI_LIVE, HIPTI_ENDED};
     unsigned i;
 
     for (i = 0; i < 2u; i++) {

@@ -82,7 +82,7 @@ static void cr_expect_fault(const char *what, uint64_t number, const char *fault
 /* A slot that an operation has left in the middle, in any state but those of rest. */
 Test(valid, slots_between_two_states)
 {
-    static const enum hipti_state states[] = {HIPTI_CLAIMED, HIPTI_ABORTED, HIPTI_TENTATIVE, HIPTI_FROZEN, HIPTI_HELD};
+    static const enum hipti_state states[] = {HIPTI_CLAIMED, HIPTI_ENDED, HIPTI_TENTATIVE, HIPTI_FROZEN, HIPTI_HELD};
     hipti_slot slot;
     uint64_t word;
     size_t i;

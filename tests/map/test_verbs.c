@@ -288,10 +288,10 @@ Test(map, T1_F1_R1_map_and_unmap)
     rig_destroy(&rig);
 }
 
-/* T1, S2: while another thread has a page frozen or held, every verb that would change it answers at once. */
+/* T1, S2: while another thread has a page held or on its way, every verb that would change it answers at once. */
 Test(map, T4_S2_pages_in_the_hands_of_others)
 {
-    static const enum hipti_state states[] = {HIPTI_FROZEN, HIPTI_HELD, HIPTI_TENTATIVE, HIPTI_ABORTED};
+    static const enum hipti_state states[] = {HIPTI_HELD, HIPTI_TENTATIVE};
     struct hipt_translation translation;
     uint64_t done;
     size_t count;
@@ -303,8 +303,7 @@ Test(map, T4_S2_pages_in_the_hands_of_others)
     cr_assert_eq(map(0, 5, 7), HIPT_OK);
     for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         bool is_held = states[i] == HIPTI_HELD;
-        bool is_mapping = is_held || states[i] == HIPTI_FROZEN;
-        enum hipt_status expected = is_mapping ? HIPT_BUSY : HIPT_ABSENT;
+        enum hipt_status expected = is_held ? HIPT_BUSY : HIPT_ABSENT;
         hipti_slot slot = slot_of(0, 5);
 
         set_state(slot, states[i]);
@@ -320,70 +319,91 @@ Test(map, T4_S2_pages_in_the_hands_of_others)
         cr_assert_eq(remap(0, 5, 9), expected);
         cr_assert(rig_unchanged(&rig, &picture));
         cr_assert_eq(hipt_protect_range(rig.table, &(struct hipt_page){.asid = asid, .vpn = 4}, 2, HIPT_READ, &done),
-                     is_mapping ? HIPT_BUSY : HIPT_OK);
+                     is_held ? HIPT_BUSY : HIPT_OK);
         cr_assert_eq(done, 1u, "the other page of the range is changed");
         set_state(slot, HIPTI_LIVE);
     }
-    set_state(slot_of(0, 5), HIPTI_FROZEN);
+    set_state(slot_of(0, 5), HIPTI_HELD);
     cr_assert_eq(hipt_unmap_range(rig.table, &(struct hipt_page){.asid = asid, .vpn = 3}, 4, &done), HIPT_BUSY);
     cr_assert_eq(done, 1u);
     set_state(slot_of(0, 5), HIPTI_LIVE);
     rig_destroy(&rig);
 }
 
-/*
- * S1, S2: a page that is frozen is on its way out, not absent, until it has been released: the page cannot be mapped,
- * another unmap of it is told to come again.
- */
-Test(map, S1_S2_frozen_is_not_absent)
+/* As if another thread's unmap of a page were stopped after its step 1. */
+static struct hipti_taken freeze(uint64_t vpn)
 {
-    hipti_slot slot;
-    uint64_t pte;
+    static const struct hipti_freezing freezing = {0, false};
+    struct hipti_taken taken = {.asid = asid, .slot = slot_of(0, vpn)};
+
+    taken.pte = hipti_slot_load(&rig.table->buckets, taken.slot);
+    hipt_read_enter(rig.table);
+    cr_assert_eq(hipti_freeze(rig.table, taken.slot, &taken.pte, freezing), HIPT_OK);
+    hipt_read_exit(rig.table);
+    return taken;
+}
+
+/* And goes on. */
+static void destroy(struct hipti_taken taken)
+{
+    hipt_read_enter(rig.table);
+    hipti_destroy(rig.table, taken);
+    hipt_read_exit(rig.table);
+}
+
+/* S2, T4: a page that is frozen is absent, and closed to updates; its key is not: who wants it ends the slot. */
+Test(map, S2_T4_a_frozen_page_is_ended_by_who_wants_it)
+{
+    struct hipt_translation translation;
+    struct hipti_taken taken;
+    size_t count;
 
     start();
     cr_assert_eq(map(0, 5, 7), HIPT_OK);
-    slot = slot_of(0, 5);
-    pte = hipti_slot_load(&rig.table->buckets, slot);
-    hipt_read_enter(rig.table);
-    cr_assert_eq(hipti_freeze(rig.table, slot, &pte), HIPT_OK);
-    cr_assert_eq(unmap(0, 5), HIPT_BUSY);
+    taken = freeze(5);
+    cr_assert_eq(lookup(5, &translation), HIPT_ABSENT);
+    cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 7}, NULL, 0, &count), HIPT_ABSENT);
     cr_assert_eq(protect(0, 5, HIPT_READ), HIPT_BUSY);
     cr_assert_eq(remap(0, 5, 8), HIPT_BUSY);
-    cr_assert_eq(map(0, 5, 8), HIPT_BUSY);
-    hipt_read_exit(rig.table);
-    set_state(slot, HIPTI_LIVE);
+    cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, taken.slot)), HIPTI_FROZEN);
+    cr_assert_eq(unmap(0, 5), HIPT_ABSENT);
+    cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, taken.slot)), HIPTI_ENDED);
+    cr_assert_eq(protect(0, 5, HIPT_READ), HIPT_ABSENT);
+    cr_assert_eq(remap(0, 5, 8), HIPT_ABSENT);
+    destroy(taken);
+    cr_assert(hipt_table_is_valid(rig.table, NULL, 0));
     rig_destroy(&rig);
 }
 
-/* A gather carries so many mappings together, all frozen; one more makes it finish early and go on. */
-Test(map, S1_a_gather_goes_together)
+/* T1, F1: it can be mapped again, to the same frame too, while its last mapping has not been taken out. */
+Test(map, T1_F1_a_page_beside_its_last_life)
 {
-    struct hipti_gather gather;
-    uint64_t n;
+    struct hipt_translation translation;
+    struct hipt_frame_status status;
+    uint64_t pfn;
 
-    start();
-    hipti_gather_start(&gather);
-    hipt_read_enter(rig.table);
-    for (n = 0; n <= HIPTI_GATHER_MAX; n++) {
-        struct hipti_taken taken = {.asid = asid};
-        uint64_t k;
+    for (pfn = 7; pfn <= 8u; pfn++) {
+        struct hipti_taken taken;
+        size_t count;
 
-        cr_assert_eq(map(0, n, n), HIPT_OK);
-        taken.slot = slot_of(0, n);
-        taken.pte = hipti_slot_load(&rig.table->buckets, taken.slot);
-        cr_assert_eq(hipti_freeze(rig.table, taken.slot, &taken.pte), HIPT_OK);
-        hipti_gather_add(rig.table, &gather, taken);
-        for (k = 0; k <= n; k++) {
-            bool is_over = n == HIPTI_GATHER_MAX && k < n;
-
-            cr_assert_eq(unmap(0, k), is_over ? HIPT_ABSENT : HIPT_BUSY, "%llu of %llu", (unsigned long long)k,
-                         (unsigned long long)n);
-        }
+        start();
+        cr_assert_eq(map(0, 5, 7), HIPT_OK);
+        taken = freeze(5);
+        cr_assert_eq(map(0, 5, pfn), HIPT_OK);
+        cr_assert_eq(map(0, 5, pfn), HIPT_EXISTS);
+        cr_assert_neq(slot_of(0, 5), taken.slot);
+        cr_assert_eq(lookup(5, &translation), HIPT_OK);
+        cr_assert_eq(translation.mapping.pfn, pfn);
+        cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = pfn}, NULL, 0, &count), HIPT_OK);
+        cr_assert_eq(count, 1u);
+        destroy(taken);
+        cr_assert(hipt_table_is_valid(rig.table, NULL, 0));
+        cr_assert_eq(hipt_frame_get(rig.table, (struct hipt_frame){.pfn = pfn}, &status), HIPT_OK);
+        cr_assert_eq(status.mappings, 1u);
+        cr_assert_eq(unmap(0, 5), HIPT_OK);
+        cr_assert_eq(unmap(0, 5), HIPT_ABSENT);
+        rig_destroy(&rig);
     }
-    hipti_gather_finish(rig.table, &gather);
-    cr_assert_eq(unmap(0, HIPTI_GATHER_MAX), HIPT_ABSENT);
-    hipt_read_exit(rig.table);
-    rig_destroy(&rig);
 }
 
 /* A1: a map that is refused, at whatever point, has left nothing in its asid, whose number can be issued again. */
@@ -596,8 +616,8 @@ Test(map, T1_overlaps_are_of_one_address_space)
 }
 
 /*
- * T1, T4: a smaller map aborts a larger one that is on its way; a larger one gives way to a smaller, frozen ones are
- * busy.
+ * T1, T4: a smaller map aborts a larger one that is on its way; a larger one gives way to a smaller; frozen ones are
+ * ended by who wants their place.
  */
 Test(map, T1_T4_tentative_overlaps)
 {
@@ -608,21 +628,24 @@ Test(map, T1_T4_tentative_overlaps)
     slot = slot_of(2, 512);
     set_state(slot, HIPTI_TENTATIVE); /* as if its map were stopped before P5 */
     cr_assert_eq(map(0, 600, 7), HIPT_OK);
-    cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, slot)), HIPTI_ABORTED);
+    cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, slot)), HIPTI_ENDED);
     cr_assert_eq(unmap(0, 600), HIPT_OK);
     cr_assert_eq(map(0, 601, 8), HIPT_OK, "an aborted one is in nobody's way");
     cr_assert_eq(unmap(0, 601), HIPT_OK);
     rig_look(&rig, &picture);
-    cr_assert_eq(map(2, 512, 1024), HIPT_BUSY, "its own key waits for its release");
     set_state(slot, HIPTI_FROZEN);
-    cr_assert_eq(map(0, 600, 9), HIPT_BUSY);
-    cr_assert(rig_unchanged(&rig, &picture));
+    cr_assert_eq(map(0, 600, 9), HIPT_OK);
+    cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, slot)), HIPTI_ENDED);
+    cr_assert_eq(unmap(0, 600), HIPT_OK);
+    destroy((struct hipti_taken){slot, asid, hipti_slot_load(&rig.table->buckets, slot)});
+    cr_assert_eq(map(2, 512, 1024), HIPT_OK);
+    slot = slot_of(2, 512);
     set_state(slot, HIPTI_HELD);
-    cr_assert_eq(map(0, 600, 9), HIPT_OVERLAP);
+    cr_assert_eq(map(0, 600, 10), HIPT_OVERLAP);
     set_state(slot, HIPTI_LIVE);
     cr_assert_eq(unmap(2, 512), HIPT_OK);
 
-    cr_assert_eq(map(0, 600, 9), HIPT_OK);
+    cr_assert_eq(map(0, 600, 10), HIPT_OK);
     slot = slot_of(0, 600);
     set_state(slot, HIPTI_TENTATIVE);
     rig_look(&rig, &picture);
@@ -630,8 +653,9 @@ Test(map, T1_T4_tentative_overlaps)
     cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, slot)), HIPTI_TENTATIVE);
     cr_assert(rig_unchanged(&rig, &picture));
     set_state(slot, HIPTI_FROZEN);
-    cr_assert_eq(map(2, 512, 1024), HIPT_BUSY);
-    set_state(slot, HIPTI_LIVE);
+    cr_assert_eq(map(2, 512, 1536), HIPT_OK);
+    cr_assert_eq(hipti_pte_state(hipti_slot_load(&rig.table->buckets, slot)), HIPTI_ENDED);
+    destroy((struct hipti_taken){slot, asid, hipti_slot_load(&rig.table->buckets, slot)});
     rig_destroy(&rig);
 }
 
@@ -885,25 +909,16 @@ static void end_meanwhile(void)
 /* F1, A1: a mapping ends in one order: its pair is out before its slot is let go, its cell is given back after that. */
 Test(map, F1_A1_the_law_of_destruction)
 {
-    struct hipti_gather gather;
-
     start_bits(1, HIPT_SEQUENCE_BITS_MAX);
     cr_assert_eq(map(0, 1, 7), HIPT_OK);
     cr_assert_eq(unmap(0, 1), HIPT_OK);
     cr_assert_eq(map(0, 1, 8), HIPT_OK); /* in the slot's last life before it parks, which asks for a grace period */
-    ending.slot = slot_of(0, 1);
-    ending.asid = asid;
-    ending.pte = hipti_slot_load(&rig.table->buckets, ending.slot);
+    ending = freeze(1);
     cr_assert_eq(hipti_pte_version(ending.pte), 1u);
-    hipt_read_enter(rig.table);
-    cr_assert_eq(hipti_freeze(rig.table, ending.slot, &ending.pte), HIPT_OK);
-    hipti_gather_start(&gather);
-    hipti_gather_add(rig.table, &gather, ending);
     pair_meanwhile = 99;
     cells_meanwhile = 99;
     rig.host.meanwhile = end_meanwhile; /* runs where the slot is let go */
-    hipti_gather_finish(rig.table, &gather);
-    hipt_read_exit(rig.table);
+    destroy(ending);
     cr_assert_eq(pair_meanwhile, 0);
     cr_assert_eq(cells_meanwhile, 1u);
     cr_assert_eq(hipti_load_acquire(&hipti_asid_record(&rig.table->asids, asid)->cells), 0);
@@ -1040,17 +1055,18 @@ Test(map, ranges_that_fail)
 /* A page that somebody else has is left, near the beginning of a long range or elsewhere; all others are ended. */
 Test(map, T1_a_long_range_goes_on_behind_a_busy_page)
 {
+    enum { MANY = 32 };
     struct hipt_mapping m;
     uint64_t done;
 
     start();
     m = rig_mapping(asid, 0, 0, 0);
-    cr_assert_eq(hipt_map_range(rig.table, &m, 3 * HIPTI_GATHER_MAX, &done), HIPT_OK);
-    set_state(slot_of(0, 3), HIPTI_FROZEN);
-    cr_assert_eq(hipt_protect_range(rig.table, &m.page, 3 * HIPTI_GATHER_MAX, HIPT_EXEC, &done), HIPT_BUSY);
-    cr_assert_eq(done, 3 * HIPTI_GATHER_MAX - 1u);
-    cr_assert_eq(hipt_unmap_range(rig.table, &m.page, 3 * HIPTI_GATHER_MAX, &done), HIPT_BUSY);
-    cr_assert_eq(done, 3 * HIPTI_GATHER_MAX - 1u);
+    cr_assert_eq(hipt_map_range(rig.table, &m, 3 * MANY, &done), HIPT_OK);
+    set_state(slot_of(0, 3), HIPTI_HELD);
+    cr_assert_eq(hipt_protect_range(rig.table, &m.page, 3 * MANY, HIPT_EXEC, &done), HIPT_BUSY);
+    cr_assert_eq(done, 3 * MANY - 1u);
+    cr_assert_eq(hipt_unmap_range(rig.table, &m.page, 3 * MANY, &done), HIPT_BUSY);
+    cr_assert_eq(done, 3 * MANY - 1u);
     set_state(slot_of(0, 3), HIPTI_LIVE);
     rig_destroy(&rig);
 }

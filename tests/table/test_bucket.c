@@ -218,7 +218,7 @@ Test(bucket, P5_P6_tentative_then_live_or_aborted)
     move(slot, HIPTI_TENTATIVE, HIPTI_LIVE);
     cr_assert(hipti_pte_is_visible(hipti_slot_load(&buckets, slot)));
     cr_assert_eq(put(nth_place(0, 1), PFN, &slot), HIPT_OK);
-    move(slot, HIPTI_TENTATIVE, HIPTI_ABORTED);
+    move(slot, HIPTI_TENTATIVE, HIPTI_ENDED);
     cr_assert(!hipti_pte_is_visible(hipti_slot_load(&buckets, slot)));
     hipti_slot_release(&buckets, slot); /* P11 of an aborted put */
     cr_assert(!is_found(nth_place(0, 1)));
@@ -232,8 +232,8 @@ Test(bucket, T1_S2_a_second_put_in_each_state)
     static const struct {
         enum hipti_state state;
         enum hipt_status status;
-    } cases[] = {{HIPTI_ABORTED, HIPT_BUSY}, {HIPTI_TENTATIVE, HIPT_BUSY}, {HIPTI_FROZEN, HIPT_BUSY},
-                 {HIPTI_LIVE, HIPT_EXISTS},  {HIPTI_HELD, HIPT_EXISTS}};
+    } cases[] = {{HIPTI_TENTATIVE, HIPT_BUSY}, {HIPTI_FROZEN, HIPT_BUSY}, {HIPTI_LIVE, HIPT_EXISTS},
+                 {HIPTI_HELD, HIPT_EXISTS}};
     static struct words before;
     struct hipti_claim claim;
     hipti_slot slot;

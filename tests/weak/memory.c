@@ -224,6 +224,12 @@ static bool host_random(void *ctx, void *buffer, size_t bytes)
 }
 
 const struct hipt_ops host_ops = {
-    sizeof(struct hipt_ops), NULL, host_alloc,  host_free, host_read_enter, host_read_exit, host_gp_start,
-    host_gp_elapsed,         NULL, host_random, 0,
+    .size = sizeof(struct hipt_ops),
+    .alloc = host_alloc,
+    .free = host_free,
+    .read_enter = host_read_enter,
+    .read_exit = host_read_exit,
+    .gp_start = host_gp_start,
+    .gp_elapsed = host_gp_elapsed,
+    .random = host_random,
 };

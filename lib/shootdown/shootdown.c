@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "shootdown/shootdown.h"
+
+#include "base/check.h"
+
+#define OPEN UINT64_C(1)
+#define GENERATION UINT64_C(2)
+#define WRITING (UINT64_C(1) << 63)
+#define SPACES_BLOCK ((size_t)1 << 20)
+
+bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_ops *ops,
+                          const struct hipt_config *config)
+{
+    size_t item;
+
+    shootdown->ops = ops;
+    shootdown->ncpus = config->cpus;
+    shootdown->words = (config->cpus + 63u) / 64u;
+    shootdown->flush_max = config->flush_max;
+    shootdown->slow_after = ops->clock && ops->slow ? config->slow_after : 0;
+    if (config->cpus == 0) {
+        return true;
+    }
+    item = sizeof(struct hipti_space) + shootdown->words * sizeof(uint64_t);
+    shootdown->lines = (struct hipti_cpu_line *)ops->alloc(ops->ctx, config->cpus * sizeof(struct hipti_cpu_line),
+                                                           HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
+    return shootdown->lines &&
+           hipti_arena_init(&shootdown->spaces, ops, item, UINT32_C(1) << config->asid_bits, SPACES_BLOCK);
+}
+
+void hipti_shootdown_end(struct hipti_shootdown *shootdown)
+{
+    if (shootdown->lines) {
+        shootdown->ops->free(shootdown->ops->ctx, shootdown->lines,
+                             shootdown->ncpus * sizeof(struct hipti_cpu_line));
+    }
+    hipti_arena_end(&shootdown->spaces);
+}
+
+bool hipti_space_prepare(struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    return shootdown->ncpus == 0 || hipti_arena_prepare(&shootdown->spaces, asid + 1u, false);
+}
+
+struct hipti_space *hipti_space_find(const struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    return (struct hipti_space *)(void *)hipti_arena_find(&shootdown->spaces, asid + 1u);
+}
+
+/* Of an asid that was issued. */
+static struct hipti_space *space_at(const struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    return (struct hipti_space *)(void *)hipti_arena_at(&shootdown->spaces, asid + 1u);
+}
+
+void hipti_space_open(struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    if (shootdown->ncpus) {
+        /* [publish:generation] */
+        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, GENERATION + OPEN);
+    }
+}
+
+void hipti_space_close(struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    if (shootdown->ncpus) {
+        /* [publish:generation] */
+        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, GENERATION - OPEN);
+    }
+}
+
+void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t vpn, uint64_t npages)
+{
+    struct hipti_space *space = space_at(shootdown, asid);
+    /* S1 [publish:generation] */
+    uint64_t generation = (hipti_fetch_add_release(&space->generation, GENERATION) + GENERATION) / GENERATION;
+    struct hipti_flush *flush = &space->flush[generation % HIPTI_FLUSHES];
+    uint64_t state = hipti_load_relaxed(&flush->state); /* only compared */
+
+    /*
+     * S2. A writer that was overtaken, or meets one that has not ended, leaves the record alone: it is then of another
+     * generation. acquire: the stores below come after [observe:flush]
+     */
+    if (npages > shootdown->flush_max || (state & WRITING) || state >= generation ||
+        !hipti_cas_acquire(&flush->state, &state, generation | WRITING)) {
+        return;
+    }
+    /* release: who reads one of these sees that the record is being written */
+    hipti_store_release(&flush->vpn, vpn);          /* [publish:flush] */
+    hipti_store_release(&flush->npages, npages);    /* [publish:flush] */
+    hipti_store_release(&flush->state, generation); /* [publish:flush] */
+}
+
+/* S5. */
+static void line_post(struct hipti_cpu_line *line, uint64_t ticket)
+{
+    uint64_t posted = hipti_load_seq_cst(&line->posted); /* if it is larger, as our own post [observe:post] */
+
+    while (posted < ticket && !hipti_cas_seq_cst(&line->posted, &posted, ticket)) { /* [publish:post] */
+    }
+}
+
+/* Kick those CPUs of a set that are inside (S6). */
+static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
+{
+    const struct hipt_cpu *self = shootdown->ops->this_cpu ? shootdown->ops->this_cpu(shootdown->ops->ctx) : NULL;
+    uint64_t count = 0;
+    uint32_t word;
+
+    for (word = 0; word < shootdown->words; word++) {
+        uint64_t left;
+
+        for (left = set[word]; left; left &= left - 1u) {
+            uint32_t number = word * 64u + hipti_lowest_bit64(left);
+
+            if ((self && self->number == number) || /* it is served when it waits */
+                !hipti_load_seq_cst(&shootdown->lines[number].inside)) { /* [observe:inside] */
+                set[word] &= ~(left & -left);
+            } else {
+                count++;
+            }
+        }
+    }
+    if (count) {
+        (void)hipti_fetch_add_relaxed(&shootdown->kicks, count); /* a count for people */
+        if (shootdown->ops->kick) {
+            shootdown->ops->kick(shootdown->ops->ctx, set, shootdown->words);
+        }
+    }
+}
+
+uint64_t hipti_shootdown_dispatch(struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    HIPTI_ATOMIC(uint64_t) *set = hipti_space_set(space_at(shootdown, asid));
+    uint64_t members[HIPTI_SET_WORDS];
+    uint64_t ticket = 0;
+    uint32_t word;
+
+    for (word = 0; word < shootdown->words; word++) {
+        uint64_t left;
+
+        members[word] = hipti_fetch_or_acq_rel(&set[word], 0u); /* S3 [observe:set] */
+        if (members[word] && ticket == 0) {
+            ticket = hipti_fetch_add_acq_rel(&shootdown->clock, 1u) + 1u; /* S4 [publish:clock] [observe:clock] */
+        }
+        for (left = members[word]; left; left &= left - 1u) {
+            line_post(&shootdown->lines[word * 64u + hipti_lowest_bit64(left)], ticket);
+        }
+    }
+    if (ticket) {
+        if (shootdown->ops->barrier) {
+            shootdown->ops->barrier(shootdown->ops->ctx);
+        }
+        kick(shootdown, members);
+    }
+    return ticket;
+}
+
+/* S7 for one CPU of the set. One that joined it later was not asked. */
+static bool line_is_done(struct hipti_cpu_line *line, uint64_t ticket)
+{
+    return hipti_load_acquire(&line->served) >= ticket || /* [observe:served] */
+           hipti_load_acquire(&line->posted) < ticket || !hipti_load_seq_cst(&line->inside); /* [observe:inside] */
+}
+
+/* => the first CPU from number @from on that has not acknowledged, or the number of CPUs. */
+static uint32_t waits_for(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, uint32_t from)
+{
+    HIPTI_ATOMIC(uint64_t) *set = hipti_space_set(space_at(shootdown, asid));
+
+    for (; from < shootdown->ncpus; from++) {
+        /* acquire: a CPU that has left has forgotten, or will look before it uses what it has [observe:set] */
+        uint64_t members = hipti_load_acquire(&set[from / 64u]) >> (from % 64u);
+
+        if (members == 0) {
+            from |= 63u;
+        } else if ((members & 1u) && !line_is_done(&shootdown->lines[from], ticket)) {
+            return from;
+        }
+    }
+    return shootdown->ncpus;
+}
+
+bool hipti_shootdown_poll(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+{
+    struct hipt_cpu *self = shootdown->ops->this_cpu ? shootdown->ops->this_cpu(shootdown->ops->ctx) : NULL;
+
+    if (self) {
+        (void)hipt_cpu_serve(self);
+    }
+    return ticket == 0 || waits_for(shootdown, asid, ticket, 0) == shootdown->ncpus;
+}
+
+static void report_slow(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+{
+    const struct hipt_ops *ops = shootdown->ops;
+    uint32_t number = waits_for(shootdown, asid, ticket, 0);
+
+    while (number < shootdown->ncpus) {
+        struct hipti_cpu_line *line = &shootdown->lines[number];
+
+        /* relaxed: for people */
+        ops->slow(ops->ctx, number, hipti_load_relaxed(&line->posted), hipti_load_relaxed(&line->served));
+        number = waits_for(shootdown, asid, ticket, number + 1u);
+    }
+}
+
+void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+{
+    const struct hipt_ops *ops = shootdown->ops;
+    bool is_timed = shootdown->slow_after != 0;
+    uint64_t since = is_timed ? ops->clock(ops->ctx) : 0;
+
+    while (!hipti_shootdown_poll(shootdown, asid, ticket)) {
+        if (is_timed && ops->clock(ops->ctx) - since >= shootdown->slow_after) {
+            report_slow(shootdown, asid, ticket);
+            is_timed = false;
+        }
+        if (ops->relax) {
+            ops->relax(ops->ctx);
+        }
+    }
+}
+
+unsigned hipti_gather_take(struct hipti_space *space)
+{
+    uint64_t used = hipti_load_relaxed(&space->gathers); /* only compared */
+
+    do {
+        uint64_t free = ~used & ~UINT64_C(1); /* 0 is nobody's */
+
+        if (free == 0) {
+            return 0;
+        }
+        /* acquire: the gather that had the number has let all its pages go [observe:gathers] */
+        if (hipti_cas_acquire(&space->gathers, &used, used | (free & -free))) {
+            return hipti_lowest_bit64(free);
+        }
+    } while (true);
+}
+
+void hipti_gather_give(struct hipti_space *space, unsigned number)
+{
+    (void)hipti_fetch_sub_release(&space->gathers, UINT64_C(1) << number); /* [publish:gathers] */
+}

@@ -77,7 +77,7 @@ enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table
 
 /**
  * hipt_gather_add() - Take every mapping of one size class in a range out of sight.
- * @gather: started, not dispatched.
+ * @gather: started. One that was dispatched is completed first, and is then as it was started.
  * @page:   the first page; its asid is the gather's.
  * @npages: how many, in pages of that size.
  * @done:   receives how many mappings were ended; may be NULL.
@@ -90,8 +90,8 @@ enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table
  * Owns:     nothing.
  * Errors:   HIPT_BUSY: some page is being remapped or split by another thread and was left; HIPT_DIRTY: some page is
  *           written and of a file, in mode HIPT_DEFERRED or HIPT_TTL, and was left; the others were ended. HIPT_FULL,
- *           not in HIPT_SYNC: all ranges are in use; HIPT_PENDING, in HIPT_SYNC: the same, and the caller cannot wait:
- *           finish first. The bad-input ones of hipt_unmap(), HIPT_BAD_ASID also for another asid. With these nothing
+ *           not in HIPT_SYNC: all ranges are in use; HIPT_PENDING: it is to be completed first, and the CPUs have not
+ *           acknowledged. The bad-input ones of hipt_unmap(), HIPT_BAD_ASID also for another asid. With these nothing
  *           has changed. Holes are no error.
  * Upholds:  T1, T3, F1, S2.
  */

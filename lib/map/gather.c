@@ -85,7 +85,7 @@ enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table
     }
     if (table->shootdown.ncpus) {
         space = hipti_space_find(&table->shootdown, asid);
-        if (!space) {
+        if (!space || hipti_load_relaxed(&space->generation) == 0) { /* never opened: a hint */
             return HIPT_BAD_ASID;
         }
         gather->number = hipti_gather_take(space);
@@ -265,14 +265,15 @@ static enum hipt_status gather_complete(struct hipt_gather *gather)
 /* A place for the range, if need be by completing what there is. => HIPT_OK, HIPT_FULL, HIPT_PENDING. */
 static enum hipt_status gather_room(struct hipt_gather *gather, const struct hipt_page *page, uint64_t npages)
 {
-    enum hipt_status status = HIPT_FULL;
+    enum hipt_status status;
 
-    if (gather->number == 0 || gather_range(gather, page, npages)) {
+    if (gather->number == 0 || (!gather->is_dispatched && gather_range(gather, page, npages))) {
         return HIPT_OK;
     }
-    if (gather->mode == HIPT_SYNC) {
-        status = gather_complete(gather);
+    if (gather->mode != HIPT_SYNC && !gather->is_dispatched) {
+        return HIPT_FULL;
     }
+    status = gather_complete(gather);
     if (status == HIPT_OK) {
         (void)gather_range(gather, page, npages); /* all are free */
     }
@@ -286,7 +287,6 @@ enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_p
     struct hipt_page at = *page;
     uint64_t ended = 0;
 
-    HIPTI_REQUIRE(!gather->is_dispatched);
     if (status == HIPT_OK && page->asid != gather->asid) {
         status = HIPT_BAD_ASID;
     }

@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../tools/lint'))
 import csource  # noqa: E402
 
-ROOMS = ['reclaim', 'table', 'frame', 'asid', 'map']
+ROOMS = ['reclaim', 'table', 'frame', 'asid', 'shootdown', 'map']
 # No part of a protocol, but for their orders: the validators, by which the killers judge, the checks of arguments and
 # configurations, and figures.
 OTHERS = {f'lib/map/{name}.c' for name in ('valid', 'page', 'table', 'stats')}

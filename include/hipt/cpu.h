@@ -10,10 +10,11 @@
  * other CPUs; a translation that it read before must not be used after.
  *
  *     hipt_cpu_serve()                  what has ended until here is forgotten from here on
+ *     served = hipt_cpu_served()
  *     tag = hipt_cpu_use(asid)          the CPU is one of the asid's CPUs; the cache knows the asid by this tag
  *     hipt_lookup(), hipt_mark()        the walk: marked accessed, for a write dirty, before the cache may know of it
  *     fill
- *     hipt_cpu_served() as before?      if not, the CPU has served meanwhile: forget the entry and walk again
+ *     hipt_cpu_served() == served?      if not, the CPU has served meanwhile: forget the entry and begin again
  *
  * A walk whose hipt_mark() answers HIPT_CHANGED must not be filled: that is how a mapping that is being remapped or
  * split is kept out of the caches. sim/mmu.h does all of this over a modelled cache.

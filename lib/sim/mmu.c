@@ -111,11 +111,10 @@ static enum hipt_status walk_table(struct hipt_mmu *mmu, uint32_t asid, uint64_t
     return HIPT_OK;
 }
 
-/* Walk and fill. => HIPT_CHANGED: the CPU has served meanwhile, nothing is filled. */
-static enum hipt_status walk(struct hipt_mmu *mmu, uint32_t asid, uint32_t tag, uint64_t va, uint8_t access,
-                             struct hipt_access *out)
+/* Walk and fill. => HIPT_CHANGED: the CPU has served since @served was read, nothing is filled. */
+static enum hipt_status walk(struct hipt_mmu *mmu, uint64_t served, uint32_t asid, uint32_t tag, uint64_t va,
+                             uint8_t access, struct hipt_access *out)
 {
-    uint64_t served = hipt_cpu_served(&mmu->cpu);
     struct hipt_tlb_entry entry = {0};
     enum hipt_status status;
 
@@ -149,8 +148,10 @@ enum hipt_status hipt_translate(struct hipt_mmu *mmu, uint32_t asid, uint64_t va
 
     do {
         struct hipt_tlb_entry *entry;
+        uint64_t served;
 
         (void)hipt_cpu_serve(&mmu->cpu);
+        served = hipt_cpu_served(&mmu->cpu); /* before the CPU joins: it may have to leave again when it serves */
         status = hipt_cpu_use(&mmu->cpu, asid, &tag);
         if (status != HIPT_OK) {
             return status;
@@ -161,7 +162,7 @@ enum hipt_status hipt_translate(struct hipt_mmu *mmu, uint32_t asid, uint64_t va
             out->is_hit = true;
             return HIPT_OK;
         }
-        status = walk(mmu, asid, tag, va, access, out);
+        status = walk(mmu, served, asid, tag, va, access, out);
     } while (status == HIPT_CHANGED);
     return status;
 }

@@ -66,20 +66,19 @@ static uint64_t cpu_bit(const struct hipt_cpu *cpu)
     return UINT64_C(1) << (cpu->number % 64u);
 }
 
-/* Leave the set of active asid @i (C5). */
-static void cpu_leave(struct hipt_cpu *cpu, unsigned i)
+/* Leave the set of an asid (C5). */
+static void set_leave(const struct hipt_cpu *cpu, uint32_t asid)
 {
     /* [publish:set] what the CPU did with the asid's translations */
-    (void)hipti_fetch_sub_release(cpu_word(cpu, cpu->active[i].asid), cpu_bit(cpu));
-    for (cpu->nactive--; i < cpu->nactive; i++) {
-        cpu->active[i] = cpu->active[i + 1u];
-    }
+    (void)hipti_fetch_sub_release(cpu_word(cpu, asid), cpu_bit(cpu));
 }
 
-static void cpu_leave_all(struct hipt_cpu *cpu)
+/* Leave all active asids but the @kept that were used last. */
+static void cpu_leave(struct hipt_cpu *cpu, unsigned kept)
 {
-    while (cpu->nactive) {
-        cpu_leave(cpu, cpu->nactive - 1u);
+    while (cpu->nactive > kept) {
+        cpu->nactive--;
+        set_leave(cpu, cpu->active[cpu->nactive].asid);
     }
 }
 
@@ -88,7 +87,7 @@ void hipt_cpu_detach(struct hipt_cpu *cpu)
     const struct hipt_ops *ops = cpu->shootdown->ops;
 
     HIPTI_REQUIRE(!hipti_load_relaxed(&cpu->line->inside)); /* its own */
-    cpu_leave_all(cpu);
+    cpu_leave(cpu, 0);
     ops->free(ops->ctx, cpu->tags, tag_places(cpu->tag_bits) * sizeof(struct hipti_tag));
     hipti_store_release(&cpu->line->attached, 0u); /* [publish:attached] */
 }
@@ -127,9 +126,7 @@ static bool catch_up(struct hipt_cpu *cpu, struct hipti_space *space, struct hip
 /* C3, C4. */
 static void serve(struct hipt_cpu *cpu, uint64_t posted)
 {
-    while (cpu->nactive > 1u) {
-        cpu_leave(cpu, cpu->nactive - 1u); /* lazily: it was not used last */
-    }
+    cpu_leave(cpu, 1); /* lazily: the others were not used last */
     if (cpu->nactive && !catch_up(cpu, hipti_space_find(cpu->shootdown, cpu->active[0].asid), cpu->active[0].tag)) {
         cpu_leave(cpu, 0);
     }
@@ -213,7 +210,7 @@ static struct hipti_tag *tag_take(struct hipt_cpu *cpu, uint32_t asid, bool *is_
     }
     if (cpu->next_tag >> cpu->tag_bits) {
         cpu->cache.flush_all(cpu->cache.ctx);
-        cpu_leave_all(cpu); /* their tags are gone */
+        cpu_leave(cpu, 0); /* their tags are gone */
         cpu->rollovers++;
         cpu->next_tag = 0;
         tag = tag_place(cpu, asid);
@@ -248,11 +245,8 @@ static enum hipt_status cpu_join(struct hipt_cpu *cpu, uint32_t asid)
         return HIPT_BAD_ASID;
     }
     tag = tag_take(cpu, asid, &is_new);
-    if (cpu->nactive == HIPT_CPU_ACTIVE) {
-        cpu_leave(cpu, cpu->nactive - 1u);
-    }
+    cpu_leave(cpu, HIPT_CPU_ACTIVE - 1u);
     (void)hipti_fetch_or_acq_rel(cpu_word(cpu, asid), cpu_bit(cpu)); /* C2 [publish:set] */
-    active_push(cpu, asid, tag);
     if (is_new) {
         tag->seen = hipti_load_acquire(&space->generation); /* nothing is cached [observe:generation] */
         is_open = tag->seen & OPEN;
@@ -260,9 +254,10 @@ static enum hipt_status cpu_join(struct hipt_cpu *cpu, uint32_t asid)
         is_open = catch_up(cpu, space, tag);
     }
     if (!is_open) {
-        cpu_leave(cpu, 0);
+        set_leave(cpu, asid);
         return HIPT_BAD_ASID;
     }
+    active_push(cpu, asid, tag);
     return HIPT_OK;
 }
 

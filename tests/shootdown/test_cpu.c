@@ -116,6 +116,7 @@ Test(cpu, a_number_is_attached_once_at_a_time)
     test_host_fail(&rig.host, 1, 1);
     cr_assert_eq(hipt_cpu_attach(rig.table, &other, &config), HIPT_NOMEM);
     test_host_fail(&rig.host, 0, 0);
+    atomic_store(&rig.host.never_hurries, true); /* an attach may sleep, so may the creation */
     cpus_attach(&rig, 0, 8);
     stop();
 }
@@ -141,6 +142,14 @@ Test(cpu, a_configuration_says_what_is_wrong)
     rig.config.slow_after = 7;
     cr_assert_eq(hipt_config_check(&rig.config, text, sizeof(text)), HIPT_BAD_MODE);
     cr_assert(strstr(text, "slow_after") && strstr(text, "7"), "%s", text);
+}
+
+Test(cpu, a_creation_may_sleep)
+{
+    cpus_init(&rig);
+    atomic_store(&rig.host.never_hurries, true);
+    cr_assert(rig_create(&rig));
+    rig_destroy(&rig);
 }
 
 /* Every allocation of a table with CPUs fails once: nothing is lost. */

@@ -66,6 +66,19 @@ static uint64_t cpu_bit(const struct hipt_cpu *cpu)
     return UINT64_C(1) << (cpu->number % 64u);
 }
 
+/* Between these two an interrupt on this thread does not serve. */
+static void interrupts_off(struct hipt_cpu *cpu)
+{
+    cpu->masked++;
+    HIPT_PORT_COMPILER_BARRIER();
+}
+
+static void interrupts_on(struct hipt_cpu *cpu)
+{
+    HIPT_PORT_COMPILER_BARRIER();
+    cpu->masked--;
+}
+
 /* Leave the set of an asid (C5). */
 static void set_leave(const struct hipt_cpu *cpu, uint32_t asid)
 {
@@ -139,11 +152,9 @@ bool hipt_cpu_serve(struct hipt_cpu *cpu)
     if (hipti_load_relaxed(&cpu->line->posted) == cpu->served) { /* only compared */
         return false;
     }
-    cpu->masked++;
-    HIPT_PORT_COMPILER_BARRIER();
+    interrupts_off(cpu);
     serve(cpu, hipti_load_acquire(&cpu->line->posted)); /* [observe:post] */
-    HIPT_PORT_COMPILER_BARRIER();
-    cpu->masked--;
+    interrupts_on(cpu);
     return true;
 }
 
@@ -156,14 +167,12 @@ void hipt_cpu_interrupt(struct hipt_cpu *cpu)
 
 void hipt_cpu_mask(struct hipt_cpu *cpu)
 {
-    cpu->masked++;
-    HIPT_PORT_COMPILER_BARRIER();
+    interrupts_off(cpu);
 }
 
 void hipt_cpu_unmask(struct hipt_cpu *cpu)
 {
-    HIPT_PORT_COMPILER_BARRIER();
-    cpu->masked--;
+    interrupts_on(cpu);
     if (!cpu->masked) {
         (void)hipt_cpu_serve(cpu);
     }
@@ -291,15 +300,13 @@ enum hipt_status hipt_cpu_use(struct hipt_cpu *cpu, uint32_t asid, uint32_t *tag
 {
     enum hipt_status status = HIPT_OK;
 
-    cpu->masked++;
-    HIPT_PORT_COMPILER_BARRIER();
+    interrupts_off(cpu);
     if (cpu->nactive == 0 || cpu->active[0].asid != asid) {
         status = cpu_use(cpu, asid);
     }
     if (status == HIPT_OK) {
         *tag = cpu->active[0].tag->tag;
     }
-    HIPT_PORT_COMPILER_BARRIER();
-    cpu->masked--;
+    interrupts_on(cpu);
     return status;
 }

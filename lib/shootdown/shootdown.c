@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "shootdown/shootdown.h"
 
+#include <hipt/port.h>
+
 #include "base/check.h"
 
 #define OPEN UINT64_C(1)
@@ -78,10 +80,10 @@ void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint6
     uint64_t state = hipti_load_relaxed(&flush->state); /* only compared */
 
     /*
-     * S2. A writer that was overtaken, or meets one that has not ended, leaves the record alone: it is then of another
-     * generation. acquire: the stores below come after [observe:flush]
+     * S2. A writer that meets another one leaves the record alone: it is then of another generation. acquire: the stores
+     * below come after [observe:flush]
      */
-    if (npages > shootdown->flush_max || (state & WRITING) || state >= generation ||
+    if (npages > shootdown->flush_max || (state & WRITING) ||
         !hipti_cas_acquire(&flush->state, &state, generation | WRITING)) {
         return;
     }
@@ -89,6 +91,12 @@ void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint6
     hipti_store_release(&flush->vpn, vpn);          /* [publish:flush] */
     hipti_store_release(&flush->npages, npages);    /* [publish:flush] */
     hipti_store_release(&flush->state, generation); /* [publish:flush] */
+}
+
+static struct hipti_cpu_line *line_at(const struct hipti_shootdown *shootdown, uint32_t number)
+{
+    HIPTI_INVARIANT(number < shootdown->ncpus);
+    return &shootdown->lines[number];
 }
 
 /* S5. */
@@ -114,7 +122,7 @@ static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
             uint32_t number = word * 64u + hipti_lowest_bit64(left);
 
             if ((self && self->number == number) || /* it is served when it waits */
-                !hipti_load_seq_cst(&shootdown->lines[number].inside)) { /* [observe:inside] */
+                !hipti_load_seq_cst(&line_at(shootdown, number)->inside)) { /* [observe:inside] */
                 set[word] &= ~(left & -left);
             } else {
                 count++;
@@ -144,7 +152,7 @@ uint64_t hipti_shootdown_dispatch(struct hipti_shootdown *shootdown, uint32_t as
             ticket = hipti_fetch_add_acq_rel(&shootdown->clock, 1u) + 1u; /* S4 [publish:clock] [observe:clock] */
         }
         for (left = members[word]; left; left &= left - 1u) {
-            line_post(&shootdown->lines[word * 64u + hipti_lowest_bit64(left)], ticket);
+            line_post(line_at(shootdown, word * 64u + hipti_lowest_bit64(left)), ticket);
         }
     }
     if (ticket) {
@@ -167,16 +175,21 @@ static bool line_is_done(struct hipti_cpu_line *line, uint64_t ticket)
 static uint32_t waits_for(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, uint32_t from)
 {
     HIPTI_ATOMIC(uint64_t) *set = hipti_space_set(space_at(shootdown, asid));
+    uint64_t wanted = ~UINT64_C(0) << (from % 64u);
+    uint32_t word;
 
-    for (; from < shootdown->ncpus; from++) {
+    for (word = from / 64u; word < shootdown->words; word++) {
         /* acquire: a CPU that has left has forgotten, or will look before it uses what it has [observe:set] */
-        uint64_t members = hipti_load_acquire(&set[from / 64u]) >> (from % 64u);
+        uint64_t left = hipti_load_acquire(&set[word]) & wanted;
 
-        if (members == 0) {
-            from |= 63u;
-        } else if ((members & 1u) && !line_is_done(&shootdown->lines[from], ticket)) {
-            return from;
+        for (; left; left &= left - 1u) {
+            uint32_t number = word * 64u + hipti_lowest_bit64(left);
+
+            if (!line_is_done(line_at(shootdown, number), ticket)) {
+                return number;
+            }
         }
+        wanted = ~UINT64_C(0);
     }
     return shootdown->ncpus;
 }
@@ -188,7 +201,7 @@ bool hipti_shootdown_poll(const struct hipti_shootdown *shootdown, uint32_t asid
     if (self) {
         (void)hipt_cpu_serve(self);
     }
-    return ticket == 0 || waits_for(shootdown, asid, ticket, 0) == shootdown->ncpus;
+    return waits_for(shootdown, asid, ticket, 0) == shootdown->ncpus;
 }
 
 static void report_slow(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
@@ -197,7 +210,7 @@ static void report_slow(const struct hipti_shootdown *shootdown, uint32_t asid, 
     uint32_t number = waits_for(shootdown, asid, ticket, 0);
 
     while (number < shootdown->ncpus) {
-        struct hipti_cpu_line *line = &shootdown->lines[number];
+        struct hipti_cpu_line *line = line_at(shootdown, number);
 
         /* relaxed: for people */
         ops->slow(ops->ctx, number, hipti_load_relaxed(&line->posted), hipti_load_relaxed(&line->served));

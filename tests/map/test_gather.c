@@ -186,6 +186,11 @@ Test(gather, S1_own_cpu_is_served)
     cr_assert_eq(cpus.turns, 0);
     cr_assert_eq(cpus.kicks, 0, "it kicks neither itself nor who is outside");
     cr_assert(cpus_told(0, cpus_use(0, asid), 5, 1));
+    hipt_cpu_enter(cpu(1));
+    cr_assert_eq(map(6, 8), HIPT_OK);
+    cpus.turn = serve_all;
+    cr_assert_eq(unmap(6), HIPT_OK);
+    cr_assert_eq(cpus.kicked, 2u, "the others it does");
     stop();
 }
 
@@ -712,6 +717,34 @@ Test(gather, S1_slow_cpu)
     cr_assert_eq(cpus.slow, 1u);
     cr_assert_eq(cpus.slow_cpu, 1u);
     cr_assert(cpus.slow_posted == 1u && cpus.slow_served == 0);
+    stop();
+}
+
+static void with_slow_only(void)
+{
+    rig.config.slow_after = 100;
+    rig.host.ops.slow = NULL;
+}
+
+static void slow_later(void)
+{
+    cpus.now += 40;
+    if (cpus.turns == 10u) {
+        cpus_serve(3);
+    }
+}
+
+/* Without the hook nobody is told, and the wait goes on as well. Kicked CPUs are counted all the same. */
+Test(gather, S1_slow_cpu_and_no_hook)
+{
+    struct hipt_stats stats;
+
+    start_with(with_slow_only);
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    cpus.turn = slow_later;
+    cr_assert_eq(unmap(5), HIPT_OK);
+    hipt_table_stats(rig.table, &stats);
+    cr_assert(stats.kicks == 2u && stats.rounds == 1u && stats.bytes_cpus > 0);
     stop();
 }
 

@@ -273,6 +273,70 @@ Test(cpu, S1_members_are_asked_and_no_others)
     stop();
 }
 
+/* S1: a CPU that has left the asid for others is not waited for: it looks before it uses it again. */
+Test(cpu, S1_who_has_left_is_not_waited_for)
+{
+    uint64_t ticket;
+    unsigned i;
+
+    start(1, 8);
+    (void)cpus_use(0, asid);
+    ticket = shoot(asid, 5, 1);
+    for (i = 0; i < HIPT_CPU_ACTIVE; i++) {
+        cr_assert(!is_done(ticket));
+        (void)cpus_use(0, rig_asid(&rig).number);
+    }
+    cr_assert(is_done(ticket));
+    cr_assert(cpus_told_nothing(0));
+    (void)cpus_use(0, asid);
+    cr_assert_eq(cpus.cpu[0].count, 1u);
+    stop();
+}
+
+static uint64_t kicked_high;
+
+static void kick_many(void *ctx, const uint64_t *set, unsigned words)
+{
+    (void)ctx;
+    cr_assert_eq(words, HIPT_CPUS_MAX / 64u);
+    cpus.kicked |= set[0];
+    kicked_high |= set[words - 1u];
+    cpus.kicks++;
+}
+
+/* S1: as many CPUs as there may be: one round, one kick, whoever is asked. */
+Test(cpu, S1_many_cpus)
+{
+    struct hipt_cpu_config config = {HIPT_CPUS_MAX - 1u, 8, {NULL, no_range, no_tag, no_all}};
+    struct hipt_cpu last;
+    uint64_t ticket;
+    uint32_t tag;
+
+    cpus_init(&rig);
+    rig.config.cpus = HIPT_CPUS_MAX;
+    rig.host.ops.kick = kick_many;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    (void)rig_asid(&rig);
+    cr_assert_eq(hipt_cpu_attach(rig.table, &last, &config), HIPT_OK);
+    hipt_cpu_enter(&last);
+    cr_assert_eq(hipt_cpu_use(&last, asid, &tag), HIPT_OK);
+    cr_assert(!is_done(shoot(asid, 5, 1)));
+    cr_assert(cpus.kicked == 0 && kicked_high == UINT64_C(1) << 63 && cpus.kicks == 1u);
+    cpus_attach(&rig, 0, 8);
+    hipt_cpu_enter(cpu(0));
+    (void)cpus_use(0, asid);
+    ticket = shoot(asid, 5, 1);
+    cr_assert_eq(ticket, 2u, "one ticket a round");
+    cpus_serve(1);
+    cr_assert(!is_done(ticket));
+    (void)hipt_cpu_serve(&last);
+    cr_assert(is_done(ticket));
+    hipt_cpu_exit(&last);
+    hipt_cpu_detach(&last);
+    stop();
+}
+
 /* S1: a CPU that joined after the round was dispatched is not waited for. */
 Test(cpu, S1_who_joins_later_was_not_asked)
 {
@@ -607,10 +671,13 @@ Test(cpu, S1_masked_interrupts)
     stop();
 }
 
+static uint64_t served_meanwhile;
+
 static void interrupt_meanwhile(void)
 {
     shoot(asid, 3, 1);
     hipt_cpu_interrupt(cpu(0));
+    served_meanwhile = hipti_load_relaxed(&cpu(0)->line->served);
 }
 
 /* S1: an interrupt inside hipt_cpu_use() or hipt_cpu_serve() does not serve with half of their work done. */
@@ -624,18 +691,229 @@ Test(cpu, S1_interrupts_come_anywhere)
 
         start(1, 8);
         (void)cpus_use(0, rig_asid(&rig).number);
-        step_interrupt(NULL, NULL, skip, interrupt_meanwhile);
         tag = cpus_use(0, asid);
+        (void)cpus_use(0, rig_asid(&rig).number);
+        shoot(asid, 2, 1);
+        step_interrupt(NULL, NULL, skip, interrupt_meanwhile);
+        (void)cpus_use(0, asid);
         (void)hipt_cpu_serve(cpu(0));
         is_over = !step_interrupted();
-        if (is_over) {
-            step_interrupt(NULL, NULL, 1u << 20, interrupt_meanwhile);
-        }
+        cr_assert(is_over || hipti_load_relaxed(&cpu(0)->line->served) >= served_meanwhile, "skip %u", skip);
         (void)hipt_cpu_serve(cpu(0));
         cr_assert_eq(hipti_load_relaxed(&cpu(0)->line->posted), hipti_load_relaxed(&cpu(0)->line->served));
-        cr_assert(is_over || cpus.cpu[0].count <= 1u);
+        cr_assert_leq(cpus.cpu[0].count, 2u, "skip %u", skip);
         cr_assert_eq(cpus_use(0, asid), tag);
+        shoot(asid, 4, 1);
+        hipt_cpu_interrupt(cpu(0));
+        cr_assert_eq(hipti_load_relaxed(&cpu(0)->line->posted), hipti_load_relaxed(&cpu(0)->line->served),
+                     "interrupts are on again");
+        if (is_over) {
+            step_interrupt(NULL, NULL, 0, close_asid);
+            (void)shoot(asid, 1, 1);
+            hipti_space_open(&rig.table->shootdown, asid);
+        }
         stop();
     }
-    cr_assert_gt(skip, 4u);
+    cr_assert_gt(skip, 8u);
+}
+
+/* Tags that share a place in the hash: each asid keeps its own. */
+Test(cpu, A1_tags_of_any_two_asids)
+{
+    uint32_t asids[16];
+    unsigned i;
+    unsigned j;
+
+    for (i = 0; i < 16u; i++) {
+        for (j = 0; j < 16u; j++) {
+            uint32_t tags[2];
+            unsigned k;
+
+            start(0, 0);
+            for (k = 0; k < 16u; k++) {
+                asids[k] = k ? rig_asid(&rig).number : asid;
+            }
+            cpus_attach(&rig, 0, 1);
+            hipt_cpu_enter(cpu(0));
+            tags[0] = cpus_use(0, asids[i]);
+            tags[1] = cpus_use(0, asids[j]);
+            cr_assert_eq(tags[0] == tags[1], i == j, "%u and %u", i, j);
+            cr_assert_eq(cpus_use(0, asids[i]), tags[0]);
+            cr_assert_eq(cpus_use(0, asids[j]), tags[1]);
+            cr_assert(cpus_told_nothing(0));
+            stop();
+        }
+    }
+}
+
+/* A1: an asid that is closed costs no tag. */
+Test(cpu, A1_a_closed_asid_takes_no_tag)
+{
+    struct hipt_asid other[4];
+    unsigned i;
+    uint32_t tag;
+
+    start(1, 1);
+    cpus.self = cpu(0);
+    for (i = 0; i < 4u; i++) {
+        other[i] = rig_asid(&rig);
+    }
+    for (i = 0; i < 4u; i++) {
+        cr_assert_eq(hipt_asid_retire(rig.table, other[i], NULL), HIPT_OK);
+    }
+    (void)cpus_use(0, asid);
+    for (i = 0; i < 4u; i++) {
+        cr_assert_eq(hipt_cpu_use(cpu(0), other[i].number, &tag), HIPT_BAD_ASID);
+    }
+    cr_assert(cpus_told_nothing(0));
+    stop();
+}
+
+/* An asid that is used again among others is no new one: the set's bits stay what they are. */
+Test(cpu, S1_used_again)
+{
+    uint32_t other;
+
+    start(2, 8);
+    other = rig_asid(&rig).number;
+    (void)cpus_use(1, asid);
+    (void)cpus_use(0, asid);
+    (void)cpus_use(0, other);
+    (void)cpus_use(0, asid);
+    (void)cpus_use(0, other);
+    cr_assert_eq(cpu(0)->nactive, 2u);
+    hipt_cpu_exit(cpu(0));
+    hipt_cpu_detach(cpu(0));
+    cpu(0)->shootdown = NULL;
+    cr_assert(!is_member(0, asid) && !is_member(0, other) && is_member(1, asid));
+    stop();
+}
+
+/* A number that was attached before: what is posted to it is served by who has it now. */
+Test(cpu, S1_number_attached_again)
+{
+    uint64_t ticket;
+
+    start(2, 8);
+    (void)cpus_use(0, asid);
+    hipt_cpu_exit(cpu(0));
+    ticket = shoot(asid, 1, 1);
+    cr_assert(is_done(ticket));
+    hipt_cpu_detach(cpu(0));
+    cpus_attach(&rig, 0, 8);
+    hipt_cpu_enter(cpu(0));
+    cr_assert(cpus_told_nothing(0), "it has used nothing");
+    cr_assert_eq(hipti_load_relaxed(&cpu(0)->line->served), ticket);
+    stop();
+}
+
+/* C1: with the host's barrier the CPU comes inside without a read-modify-write, without it by one. */
+Test(cpu, S1_coming_inside)
+{
+    unsigned with_barrier;
+
+    for (with_barrier = 0; with_barrier < 2u; with_barrier++) {
+        cpus_init(&rig);
+        rig.host.ops.barrier = with_barrier ? count_barrier : NULL;
+        cr_assert(rig_create(&rig));
+        asid = rig_asid(&rig).number;
+        cpus_attach(&rig, 0, 8);
+        step_interrupt("exchange", NULL, 0, round_meanwhile);
+        hipt_cpu_enter(cpu(0));
+        cr_assert_eq(step_interrupted(), !with_barrier);
+        cr_assert_eq(hipti_load_relaxed(&cpu(0)->line->inside), 1u);
+        if (with_barrier) {
+            (void)hipti_exchange_acquire(&cpu(0)->line->attached, 1u); /* uses the interrupt up */
+        }
+        stop();
+    }
+}
+
+/* S1: a record that is completed under its reader: neither half of it is believed. */
+static struct hipti_flush *flush_meanwhile;
+static uint64_t generation_meanwhile;
+
+static void complete_meanwhile(void)
+{
+    hipti_store_release(&flush_meanwhile->vpn, 7u);
+    hipti_store_release(&flush_meanwhile->npages, 2u);
+    hipti_store_release(&flush_meanwhile->state, generation_meanwhile);
+}
+
+Test(cpu, S1_a_record_is_completed_under_its_reader)
+{
+    unsigned way;
+
+    for (way = 0; way < 2u; way++) {
+        struct hipti_space *space;
+        uint32_t tag;
+
+        start(1, 8);
+        tag = cpus_use(0, asid);
+        space = hipti_space_find(&rig.table->shootdown, asid);
+        generation_meanwhile = (hipti_fetch_add_release(&space->generation, 2u) + 2u) / 2u;
+        flush_meanwhile = &space->flush[generation_meanwhile % HIPTI_FLUSHES];
+        (void)hipti_shootdown_dispatch(&rig.table->shootdown, asid);
+        step_interrupt("load_acquire",
+                       way ? (const volatile void *)&flush_meanwhile->npages
+                           : (const volatile void *)&flush_meanwhile->vpn,
+                       0, complete_meanwhile);
+        cpus_serve(1);
+        cr_assert(step_interrupted());
+        cr_assert(cpus_told(0, tag, 0, 0), "way %u", way);
+        stop();
+    }
+}
+
+/* S1: a round that ends while another one's record is half written. */
+static void ask_meanwhile(void)
+{
+    (void)hipti_shootdown_dispatch(&rig.table->shootdown, asid);
+    cpus_serve(1);
+}
+
+Test(cpu, S1_a_record_is_read_half_written)
+{
+    unsigned skip;
+
+    for (skip = 0; skip < 3u; skip++) {
+        uint32_t tag;
+
+        start(1, 8);
+        tag = cpus_use(0, asid);
+        step_interrupt("store", NULL, skip, ask_meanwhile);
+        shoot(asid, 5, 1);
+        cr_assert(step_interrupted());
+        cr_assert(cpus_told(0, tag, 0, 0), "skip %u", skip);
+        cpus_serve(1);
+        cr_assert(cpus_told_nothing(0));
+        stop();
+    }
+}
+
+/* S1: two writers of one record, and a reader between the last stores of the first. */
+static void overtake_meanwhile(void)
+{
+    unsigned i;
+
+    for (i = 1; i < HIPTI_FLUSHES; i++) {
+        shoot(asid, 100 + i, 1);
+    }
+    cpus_serve(1);
+    cpus.cpu[0].count = 0;
+    shoot(asid, 200, 9);
+    step_interrupt("store", NULL, 0, ask_meanwhile);
+}
+
+Test(cpu, S1_a_record_of_two_writers)
+{
+    uint32_t tag;
+
+    start(1, 8);
+    tag = cpus_use(0, asid);
+    step_interrupt("store", NULL, 1, overtake_meanwhile);
+    shoot(asid, 5, 1);
+    cr_assert(step_interrupted());
+    cr_assert(cpus_told(0, tag, 0, 0) || cpus_told(0, tag, 200, 9));
+    stop();
 }

@@ -80,8 +80,8 @@ void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint6
     uint64_t state = hipti_load_relaxed(&flush->state); /* only compared */
 
     /*
-     * S2. A writer that meets another one leaves the record alone: it is then of another generation. acquire: the stores
-     * below come after [observe:flush]
+     * S2. A writer that meets another one leaves the record alone: it is then of another generation. acquire: the
+     * stores below come after [observe:flush]
      */
     if (npages > shootdown->flush_max || (state & WRITING) ||
         !hipti_cas_acquire(&flush->state, &state, generation | WRITING)) {

@@ -10,14 +10,16 @@
 
 #include <sys/random.h>
 
+#include "port/user/delivery.h"
 #include "port/user/grace.h"
 #include "port/user/memory.h"
 #include "port/user/period.h"
 
 struct hipt_user {
     struct hipti_period period;
-    struct hipt_ops ops; /* constant */
+    struct hipt_ops ops; /* constant, once a table uses it */
     struct hipti_memory memory;
+    struct hipti_delivery delivery;
 };
 
 /* The heap and the kernel's address-space lock are held for bounded steps only, so @may_wait makes no difference. */
@@ -75,6 +77,13 @@ static bool user_random(void *ctx, void *buffer, size_t bytes)
     return true;
 }
 
+static void user_kick(void *ctx, const uint64_t *set, unsigned words)
+{
+    struct hipt_user *user = ctx;
+
+    hipti_delivery_kick(&user->delivery, set, words);
+}
+
 enum hipt_status hipt_user_create(enum hipt_user_grace grace, struct hipt_user **user)
 {
     const struct hipti_grace *backend = grace == HIPT_USER_CK ? &hipti_grace_ck : &hipti_grace_urcu;
@@ -100,8 +109,13 @@ enum hipt_status hipt_user_create(enum hipt_user_grace grace, struct hipt_user *
         .gp_wait = user_gp_wait,
         .random = user_random,
         .block_max = (size_t)1 << 40, /* mappings are cheap at any length, and huge pages want long ones */
+        .this_cpu = hipti_delivery_this_cpu,
+        .relax = hipti_delivery_relax,
+        .clock = hipti_delivery_clock,
+        .slow = hipti_delivery_slow,
     };
     hipti_memory_open(&made->memory);
+    hipti_delivery_open(&made->delivery);
     if (!hipti_period_open(&made->period, backend)) {
         free(made);
         return HIPT_NOMEM;
@@ -127,4 +141,23 @@ size_t hipt_user_bytes(const struct hipt_user *user)
 {
     /* relaxed: a count. */
     return atomic_load_explicit(&user->memory.bytes, memory_order_relaxed);
+}
+
+enum hipt_status hipt_user_deliver(struct hipt_user *user, enum hipt_user_delivery delivery,
+                                   void (*interrupt)(struct hipt_cpu *cpu))
+{
+    if ((delivery != HIPT_USER_POLL && delivery != HIPT_USER_SIGNAL && delivery != HIPT_USER_MEMBARRIER) ||
+        (delivery == HIPT_USER_SIGNAL && (interrupt == NULL || !hipti_delivery_signal())) ||
+        (delivery == HIPT_USER_MEMBARRIER && !hipti_delivery_membarrier())) {
+        return HIPT_BAD_MODE;
+    }
+    user->delivery.interrupt = delivery == HIPT_USER_SIGNAL ? interrupt : NULL;
+    user->ops.kick = delivery == HIPT_USER_SIGNAL ? user_kick : NULL;
+    user->ops.barrier = delivery == HIPT_USER_MEMBARRIER ? hipti_delivery_barrier : NULL;
+    return HIPT_OK;
+}
+
+enum hipt_status hipt_user_cpu(struct hipt_user *user, struct hipt_cpu *cpu)
+{
+    return hipti_delivery_cpu(&user->delivery, cpu);
 }

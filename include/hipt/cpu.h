@@ -74,6 +74,7 @@ struct hipt_cpu {
     unsigned tag_bits;
     unsigned nactive;
     volatile unsigned masked;    /* hipt_cpu_interrupt() does nothing meanwhile */
+    volatile bool missed;        /* but this: what it was for is still to be served */
     struct {
         uint32_t asid;
         struct hipti_tag *tag;
@@ -144,7 +145,7 @@ void hipt_cpu_exit(struct hipt_cpu *cpu);
  *
  * Shape:    O(1), one load, where there is nothing to do; else O(active asids), and the cache's work.
  *           Returns whether there was something to do.
- * Progress: wait-free.
+ * Progress: wait-free; once more for an interrupt that came meanwhile.
  * Order:    acq_rel with the shootdowns served.
  * Context:  the CPU's own thread; does not sleep.
  * Owns:     nothing.

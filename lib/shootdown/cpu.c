@@ -73,10 +73,12 @@ static void interrupts_off(struct hipt_cpu *cpu)
     HIPT_PORT_COMPILER_BARRIER();
 }
 
-static void interrupts_on(struct hipt_cpu *cpu)
+/* => whether one has come meanwhile, and is still to be served. */
+static bool interrupts_on(struct hipt_cpu *cpu)
 {
     HIPT_PORT_COMPILER_BARRIER();
     cpu->masked--;
+    return cpu->missed && !cpu->masked;
 }
 
 /* Leave the set of an asid (C5). */
@@ -152,15 +154,19 @@ bool hipt_cpu_serve(struct hipt_cpu *cpu)
     if (hipti_load_relaxed(&cpu->line->posted) == cpu->served) { /* only compared */
         return false;
     }
-    interrupts_off(cpu);
-    serve(cpu, hipti_load_acquire(&cpu->line->posted)); /* [observe:post] */
-    interrupts_on(cpu);
+    do {
+        cpu->missed = false;
+        interrupts_off(cpu);
+        serve(cpu, hipti_load_acquire(&cpu->line->posted)); /* [observe:post] */
+    } while (interrupts_on(cpu)); /* what it was for may have come after the look */
     return true;
 }
 
 void hipt_cpu_interrupt(struct hipt_cpu *cpu)
 {
-    if (!cpu->masked) {
+    if (cpu->masked) {
+        cpu->missed = true;
+    } else {
         (void)hipt_cpu_serve(cpu);
     }
 }
@@ -172,7 +178,7 @@ void hipt_cpu_mask(struct hipt_cpu *cpu)
 
 void hipt_cpu_unmask(struct hipt_cpu *cpu)
 {
-    interrupts_on(cpu);
+    (void)interrupts_on(cpu);
     if (!cpu->masked) {
         (void)hipt_cpu_serve(cpu);
     }
@@ -307,6 +313,9 @@ enum hipt_status hipt_cpu_use(struct hipt_cpu *cpu, uint32_t asid, uint32_t *tag
     if (status == HIPT_OK) {
         *tag = cpu->active[0].tag->tag;
     }
-    interrupts_on(cpu);
+    if (interrupts_on(cpu)) {
+        cpu->missed = false;
+        (void)hipt_cpu_serve(cpu);
+    }
     return status;
 }

@@ -112,6 +112,8 @@ static void line_post(struct hipti_cpu_line *line, uint64_t ticket)
 static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
 {
     const struct hipt_cpu *self = shootdown->ops->this_cpu ? shootdown->ops->this_cpu(shootdown->ops->ctx) : NULL;
+    /* A host may have several tables, whose CPUs have the same numbers. */
+    uint32_t own = self && self->shootdown == shootdown ? self->number : shootdown->ncpus;
     uint64_t count = 0;
     uint32_t word;
 
@@ -121,7 +123,7 @@ static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
         for (left = set[word]; left; left &= left - 1u) {
             uint32_t number = word * 64u + hipti_lowest_bit64(left);
 
-            if ((self && self->number == number) || /* it is served when it waits */
+            if (number == own || /* it is served when it waits */
                 !hipti_load_seq_cst(&line_at(shootdown, number)->inside)) { /* [observe:inside] */
                 set[word] &= ~(left & -left);
             } else {

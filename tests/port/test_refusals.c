@@ -12,13 +12,16 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
+#include <hipt/cpu.h>
 #include <hipt/table.h>
 #include <hipt/user.h>
 
@@ -29,6 +32,8 @@ static bool refuses_mask;
 static bool refuses_thread;
 static bool refuses_semaphore;
 static bool refuses_key;
+static bool refuses_membarrier;
+static bool refuses_action;
 static int random_error;
 static unsigned random_at_most;
 static _Atomic unsigned interruptions; /* of sem_wait, to come */
@@ -45,6 +50,10 @@ int __real_sem_init(sem_t *sem, int shared, unsigned value);
 int __wrap_sem_init(sem_t *sem, int shared, unsigned value);
 int __real_sem_wait(sem_t *sem);
 int __wrap_sem_wait(sem_t *sem);
+int __real_sigaction(int number, const struct sigaction *action, struct sigaction *old);
+int __wrap_sigaction(int number, const struct sigaction *action, struct sigaction *old);
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
 ssize_t __real_getrandom(void *buffer, size_t bytes, unsigned flags);
 ssize_t __wrap_getrandom(void *buffer, size_t bytes, unsigned flags);
 
@@ -87,6 +96,29 @@ int __wrap_sem_wait(sem_t *sem)
         return -1;
     }
     return __real_sem_wait(sem);
+}
+
+int __wrap_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+    return refuses_action && action && action->sa_handler != SIG_DFL ? -1 : __real_sigaction(number, action, old);
+}
+
+long __wrap_syscall(long number, ...)
+{
+    long argument[6];
+    va_list list;
+    unsigned i;
+
+    va_start(list, number);
+    for (i = 0; i < 6u; i++) {
+        argument[i] = va_arg(list, long);
+    }
+    va_end(list);
+    if (number == SYS_membarrier && refuses_membarrier) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return __real_syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]);
 }
 
 /* An error once, then a few bytes at a time. */
@@ -153,6 +185,26 @@ Test(refusals, an_unknown_backend)
     refuses_memory = true;
     cr_expect_eq(hipt_user_create((enum hipt_user_grace)7, &user), HIPT_BAD_OPS);
     test_no_leak();
+}
+
+/* A kernel without membarrier(), a program that uses every signal: the port stays as it was. */
+Test(refusals, S1_no_such_delivery)
+{
+    struct hipt_user *user;
+
+    cr_assert_eq(hipt_user_create(HIPT_USER_URCU, &user), HIPT_OK);
+    refuses_membarrier = true;
+    refuses_action = true;
+    cr_expect_eq(hipt_user_deliver(user, HIPT_USER_MEMBARRIER, NULL), HIPT_BAD_MODE);
+    cr_expect_eq(hipt_user_deliver(user, HIPT_USER_SIGNAL, hipt_cpu_interrupt), HIPT_BAD_MODE);
+    cr_expect_null(hipt_user_ops(user)->barrier);
+    cr_expect_null(hipt_user_ops(user)->kick);
+    refuses_membarrier = false;
+    cr_expect_eq(hipt_user_deliver(user, HIPT_USER_MEMBARRIER, NULL), HIPT_OK);
+    cr_expect_not_null(hipt_user_ops(user)->barrier);
+    cr_expect_eq(hipt_user_deliver(user, HIPT_USER_POLL, NULL), HIPT_OK);
+    cr_expect_null(hipt_user_ops(user)->barrier);
+    cr_expect_works(user);
 }
 
 /* X1: an interrupted draw is made again, a short one goes on, and one that fails makes no table. */

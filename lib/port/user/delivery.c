@@ -29,10 +29,10 @@
 #define THREAD_OWN static _Thread_local __attribute__((tls_model("initial-exec")))
 
 /* The calling thread's own; a handler reads the first three, which change while the signal is blocked. */
-THREAD_OWN struct hipt_cpu *volatile own_cpu; /* NULL: it stands for none */
 THREAD_OWN HIPTI_ATOMIC(uint64_t) *own_seat; /* NULL: it is not signalled */
 THREAD_OWN void (*own_interrupt)(struct hipt_cpu *cpu);
-THREAD_OWN bool was_blocked;                /* the signal, before the thread had a seat */
+THREAD_OWN struct hipt_cpu *own_cpu; /* NULL: it stands for none */
+THREAD_OWN bool was_blocked;         /* the signal, before the thread had a seat */
 THREAD_OWN unsigned turns;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -44,12 +44,11 @@ static int signal_number; /* constant after once; 0: there is none */
 static void kicked(int number)
 {
     int error = errno;
-    struct hipt_cpu *cpu = own_cpu;
 
     (void)number;
-    if (cpu != NULL && own_seat != NULL) {
+    if (own_seat != NULL) {
         (void)atomic_fetch_and_explicit(own_seat, ~KICKED, memory_order_acq_rel); /* [observe:kick] */
-        own_interrupt(cpu);
+        own_interrupt(own_cpu);
     }
     errno = error;
 }

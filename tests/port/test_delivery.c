@@ -319,6 +319,20 @@ static bool is_blocked(void)
     return blocked;
 }
 
+/* The port's signal, to a thread that stands for no CPU any more. */
+static void raise_late(void)
+{
+    struct sigaction action;
+    int number = SIGRTMAX + 1;
+
+    do {
+        number--;
+        cr_assert_geq(number, SIGRTMIN, "the port has no signal");
+        cr_assert_eq(sigaction(number, NULL, &action), 0);
+    } while (action.sa_handler == SIG_DFL);
+    cr_assert_eq(raise(number), 0);
+}
+
 /* A thread that comes and goes under signals is not hurt, and its signals are let in only while it stands for a CPU. */
 Test(delivery, signals_that_come_late)
 {
@@ -345,6 +359,7 @@ Test(delivery, signals_that_come_late)
     atomic_store(&storm.is_over, true);
     cr_assert_eq(pthread_join(thread, NULL), 0);
     cr_assert_gt(atomic_load(&storm.kicks), 0);
+    raise_late();
     world_close(&world);
 }
 

@@ -15,6 +15,7 @@
 #include <criterion/criterion.h>
 
 #include "commands.h"
+#include "replay_cpu.h"
 #include "replay_load.h"
 #include "replay_oracle.h"
 #include "replay_run.h"
@@ -22,6 +23,7 @@
 #include "report.h"
 
 #define RW (HIPT_READ | HIPT_WRITE | HIPT_USER)
+#define CPUS 4u /* at most, of any run here */
 #define RX (HIPT_READ | HIPT_EXEC | HIPT_USER)
 
 /*
@@ -49,7 +51,7 @@ static struct replay_result result;
 static void load_small(unsigned writers)
 {
     struct file_error error = {.text = ""};
-    cr_assert_eq(population_load(&population, &small, writers, 1, &error), 0, "%s", error.text);
+    cr_assert_eq(population_load(&population, &small, writers, CPUS, 1, &error), 0, "%s", error.text);
     cr_assert_eq(oracle_init(&oracle, &population), 0);
 }
 
@@ -362,15 +364,15 @@ Test(tool_replay, loading_refuses_what_no_table_holds)
         .shift = 12, .vpn = 1, .pfn = (UINT64_C(1) << HIPT_PFN_BITS) - 1, .npages = 1, .prot = RW};
     struct mappings mappings = {.runs = &run, .count = 1, .spaces = 1};
     struct file_error error;
-    cr_expect_neq(population_load(&population, &mappings, 1, 1, &error), 0);
+    cr_expect_neq(population_load(&population, &mappings, 1, 1, 1, &error), 0);
     cr_expect_not_null(strstr(error.text, "no room"), "%s", error.text);
     population_free(&population);
     run.pfn = 1;
     run.shift = 14;
-    cr_expect_neq(population_load(&population, &mappings, 1, 1, &error), 0);
+    cr_expect_neq(population_load(&population, &mappings, 1, 1, 1, &error), 0);
     population_free(&population);
     mappings.count = 0;
-    cr_expect_neq(population_load(&population, &mappings, 1, 1, &error), 0);
+    cr_expect_neq(population_load(&population, &mappings, 1, 1, 1, &error), 0);
     population_free(&population);
 }
 
@@ -427,6 +429,93 @@ Test(tool_replay, trace_goes_to_the_space_that_maps_most_of_it)
     unload();
 }
 
+/* --- Accesses through a cache ------------------------------------------------------------------------------------ */
+
+static struct replay_cpu cpu;
+
+/* As a CPU would make it, with words that the test chooses. */
+static enum replay_access_verdict judge_access(struct replay_access access, uint64_t before, uint64_t now)
+{
+    access.before = before;
+    access.now = now;
+    return replay_access_judge(&oracle, &access);
+}
+
+/* What a CPU gets of a page that is at its home. */
+static struct replay_access access_home(uint32_t page, uint8_t kind)
+{
+    const struct hipt_mapping *home = &population.home[page];
+    struct replay_access access = {.target = {.vpn = home->page.vpn, .asid = home->page.asid, .page = page},
+                                   .kind = kind};
+    replay_cpu_access(&cpu, &oracle, &access);
+    return access;
+}
+
+Test(tool_replay, access_is_judged_by_what_the_page_is_now)
+{
+    uint64_t rest = oracle_word(4, home_rw, home_rw), moving = oracle_word(5, home_rw, spare_rw);
+    uint64_t moved = oracle_word(6, spare_rw, spare_rw), gone = oracle_word(6, ORACLE_ABSENT, ORACLE_ABSENT);
+    uint64_t narrowing = oracle_word(5, home_rw, home_r), narrowed = oracle_word(6, home_r, home_r);
+    load_small(1);
+    cr_assert_eq(replay_cpu_attach(&cpu, &population, 0), HIPT_OK);
+    struct replay_access read = access_home(page_at(0, 0x500), HIPT_READ);
+    struct replay_access write = access_home(page_at(0, 0x500), HIPT_WRITE);
+    replay_cpu_detach(&cpu);
+    cr_assert_eq(read.status, HIPT_OK);
+    cr_assert_eq(write.status, HIPT_OK);
+    cr_expect_eq(judge_access(read, rest, rest), ACCESS_RIGHT);
+    cr_expect_eq(judge_access(read, rest, moving), ACCESS_RIGHT, "its end is not over yet");
+    cr_expect_eq(judge_access(read, rest, moved), ACCESS_STALE);
+    cr_expect_eq(judge_access(read, rest, gone), ACCESS_STALE);
+    cr_expect_eq(judge_access(write, rest, narrowing), ACCESS_RIGHT);
+    cr_expect_eq(judge_access(write, rest, narrowed), ACCESS_STALE, "it may be read, not written");
+    cr_expect_eq(judge_access(read, rest, narrowed), ACCESS_RIGHT);
+    read.got.pfn++;
+    cr_expect_eq(judge_access(read, rest, rest), ACCESS_WRONG, "no frame of this page");
+    unload();
+}
+
+Test(tool_replay, refusal_is_judged_by_what_the_page_was_meanwhile)
+{
+    uint64_t rest = oracle_word(4, home_rw, home_rw), going = oracle_word(5, home_rw, ORACLE_ABSENT);
+    uint64_t narrowed = oracle_word(6, home_r, home_r), later = oracle_word(8, home_rw, home_rw);
+    load_small(1);
+    struct replay_access access = {.target = {.page = page_at(0, 0x500)}, .kind = HIPT_WRITE, .status = HIPT_ABSENT};
+    cr_expect_eq(judge_access(access, rest, rest), ACCESS_WRONG);
+    cr_expect_eq(judge_access(access, rest, going), ACCESS_RIGHT);
+    cr_expect_eq(judge_access(access, rest, later), ACCESS_UNCHECKED, "it may have been absent in between");
+    access.status = HIPT_DENIED;
+    cr_expect_eq(judge_access(access, rest, rest), ACCESS_WRONG);
+    cr_expect_eq(judge_access(access, rest, narrowed), ACCESS_RIGHT);
+    access.status = HIPT_BUSY;
+    cr_expect_eq(judge_access(access, rest, rest), ACCESS_WRONG, "nobody was changing it");
+    cr_expect_eq(judge_access(access, rest, going), ACCESS_UNCHECKED);
+    access.status = HIPT_NOMEM;
+    cr_expect_eq(judge_access(access, rest, rest), ACCESS_WRONG);
+    access.target.page = page_at(0, 0x601);
+    access.status = HIPT_ABSENT;
+    cr_expect_eq(judge_access(access, rest, rest), ACCESS_RIGHT, "a swap slot is no frame");
+    unload();
+}
+
+/* The page moves by the oracle only, as if its shootdown had been forgotten. */
+Test(tool_replay, access_from_a_cache_that_was_not_told_is_stale)
+{
+    load_small(1);
+    uint32_t page = page_at(0, 0x500);
+    cr_assert_eq(replay_cpu_attach(&cpu, &population, 0), HIPT_OK);
+    (void)access_home(page, HIPT_READ);
+    struct replay_access right = access_home(page, HIPT_READ);
+    oracle_begin(&oracle, page, spare_rw);
+    oracle_end(&oracle, page, true);
+    struct replay_access stale = access_home(page, HIPT_READ);
+    replay_cpu_detach(&cpu);
+    cr_expect(right.got.is_hit);
+    cr_expect_eq(replay_access_judge(&oracle, &right), ACCESS_RIGHT);
+    cr_expect_eq(replay_access_judge(&oracle, &stale), ACCESS_STALE);
+    unload();
+}
+
 /* --- Runs ------------------------------------------------------------------------------------------------------- */
 
 static bool run_small(unsigned readers, unsigned writers, double seconds)
@@ -452,6 +541,14 @@ Test(tool_replay, run_finds_nothing_wrong_with_a_right_table)
     cr_expect_gt(result.reaped, 0);
     cr_expect_gt(result.checked, result.unchecked);
     cr_expect_eq(result.final_frames, population.records);
+    cr_expect_gt(result.cpu.hits, 0);
+    cr_expect_gt(result.cpu.translations, result.cpu.hits);
+    cr_expect_gt(result.cpu.walks, 0);
+    cr_expect_gt(result.cpu.rounds, 0);
+    cr_expect_gt(result.cpu.kicks, 0);
+    cr_expect_gt(result.cpu.ranges, 0);
+    cr_expect_gt(result.cpu.forgotten, 0);
+    cr_expect_eq(result.cpu.stale, 0);
     unload();
 }
 
@@ -471,7 +568,7 @@ Test(tool_replay, run_notices_a_frame_that_was_swapped)
     struct hipt_mapping mapping = population.home[page_at(0, 0x500)];
     mapping.pfn = 5015;
     cr_assert_eq(hipt_remap(population.table, &mapping, NULL), HIPT_OK);
-    require_caught("remap", "got asid");
+    require_caught("remap", "got ");
 }
 
 Test(tool_replay, run_notices_a_protection_that_was_changed)
@@ -599,6 +696,7 @@ Test(tool_replay, command_runs_on_a_file)
 {
     const char *path = write_small();
     char output[] = "/tmp/hipt-report-XXXXXX", text[16384];
+    static const char *const figures[] = {"\"hit_rate\": ", "\"walks\": ", "\"rounds\": ", "\"kicks\": "};
     int file = mkstemp(output);
     cr_assert_not_null(freopen(output, "w", stdout));
     const char *const words[] = {"replay", "--mappings", path, "--seconds", "0.1", "--writers", "2", "--json", NULL};
@@ -608,6 +706,12 @@ Test(tool_replay, command_runs_on_a_file)
     text[length] = '\0';
     cr_expect_not_null(strstr(text, "\"mappings\": 166"), "%s", text);
     cr_expect_not_null(strstr(text, "\"final_mappings\": "), "%s", text);
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        const char *figure = strstr(text, figures[i]);
+        cr_assert_not_null(figure, "%s: %s", figures[i], text);
+        cr_expect_gt(strtod(figure + strlen(figures[i]), NULL), 0, "%s: %s", figures[i], text);
+    }
+    cr_expect_not_null(strstr(text, "\"stale_translations\": 0\n"), "%s", text);
     close(file);
     unlink(output);
     unlink(path);

@@ -25,8 +25,9 @@ static const char usage_text[] =
     "                   [--seconds S] [--seed N] [--json] [--svg FILE]\n"
     "\n"
     "Loads page mappings into a hashed inverted page table and translates through it while writers unmap, move and\n"
-    "protect the same pages. Every answer, forward and reverse, is checked against what was legal at that time, and\n"
-    "the whole table at the end.\n"
+    "protect the same pages. Every thread is a CPU with a modelled translation cache of 64 and 1536 entries, which\n"
+    "every change shoots down. Every answer, forward and reverse, is checked against what was legal at that time,\n"
+    "every access through a cache against what was legal while it lasted, and the whole table at the end.\n"
     "\n"
     "  --mappings FILE  mappings that `hipt capture` wrote\n"
     "  --live           this machine's mappings, now (the default)\n"
@@ -40,8 +41,8 @@ static const char usage_text[] =
     "  --svg FILE       also draw how full the buckets are, with gnuplot\n"
     "  --help           this text\n"
     "\n"
-    "Exit status: 0 every answer was right, 1 a wrong one or a report that cannot be written, 2 usage, unreadable\n"
-    "input, or no memory.\n";
+    "Exit status: 0 every answer was right, 1 a wrong one, a stale translation, or a report that cannot be written,\n"
+    "2 usage, unreadable input, or no memory.\n";
 
 struct options {
     const char *mappings, *trace, *svg;
@@ -176,7 +177,8 @@ static int load(const struct options *options, struct population *population, st
     }
     report->source = options->mappings != NULL ? options->mappings : "this machine";
     report->real_frames = mappings.real_frames;
-    int result = population_load(population, &mappings, options->run.writers, options->run.seed, &error);
+    int result = population_load(population, &mappings, options->run.writers,
+                                 options->run.readers + options->run.writers, options->run.seed, &error);
     mappings_free(&mappings);
     if (result != 0) {
         fprintf(stderr, "hipt replay: %s: %s\n", report->source, error.text);
@@ -220,13 +222,23 @@ static int run_and_report(const struct options *options, struct report *report, 
 {
     struct replay_result result;
     report_measure_lines(report);
-    if (!replay_run(report->population, oracle, report->targets, &options->run, &result)) {
-        fprintf(stderr, "hipt replay: %s%s (seed %" PRIu64 ")\n", result.mismatch ? "mismatch: " : "", result.text,
-                options->run.seed);
-        return result.mismatch ? EXIT_MISMATCH : EXIT_USAGE;
+    if (replay_run(report->population, oracle, report->targets, &options->run, &result)) {
+        report->result = &result;
+        return write_report(options, report);
     }
-    report->result = &result;
-    return write_report(options, report);
+    fprintf(stderr, "hipt replay: %s%s (seed %" PRIu64 ")\n",
+            result.mismatch ? "mismatch: "
+            : result.failed ? ""
+                            : "stale translation: ",
+            result.text, options->run.seed);
+    if (result.failed) {
+        return EXIT_USAGE;
+    }
+    if (!result.mismatch) { /* everything else is right, so the report says how many there were */
+        report->result = &result;
+        (void)write_report(options, report);
+    }
+    return EXIT_MISMATCH;
 }
 
 static int replay(const struct options *options)

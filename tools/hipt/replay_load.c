@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "progress.h"
+#include "replay_cpu.h"
 
 #define HOLE_MAX 64u      /* frames: such a hole costs 1 KiB of records, one more range costs every frame's search */
 #define VA_BITS_LEAST 48u /* what a process of a common machine can address */
@@ -165,7 +166,7 @@ static unsigned bits_for(uint64_t highest)
 }
 
 /* A table as narrow as these mappings let it be. */
-static int make_table(struct population *population, const struct mappings *mappings, uint64_t seed,
+static int make_table(struct population *population, const struct mappings *mappings, unsigned cpus, uint64_t seed,
                       struct file_error *error)
 {
     struct hipt_config *config = &population->config;
@@ -182,7 +183,9 @@ static int make_table(struct population *population, const struct mappings *mapp
         secret[i] = replay_random_start(seed, UINT64_MAX / 2 + i);
     }
     hipt_config_init(config);
-    config->ops = hipt_user_ops(population->user);
+    replay_cpu_hooks(&population->ops, hipt_user_ops(population->user));
+    config->ops = &population->ops;
+    config->cpus = cpus;
     config->capacity = population->count;
     config->asid_bits = bits_for(population->spaces - 1);
     config->va_bits = va_bits > VA_BITS_LEAST ? va_bits : VA_BITS_LEAST;
@@ -330,13 +333,13 @@ static int reserve(struct population *population, const struct mappings *mapping
     return 0;
 }
 
-int population_load(struct population *population, const struct mappings *mappings, unsigned writers, uint64_t seed,
-                    struct file_error *error)
+int population_load(struct population *population, const struct mappings *mappings, unsigned writers, unsigned cpus,
+                    uint64_t seed, struct file_error *error)
 {
     memset(population, 0, sizeof(*population));
     population->writers = writers;
     if (count_mappings(population, mappings, error) != 0 || reserve(population, mappings, error) != 0 ||
-        add_spares(population, error) != 0 || make_table(population, mappings, seed, error) != 0 ||
+        add_spares(population, error) != 0 || make_table(population, mappings, cpus, seed, error) != 0 ||
         take_asids(population, error) != 0 || map_all(population, mappings, error) != 0) {
         return -1;
     }

@@ -37,6 +37,7 @@ struct frame_entry {
 struct population {
     struct hipt_config config;
     struct hipt_user *user;
+    struct hipt_ops ops; /* the port's, and what CPUs need */
     struct hipt_table *table;
     struct hipt_mapping *home;    /* every mapping as loaded, by asid and vpn */
     struct frame_entry *by_frame; /* the same ones, by frame */
@@ -55,11 +56,12 @@ struct population {
 };
 
 /*
- * The table's secret comes from @seed, so that the same keys share a bucket when a run is repeated.
+ * @cpus threads will be CPUs of the table. Its secret comes from @seed, so that the same keys share a bucket when a run
+ * is repeated.
  * => 0, or -1 with *error set. population_free() in both cases.
  */
-int population_load(struct population *population, const struct mappings *mappings, unsigned writers, uint64_t seed,
-                    struct file_error *error);
+int population_load(struct population *population, const struct mappings *mappings, unsigned writers, unsigned cpus,
+                    uint64_t seed, struct file_error *error);
 void population_free(struct population *population);
 
 /* => the page that covers an address, or REPLAY_NONE. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MARKS_WRITTEN (HIPT_ACCESSED | HIPT_DIRTY) /* as hipt_translate() leaves them */
+
 int oracle_init(struct oracle *oracle, const struct population *population)
 {
     oracle->population = population;
@@ -34,7 +36,7 @@ oracle_state oracle_encode(const struct oracle *oracle, uint32_t page, const str
     const struct hipt_mapping *home = &oracle->population->home[page];
     if (mapping->page.asid != home->page.asid || mapping->page.size != home->page.size ||
         mapping->page.vpn != home->page.vpn || mapping->prot > 0xf || mapping->attr > HIPT_ATTR_MAX ||
-        mapping->marks != 0) {
+        (mapping->marks != 0 && mapping->marks != HIPT_ACCESSED && mapping->marks != MARKS_WRITTEN)) {
         return ORACLE_ALIEN;
     }
     if (mapping->pfn == home->pfn && mapping->swap == home->swap) {

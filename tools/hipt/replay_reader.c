@@ -12,11 +12,12 @@
 
 #include "replay_crew.h"
 
-#define LOOKUPS 64u  /* in a bunch: the two readings of the clock cost less than one of the lookups */
-#define REVERSES 16u /* likewise */
-#define SLACK 8u     /* reports beyond the candidates: a page that moves meanwhile may be met twice */
-#define ENOUGH 512u  /* candidates of a bunch: frames that many share would leave no time for anything else */
-#define POOL 4096u   /* candidates of a bunch, where the most that one frame can have is less */
+#define LOOKUPS 64u    /* in a bunch: the two readings of the clock cost less than one of the lookups */
+#define REVERSES 16u   /* likewise */
+#define SLACK 8u       /* reports beyond the candidates: a page that moves meanwhile may be met twice */
+#define ENOUGH 512u    /* candidates of a bunch: frames that many share would leave no time for anything else */
+#define IDLE_EVERY 31u /* rounds; prime to the kinds of rounds */
+#define POOL 4096u     /* candidates of a bunch, where the most that one frame can have is less */
 
 struct reverse_probe {
     struct hipt_frame frame;
@@ -29,6 +30,7 @@ struct reverse_probe {
 
 struct reader {
     struct crew *crew;
+    struct replay_cpu *cpu;
     struct replay_result *mine;
     uint64_t random;
     uint64_t next; /* in the sequence */
@@ -187,6 +189,33 @@ static void recent_bunch(struct reader *reader)
     judge_lookups(reader, after);
 }
 
+/* One access in four writes; a page that is for execution only is executed. */
+static uint8_t access_kind(struct reader *reader, const struct target *target)
+{
+    uint8_t prot = target->page != REPLAY_NONE ? reader->crew->population->home[target->page].prot : (uint8_t)HIPT_READ;
+    if (replay_random(&reader->random) % 4 == 0 && (prot & HIPT_WRITE)) {
+        return HIPT_WRITE;
+    }
+    return prot & HIPT_READ ? HIPT_READ : HIPT_EXEC;
+}
+
+/* Through the cache; of pages that a writer has just changed it may still hold what must not be used any more. */
+static void translate_bunch(struct reader *reader, struct target (*choose)(struct reader *))
+{
+    for (unsigned i = 0; i < LOOKUPS; i++) {
+        struct target target = choose(reader);
+        crew_access(reader->crew, reader->cpu, target, access_kind(reader, &target), reader->mine);
+    }
+}
+
+/* An idle CPU is not asked to forget anything, and looks at what it missed when it comes back. */
+static void go_idle(struct reader *reader)
+{
+    hipt_cpu_exit(&reader->cpu->mmu.cpu);
+    lookup_bunch(reader);
+    hipt_cpu_enter(&reader->cpu->mmu.cpu);
+}
+
 /*
  * Who could be at the frame of a page, now. At a home frame: the pages whose homes cover it. At a spare: this page, and
  * nobody else as long as it rests there; the probe is judged only then.
@@ -254,6 +283,7 @@ static void reverse_timed(struct reader *reader, unsigned count)
     uint64_t start = now_ns();
     for (unsigned i = 0; i < count; i++) {
         struct reverse_probe *probe = &reader->reverses[i];
+        (void)hipt_cpu_serve(&reader->cpu->mmu.cpu); /* one load, where nobody waits */
         probe->status = hipt_reverse(table, probe->frame, reader->reports + probe->report, probe->room, &probe->count);
     }
     reader->mine->reverse_ns += now_ns() - start;
@@ -325,16 +355,18 @@ static void reader_free(struct reader *reader)
     free(reader);
 }
 
-static struct reader *reader_make(struct crew *crew, unsigned number, struct replay_result *mine)
+static struct reader *reader_make(struct member *member)
 {
+    struct crew *crew = member->crew;
     struct reader *reader = calloc(1, sizeof(*reader));
     if (reader == NULL) {
         return NULL;
     }
     reader->crew = crew;
-    reader->mine = mine;
-    reader->random = replay_random_start(crew->options->seed, number);
-    reader->next = crew->targets->count / crew->options->readers * number;
+    reader->cpu = &member->cpu;
+    reader->mine = &member->mine;
+    reader->random = replay_random_start(crew->options->seed, member->number);
+    reader->next = crew->targets->count / crew->options->readers * member->number;
     /* A 4 KiB frame can be covered by pages of each of the four sizes. */
     reader->pool = (size_t)crew->population->most_sharers * 4 + POOL;
     reader->candidates = calloc(reader->pool, sizeof(*reader->candidates));
@@ -350,20 +382,41 @@ static struct reader *reader_make(struct crew *crew, unsigned number, struct rep
     return reader;
 }
 
-void reader_run(struct crew *crew, unsigned number, struct replay_result *mine)
+static void reader_round(struct reader *reader, unsigned round)
 {
-    struct reader *reader = reader_make(crew, number, mine);
+    switch (round % 6) {
+    case 0:
+        lookup_bunch(reader);
+        break;
+    case 1:
+    case 4:
+        translate_bunch(reader, next_target);
+        break;
+    case 2:
+        reverse_bunch(reader);
+        break;
+    case 3:
+        recent_bunch(reader);
+        break;
+    default:
+        translate_bunch(reader, recent_target);
+        break;
+    }
+}
+
+void reader_run(struct member *member)
+{
+    struct reader *reader = reader_make(member);
     if (reader == NULL) {
-        crew_fail(crew, "no memory for a reader");
+        crew_fail(member->crew, "no memory for a reader");
         return;
     }
-    for (unsigned round = 0; !crew_stopped(crew); round++) {
-        if (round % 4 == 3) {
-            recent_bunch(reader);
-        } else if (round % 2 == 1) {
-            reverse_bunch(reader);
+    for (unsigned round = 0; !crew_stopped(member->crew); round++) {
+        (void)hipt_cpu_serve(&reader->cpu->mmu.cpu);
+        if (round % IDLE_EVERY == 0) {
+            go_idle(reader);
         } else {
-            lookup_bunch(reader);
+            reader_round(reader, round);
         }
     }
     reader_free(reader);

@@ -19,6 +19,16 @@ struct replay_options {
     uint64_t seed;
 };
 
+/* What all CPUs did together. */
+struct replay_cpu_counts {
+    uint64_t translations, hits;
+    uint64_t busy;  /* translations that met a page that was being changed */
+    uint64_t stale; /* translations used after their end */
+    uint64_t l2_hits, walks, refills, evictions;
+    uint64_t ranges, tags, alls, forgotten; /* invalidations by kind, and entries that they found */
+    uint64_t rounds, kicks;
+};
+
 /* What writers do. */
 enum replay_change {
     CHANGE_MAP,
@@ -38,16 +48,17 @@ struct replay_result {
     uint64_t checked, unchecked; /* answers */
     uint64_t changes[CHANGES];
     uint64_t busy, full, reaped;
+    struct replay_cpu_counts cpu;
     uint64_t final_mappings, final_frames; /* compared at the end, threads joined */
     double seconds;
     bool failed; /* the run itself could not go on; .text says why */
     bool mismatch;
-    char text[600]; /* the first wrong answer */
+    char text[600]; /* the first wrong answer, or the first stale translation */
 };
 
 /*
  * Runs the threads, joins them, compares the whole table with the oracle's final states. => false: see .failed,
- * .mismatch. Where a wrong answer is found all threads stop at once.
+ * .mismatch, .cpu.stale. Where a wrong answer is found all threads stop at once; stale translations are counted.
  */
 bool replay_run(const struct population *population, struct oracle *oracle, const struct targets *targets,
                 const struct replay_options *options, struct replay_result *result);

@@ -15,6 +15,7 @@
 
 struct writer {
     struct crew *crew;
+    struct replay_cpu *cpu;
     struct replay_result *mine;
     unsigned number;
     uint64_t random, changes;
@@ -147,6 +148,14 @@ static unsigned free_spare(struct writer *writer, uint32_t size)
     return SPARES;
 }
 
+/* Its own cache holds the page before a change, and must not after it. */
+static void access_page(struct writer *writer, uint32_t page)
+{
+    const struct hipt_mapping *home = &writer->crew->population->home[page];
+    struct target target = {.vpn = home->page.vpn, .asid = home->page.asid, .page = page};
+    crew_access(writer->crew, writer->cpu, target, home->prot & HIPT_WRITE ? HIPT_WRITE : HIPT_READ, writer->mine);
+}
+
 static void send_away(struct writer *writer)
 {
     uint32_t page = writer->number + (uint32_t)below(writer, writer->owned) * writer->crew->options->writers;
@@ -155,8 +164,10 @@ static void send_away(struct writer *writer)
     if (oracle_place(before) != PLACE_HOME) {
         return;
     }
+    access_page(writer, page);
     if (kind == 0 || writer->naway == writer->away_max) {
         (void)protect(writer, page, before);
+        access_page(writer, page);
         return;
     }
     unsigned spare = kind == 1 ? free_spare(writer, writer->crew->population->home[page].page.size) : SPARES;
@@ -167,6 +178,7 @@ static void send_away(struct writer *writer)
     } else {
         gone = unmap(writer, page, before);
     }
+    access_page(writer, page);
     if (gone) {
         writer->away[writer->naway++] = page;
     }
@@ -192,10 +204,11 @@ static void bring_back(struct writer *writer)
     writer->away[i] = writer->away[--writer->naway];
 }
 
-void writer_run(struct crew *crew, unsigned number, struct replay_result *mine)
+void writer_run(struct member *member)
 {
-    unsigned writers = crew->options->writers;
-    struct writer writer = {.crew = crew, .mine = mine, .number = number};
+    struct crew *crew = member->crew;
+    unsigned writers = crew->options->writers, number = member->number;
+    struct writer writer = {.crew = crew, .cpu = &member->cpu, .mine = &member->mine, .number = number};
     writer.random = replay_random_start(crew->options->seed, REPLAY_THREADS_MAX + number);
     writer.owned = (crew->population->count + writers - 1 - number) / writers;
     writer.away_max = writer.owned / AWAY_PART < AWAY_MAX ? writer.owned / AWAY_PART + 1 : AWAY_MAX;

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "replay_cpu.h"
+
 #define SAMPLE_MAX 1000000u /* lookups whose lines are counted: the shares are then good to a tenth of a percent */
 
 double report_poisson(uint64_t mappings, uint64_t buckets, unsigned occupancy)
@@ -88,16 +90,18 @@ static void text_bytes(const struct report *report, FILE *file)
 {
     const struct hipt_stats *stats = &report->population->stats;
     double n = (double)stats->mappings;
-    uint64_t all = stats->bytes_forward + stats->bytes_frames + stats->bytes_aliases + stats->bytes_asids;
+    uint64_t all =
+        stats->bytes_forward + stats->bytes_frames + stats->bytes_aliases + stats->bytes_asids + stats->bytes_cpus;
     fprintf(file,
             "\nbytes per mapping\n"
             "  forward        %8.2f\n"
             "  frame records  %8.2f\n"
             "  aliases        %8.2f\n"
             "  asids          %8.2f\n"
+            "  shootdowns     %8.2f\n"
             "  all            %8.2f\n",
             (double)stats->bytes_forward / n, (double)stats->bytes_frames / n, (double)stats->bytes_aliases / n,
-            (double)stats->bytes_asids / n, (double)all / n);
+            (double)stats->bytes_asids / n, (double)stats->bytes_cpus / n, (double)all / n);
 }
 
 static void text_occupancy(const struct report *report, FILE *file)
@@ -156,6 +160,24 @@ static void text_run(const struct report *report, FILE *file)
             result->final_mappings, result->final_frames);
 }
 
+static void text_cpus(const struct report *report, FILE *file)
+{
+    const struct replay_result *result = report->result;
+    const struct replay_cpu_counts *cpu = &result->cpu;
+    fprintf(file,
+            "\nCPUs             %u, caches of %u and %u translations, %u asid tags\n"
+            "translations     %" PRIu64 ": %.2f %% from the cache, %.2f %% from its second level; %" PRIu64
+            " walks, %" PRIu64 " of them repeated; %" PRIu64 " met a change\n"
+            "shootdowns       %" PRIu64 " rounds of acknowledgements, %" PRIu64 " kicks\n"
+            "forgotten        %" PRIu64 " translations, by %" PRIu64 " ranges, %" PRIu64 " asids, %" PRIu64
+            " whole caches; %" PRIu64 " gave way to others\n"
+            "stale            %" PRIu64 " translations were used after their end\n",
+            report->options->readers + report->options->writers, CPU_L1_SETS * CPU_L1_WAYS, CPU_L2_SETS * CPU_L2_WAYS,
+            1u << CPU_TAG_BITS, cpu->translations, 100 * share(cpu->hits, cpu->translations),
+            100 * share(cpu->l2_hits, cpu->translations), cpu->walks, cpu->refills, cpu->busy, cpu->rounds, cpu->kicks,
+            cpu->forgotten, cpu->ranges, cpu->tags, cpu->alls, cpu->evictions, cpu->stale);
+}
+
 int report_text(const struct report *report, FILE *file)
 {
     text_source(report, file);
@@ -163,6 +185,7 @@ int report_text(const struct report *report, FILE *file)
     text_occupancy(report, file);
     text_lines(report, file);
     text_run(report, file);
+    text_cpus(report, file);
     return fflush(file) != 0 || ferror(file) ? -1 : 0;
 }
 
@@ -213,9 +236,11 @@ static void json_table(const struct report *report, FILE *file)
             "  \"table\": {\n    \"asid_bits\": %u,\n    \"va_bits\": %u,\n    \"buckets\": %" PRIu64
             ",\n    \"frame_records\": %" PRIu64 ",\n    \"overflow_lines\": %" PRIu64
             ",\n    \"bytes_forward\": %" PRIu64 ",\n    \"bytes_frames\": %" PRIu64
-            ",\n    \"bytes_aliases\": %" PRIu64 ",\n    \"bytes_asids\": %" PRIu64 ",\n",
+            ",\n    \"bytes_aliases\": %" PRIu64 ",\n    \"bytes_asids\": %" PRIu64 ",\n    \"bytes_cpus\": %" PRIu64
+            ",\n",
             population->config.asid_bits, population->config.va_bits, stats->buckets, population->records,
-            stats->lines_linked, stats->bytes_forward, stats->bytes_frames, stats->bytes_aliases, stats->bytes_asids);
+            stats->lines_linked, stats->bytes_forward, stats->bytes_frames, stats->bytes_aliases, stats->bytes_asids,
+            stats->bytes_cpus);
     json_counts(file, "buckets_by_mappings", stats->per_bucket, last + 1);
     fputs(",\n    \"poisson\": [", file);
     for (unsigned i = 0; i <= last; i++) {
@@ -260,8 +285,26 @@ static void json_run(const struct report *report, FILE *file)
             result->changes[CHANGE_PROTECT]);
     fprintf(file,
             "    \"busy\": %" PRIu64 ",\n    \"full\": %" PRIu64 ",\n    \"frames_reaped\": %" PRIu64
-            ",\n    \"final_mappings\": %" PRIu64 ",\n    \"final_frames\": %" PRIu64 "\n  }\n",
+            ",\n    \"final_mappings\": %" PRIu64 ",\n    \"final_frames\": %" PRIu64 "\n  },\n",
             result->busy, result->full, result->reaped, result->final_mappings, result->final_frames);
+}
+
+static void json_cpus(const struct report *report, FILE *file)
+{
+    const struct replay_cpu_counts *cpu = &report->result->cpu;
+    fprintf(file,
+            "  \"cpus\": {\n    \"count\": %u,\n    \"first_level\": %u,\n    \"second_level\": %u,\n"
+            "    \"tags\": %u,\n    \"translations\": %" PRIu64 ",\n    \"hits\": %" PRIu64
+            ",\n    \"hit_rate\": %.6f,\n    \"second_level_hits\": %" PRIu64 ",\n    \"walks\": %" PRIu64
+            ",\n    \"walks_repeated\": %" PRIu64 ",\n    \"met_a_change\": %" PRIu64 ",\n",
+            report->options->readers + report->options->writers, CPU_L1_SETS * CPU_L1_WAYS, CPU_L2_SETS * CPU_L2_WAYS,
+            1u << CPU_TAG_BITS, cpu->translations, cpu->hits, share(cpu->hits, cpu->translations), cpu->l2_hits,
+            cpu->walks, cpu->refills, cpu->busy);
+    fprintf(file,
+            "    \"rounds\": %" PRIu64 ",\n    \"kicks\": %" PRIu64 ",\n    \"range_flushes\": %" PRIu64
+            ",\n    \"asid_flushes\": %" PRIu64 ",\n    \"cache_flushes\": %" PRIu64 ",\n    \"forgotten\": %" PRIu64
+            ",\n    \"evictions\": %" PRIu64 ",\n    \"stale_translations\": %" PRIu64 "\n  }\n",
+            cpu->rounds, cpu->kicks, cpu->ranges, cpu->tags, cpu->alls, cpu->forgotten, cpu->evictions, cpu->stale);
 }
 
 int report_json(const struct report *report, FILE *file)
@@ -271,6 +314,7 @@ int report_json(const struct report *report, FILE *file)
     json_table(report, file);
     json_trace(report, file);
     json_run(report, file);
+    json_cpus(report, file);
     fputs("}\n", file);
     return fflush(file) != 0 || ferror(file) ? -1 : 0;
 }

@@ -20,6 +20,7 @@
 #include "measure.h"
 #include "options.h"
 #include "report.h"
+#include "shootdown.h"
 #include "workload.h"
 
 #define LINE_BYTES 64u
@@ -304,6 +305,11 @@ int main(int argc, char **argv)
                                     .impls = chosen};
     bool going = true;
 
+#ifndef BENCH_WITHOUT_HIPT
+    if (argc > 1 && strcmp(argv[1], "shootdown") == 0) {
+        return bench_shootdown_main(argc - 1, argv + 1);
+    }
+#endif
     start_with_huge_pages(argv);
     memset(chosen, 1, sizeof(chosen));
     memset(options.workloads, 1, sizeof(options.workloads));

@@ -48,7 +48,7 @@ static const char *workload_name(const void *all, size_t which)
     return texts[which].name;
 }
 
-static bool parse_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value)
+bool bench_option_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value)
 {
     char *end = NULL;
 
@@ -95,12 +95,14 @@ static bool take_number(void *ctx, const char *element)
         fprintf(stderr, "hipt-bench: %s: at most %u numbers\n", numbers->option, BENCH_LIST_MAX);
         return false;
     }
-    return parse_number(numbers->option, element, numbers->min, numbers->max, &list->values[list->count++]);
+    return bench_option_number(numbers->option, element, numbers->min, numbers->max, &list->values[list->count++]);
 }
 
-static bool parse_numbers(struct number_list numbers, char *text)
+bool bench_option_numbers(const char *option, char *text, uint64_t min, uint64_t max, struct bench_list *list)
 {
-    numbers.list->count = 0;
+    struct number_list numbers = {option, min, max, list};
+
+    list->count = 0;
     return each_element(text, take_number, &numbers);
 }
 
@@ -139,6 +141,7 @@ static bool parse_names(const struct names *names, bool *chosen, char *text)
 static void print_help(const struct bench_impl *const *impls, size_t nimpls)
 {
     printf("usage: hipt-bench [options]\n"
+           "       hipt-bench shootdown [options]    what a shootdown costs; see hipt-bench shootdown --help\n"
            "\n"
            "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
            "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"
@@ -185,15 +188,15 @@ static bool take_option(struct bench_options *options, int option, const struct 
 {
     switch (option) {
     case 'e':
-        return parse_numbers((struct number_list){"--entries", ENTRIES_MIN, ENTRIES_MAX, &options->entries}, optarg);
+        return bench_option_numbers("--entries", optarg, ENTRIES_MIN, ENTRIES_MAX, &options->entries);
     case 't':
-        return parse_numbers((struct number_list){"--threads", 1, BENCH_THREADS_MAX, &options->threads}, optarg);
+        return bench_option_numbers("--threads", optarg, 1, BENCH_THREADS_MAX, &options->threads);
     case 'r':
-        return parse_number("--rounds", optarg, 1, BENCH_ROUNDS_MAX, &options->rounds);
+        return bench_option_number("--rounds", optarg, 1, BENCH_ROUNDS_MAX, &options->rounds);
     case 'o':
-        return parse_number("--ops", optarg, OPERATIONS_MIN, OPERATIONS_MAX, &options->operations);
+        return bench_option_number("--ops", optarg, OPERATIONS_MIN, OPERATIONS_MAX, &options->operations);
     case 's':
-        return parse_number("--seed", optarg, 0, UINT64_MAX, &options->seed);
+        return bench_option_number("--seed", optarg, 0, UINT64_MAX, &options->seed);
     case 'w':
         return parse_names(workloads, options->workloads, optarg);
     case 'i':

@@ -37,4 +37,8 @@ enum bench_parsed { BENCH_RUN, BENCH_HELPED, BENCH_REFUSED };
 enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
                                       const struct bench_impl *const *impls, size_t nimpls);
 
+/* A number, or a comma-separated list of them, which is cut in place. => false: stderr says what would be right. */
+bool bench_option_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value);
+bool bench_option_numbers(const char *option, char *text, uint64_t min, uint64_t max, struct bench_list *list);
+
 #endif

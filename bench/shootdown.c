@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "shootdown.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage_text[] =
+    "usage: hipt-bench shootdown [options]\n"
+    "\n"
+    "What it costs to make CPUs forget translations, threads standing for CPUs: an unmap by mode, CPUs and pages;\n"
+    "lookups beside a CPU that answers late; and from how many pages on it is cheaper to forget a whole asid.\n"
+    "\n"
+    "  --cpus N[,N]   CPUs that use the asid, 1 to 8, the one that unmaps included (1,2,4)\n"
+    "  --pages N[,N]  pages of one unmap, at most 131072 (1,32,512,131072)\n"
+    "  --rounds N     rounds of each combination, interleaved (5)\n"
+    "  --threshold    only the last part\n"
+    "  --json         one JSON object a line instead of the tables\n"
+    "  --help         this text\n"
+    "\n"
+    "Exit status: 0 done, whether goals are met or not; 1 an unmap had another outcome than it must have, or memory or\n"
+    "threads were not to be had; 2 the command line was not understood.\n";
+
+static const struct option long_options[] = {
+    {"cpus", required_argument, NULL, 'c'},
+    {"pages", required_argument, NULL, 'p'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"threshold", no_argument, NULL, 't'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static bool take_option(struct shoot_options *options, int option)
+{
+    switch (option) {
+    case 'c':
+        return bench_option_numbers("--cpus", optarg, 1, SHOOT_CPUS_MAX, &options->cpus);
+    case 'p':
+        return bench_option_numbers("--pages", optarg, 1, SHOOT_PAGES_MAX, &options->pages);
+    case 'r':
+        return bench_option_number("--rounds", optarg, 1, BENCH_ROUNDS_MAX, &options->rounds);
+    case 't':
+        options->threshold = true;
+        return true;
+    case 'j':
+        options->json = true;
+        return true;
+    default:
+        fprintf(stderr, "hipt-bench: shootdown: an option is not known or lacks its value; see --help\n");
+        return false;
+    }
+}
+
+static enum bench_parsed parse(struct shoot_options *options, int argc, char **argv)
+{
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option == 'h') {
+            printf("%s", usage_text);
+            return BENCH_HELPED;
+        }
+        if (!take_option(options, option)) {
+            return BENCH_REFUSED;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "hipt-bench: shootdown: '%s': there are only options; see --help\n", argv[optind]);
+        return BENCH_REFUSED;
+    }
+    return BENCH_RUN;
+}
+
+void shoot_report_goal(bool json, const struct shoot_goal *goal)
+{
+    if (json) {
+        printf("{\"bench\":\"hipt-bench shootdown\",\"part\":\"goal\",\"name\":\"%s\",\"goal\":\"%s\",\"figure\":%.3f,"
+               "\"unit\":\"%s\",\"met\":%s}\n",
+               goal->name, goal->goal, goal->figure, goal->unit, goal->met ? "true" : "false");
+    } else {
+        printf("%-66s %12.2f %s (goal: %s)%s\n", goal->name, goal->figure, goal->unit, goal->goal,
+               strcmp(goal->goal, SHOOT_NO_GOAL) == 0 ? ""
+               : goal->met                            ? ", met"
+                                                      : ", NOT MET");
+    }
+    fflush(stdout);
+}
+
+static void print_head(const struct shoot_options *options)
+{
+    cpu_set_t set;
+    unsigned cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+
+    if (options->json) {
+        printf("{\"bench\":\"hipt-bench shootdown\",\"part\":\"machine\",\"cores\":%u,\"rounds\":%llu}\n", cores,
+               (unsigned long long)options->rounds);
+        return;
+    }
+    printf("%u cores", cores);
+    for (size_t i = 0; i < options->cpus.count; i++) {
+        if (options->cpus.values[i] > cores) {
+            printf("; %llu CPUs are more threads than cores: noise of the scheduler",
+                   (unsigned long long)options->cpus.values[i]);
+        }
+    }
+    printf("\n");
+}
+
+int bench_shootdown_main(int argc, char **argv)
+{
+    struct shoot_options options = {
+        .cpus = {.values = {1, 2, 4}, .count = 3}, .pages = {.values = {1, 32, 512, 131072}, .count = 4}, .rounds = 5};
+    bool right = true;
+
+    switch (parse(&options, argc, argv)) {
+    case BENCH_REFUSED:
+        return 2;
+    case BENCH_HELPED:
+        return 0;
+    case BENCH_RUN:
+        break;
+    }
+    print_head(&options);
+    if (!options.threshold) {
+        right =
+            shoot_unmaps(&options) && shoot_strangers(&options) && shoot_staleness(&options) && shoot_tails(&options);
+    }
+    right = right && shoot_threshold(&options);
+    if (!right) {
+        fprintf(stderr, "hipt-bench: shootdown: stopped, or an outcome was not the one that it must be\n");
+    }
+    return right ? 0 : 1;
+}

@@ -22,8 +22,8 @@ static const char usage_text[] =
     "  --json         one JSON object a line instead of the tables\n"
     "  --help         this text\n"
     "\n"
-    "Exit status: 0 done, whether goals are met or not; 1 an unmap had another outcome than it must have, or memory or\n"
-    "threads were not to be had; 2 the command line was not understood.\n";
+    "Exit status: 0 done, whether goals are met or not; 1 an unmap had another outcome than it must have, or memory\n"
+    "or threads were not to be had; 2 the command line was not understood.\n";
 
 static const struct option long_options[] = {
     {"cpus", required_argument, NULL, 'c'},

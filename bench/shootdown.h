@@ -90,7 +90,7 @@ void shoot_rig_destroy(struct shoot_rig *rig);
 /* Give CPU @number a pace and wait until it has taken it up. */
 void shoot_rig_pace(struct shoot_rig *rig, unsigned number, enum shoot_pace pace);
 
-/* Map pages of the first asid to frames that nobody else has; unmap them, all CPUs asked and all frames to be reaped. */
+/* Map pages of the first asid to frames that nobody else has; unmap them, in one round. */
 void shoot_rig_map(struct shoot_rig *rig, uint64_t vpn, uint64_t npages);
 void shoot_rig_unmap(struct shoot_rig *rig, uint64_t vpn, uint64_t npages);
 

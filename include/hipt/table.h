@@ -87,7 +87,7 @@ struct hipt_cursor {
 /**
  * hipt_config_init() - Fill a configuration with the defaults.
  * @config: to fill: 16-bit asid, 57-bit va, pages of 4 KiB, 64 KiB, 2 MiB and 1 GiB, no ranges, no ops, capacity 1 <<
- *          16, no CPUs, flush_max 32.
+ *          16, no CPUs, flush_max 512.
  *
  * Shape:    O(1).
  * Progress: wait-free.

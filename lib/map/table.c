@@ -6,12 +6,13 @@
 #define ASID_BITS_MAX 20u
 #define LOAD_NUMERATOR 5u /* buckets = capacity * 5 / 14: 2.8 mappings in each */
 #define LOAD_DENOMINATOR 14u
+#define FLUSH_MAX 512u /* docs/decisions/0009-flush-threshold.md */
 
 void hipt_config_init(struct hipt_config *config)
 {
     static const struct hipt_config defaults = {
         sizeof(struct hipt_config), NULL, UINT64_C(1) << 16, 0, 16, 57, 4, {12, 16, 21, 30}, NULL, 0,
-        HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX, NULL, 0, 32, 0, 0, 0,
+        HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX, NULL, 0, FLUSH_MAX, 0, 0, 0,
     };
 
     *config = defaults;

@@ -166,7 +166,7 @@ Test(gather, S1_a_large_page)
     cr_assert_eq(map_size(2, RIG_LARGE, 0), HIPT_OK);
     cpus.turn = serve_all;
     cr_assert_eq(hipt_unmap(rig.table, &at, NULL), HIPT_OK);
-    cr_assert(cpus_told(0, cpus_use(0, asid), 0, 0), "above flush_max: the whole tag");
+    cr_assert(cpus_told(0, cpus_use(0, asid), RIG_LARGE, RIG_LARGE), "one range, not the whole tag");
     at.size = 1;
     cr_assert_eq(map_size(1, RIG_LARGE, 2 * RIG_LARGE), HIPT_OK);
     cpus.cpu[0].count = 0;

@@ -18,6 +18,7 @@ static const char usage_text[] =
     "  --cpus N[,N]   CPUs that use the asid, 1 to 8, the one that unmaps included (1,2,4)\n"
     "  --pages N[,N]  pages of one unmap, at most 131072 (1,32,512,131072)\n"
     "  --rounds N     rounds of each combination, interleaved (5)\n"
+    "  --svg FILE     draw the unmaps of the most CPUs, with gnuplot\n"
     "  --threshold    only the last part\n"
     "  --json         one JSON object a line instead of the tables\n"
     "  --help         this text\n"
@@ -26,13 +27,10 @@ static const char usage_text[] =
     "or threads were not to be had; 2 the command line was not understood.\n";
 
 static const struct option long_options[] = {
-    {"cpus", required_argument, NULL, 'c'},
-    {"pages", required_argument, NULL, 'p'},
-    {"rounds", required_argument, NULL, 'r'},
-    {"threshold", no_argument, NULL, 't'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"cpus", required_argument, NULL, 'c'},   {"pages", required_argument, NULL, 'p'},
+    {"rounds", required_argument, NULL, 'r'}, {"svg", required_argument, NULL, 's'},
+    {"threshold", no_argument, NULL, 't'},    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
 static bool take_option(struct shoot_options *options, int option)
@@ -44,6 +42,9 @@ static bool take_option(struct shoot_options *options, int option)
         return bench_option_numbers("--pages", optarg, 1, SHOOT_PAGES_MAX, &options->pages);
     case 'r':
         return bench_option_number("--rounds", optarg, 1, BENCH_ROUNDS_MAX, &options->rounds);
+    case 's':
+        options->svg = optarg;
+        return true;
     case 't':
         options->threshold = true;
         return true;
@@ -133,7 +134,7 @@ int bench_shootdown_main(int argc, char **argv)
     }
     right = right && shoot_threshold(&options);
     if (!right) {
-        fprintf(stderr, "hipt-bench: shootdown: stopped, or an outcome was not the one that it must be\n");
+        fprintf(stderr, "hipt-bench: shootdown: stopped; where nothing is said above, an outcome was not the one that it must be\n");
     }
     return right ? 0 : 1;
 }

@@ -72,7 +72,8 @@ struct shoot_options {
     struct bench_list cpus;
     struct bench_list pages;
     uint64_t rounds;
-    bool threshold; /* that part alone */
+    const char *svg; /* NULL: no picture */
+    bool threshold;  /* that part alone */
     bool json;
 };
 

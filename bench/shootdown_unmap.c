@@ -5,6 +5,7 @@
  * asks nobody.
  */
 #include "shootdown.h"
+#include "shootdown_svg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,42 @@ static void print_goals(struct matrix *matrix, const struct shoot_options *optio
     }
 }
 
+/* One line of the picture: one mode, the most CPUs, who answer at some pace. => false: there are no such cells */
+static bool line_of(struct matrix *matrix, const struct shoot_options *options, enum shoot_pace pace,
+                    enum hipt_gather_mode mode, struct shoot_line *line)
+{
+    line->count = 0;
+    for (size_t i = 0; i < matrix->count; i++) {
+        struct cell *cell = &matrix->cells[i];
+
+        if (cell->cpus == matrix->rig.ncpus && cell->pace == pace && cell->mode == mode) {
+            line->x[line->count] = (double)cell->pages;
+            line->y[line->count++] = shoot_median(cell->returned, options->rounds) / 1000;
+        }
+    }
+    return line->count > 0;
+}
+
+static bool draw(struct matrix *matrix, const struct shoot_options *options)
+{
+    static const char *const names[][3] = {{"sync", "deferred", "ttl"},
+                                           {"sync, at once", "deferred, at once", "ttl, at once"},
+                                           {"sync, late", "deferred, late", "ttl, late"}};
+    struct shoot_line lines[6];
+    size_t count = 0;
+    char title[80];
+
+    for (unsigned i = 0; i < 6; i++) {
+        enum shoot_pace pace = i < 3 ? SHOOT_PROMPT : SHOOT_LATE;
+
+        if (line_of(matrix, options, pace, (enum hipt_gather_mode)(i % 3), &lines[count])) {
+            lines[count++].name = names[matrix->rig.ncpus > 1 ? pace : 0][i % 3];
+        }
+    }
+    snprintf(title, sizeof(title), "Unmapping, %u CPUs", matrix->rig.ncpus);
+    return shoot_draw(options->svg, title, lines, count);
+}
+
 bool shoot_unmaps(const struct shoot_options *options)
 {
     struct matrix *matrix = calloc(1, sizeof(*matrix));
@@ -221,7 +258,7 @@ bool shoot_unmaps(const struct shoot_options *options)
         }
         print_cells(matrix, options);
         print_goals(matrix, options);
-        right = matrix->rig.wrong == 0;
+        right = matrix->rig.wrong == 0 && (!options->svg || draw(matrix, options));
         shoot_rig_destroy(&matrix->rig);
     }
     free(matrix);

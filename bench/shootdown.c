@@ -134,7 +134,9 @@ int bench_shootdown_main(int argc, char **argv)
     }
     right = right && shoot_threshold(&options);
     if (!right) {
-        fprintf(stderr, "hipt-bench: shootdown: stopped; where nothing is said above, an outcome was not the one that it must be\n");
+        fprintf(stderr,
+                "hipt-bench: shootdown: stopped; where nothing is said above, an outcome was not the one that it "
+                "must be\n");
     }
     return right ? 0 : 1;
 }

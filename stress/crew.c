@@ -27,6 +27,8 @@ static const char help[] =
     "  --threads N        how many, 2 to 8 (3)\n"
     "  --seed N           of the threads' generators (1)\n"
     "  --grace urcu|ck    where grace periods come from (ck where many are needed, else urcu)\n"
+    "  --delivery poll|signal|membarrier  how CPUs learn what they are asked for, where the program has CPUs (poll)\n"
+    "  --ttl N            microseconds that a cached translation lives, 0: for ever, where the program has CPUs (0)\n"
     "  --buckets N        of the table (1)\n"
     "  --sizes N          page sizes, 1 to 3, where the program has several (3)\n"
     "  --frames N         how many, where the program does not say (16)\n"
@@ -47,6 +49,8 @@ static uint64_t now(void)
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
 }
+
+static const char *const deliveries[] = {"poll", "signal", "membarrier"};
 
 /* --- options */
 
@@ -84,7 +88,7 @@ static bool option_number(struct crew_options *options, const char *name, const 
     } known[] = {{"--threads", 2, CREW_THREADS_MAX}, {"--seed", 0, UINT64_MAX}, {"--buckets", 1, 1u << 20},
                  {"--sizes", 1, 3}, {"--frames", 4, 4096}, {"--version-bits", 1, HIPT_VERSION_BITS_MAX},
                  {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20},
-                 {"--give", 1, 1u << 20}};
+                 {"--ttl", 0, 1000000}, {"--give", 1, 1u << 20}};
     uint64_t number;
     size_t i = 0;
 
@@ -103,6 +107,7 @@ static bool option_number(struct crew_options *options, const char *name, const 
     case 5: options->version_bits = (unsigned)number; break;
     case 6: options->sequence_bits = (unsigned)number; break;
     case 7: options->yield = (unsigned)number; break;
+    case 8: options->ttl = number * 1000u; break;
     default: options->give = (unsigned)number; break;
     }
     return true;
@@ -123,6 +128,13 @@ static bool option_value(struct crew_options *options, const char *name, const c
     if (strcmp(name, "--grace") == 0) {
         options->grace = strcmp(text, "ck") == 0 ? HIPT_USER_CK : HIPT_USER_URCU;
         return strcmp(text, "ck") == 0 || strcmp(text, "urcu") == 0;
+    }
+    if (strcmp(name, "--delivery") == 0) {
+        options->delivery = HIPT_USER_POLL;
+        while (options->delivery <= HIPT_USER_MEMBARRIER && strcmp(text, deliveries[options->delivery]) != 0) {
+            options->delivery++;
+        }
+        return options->delivery <= HIPT_USER_MEMBARRIER;
     }
     return option_number(options, name, text);
 }
@@ -168,10 +180,11 @@ static void replay_write(const struct crew *crew)
     const struct crew_options *o = &crew->options;
 
     (void)snprintf(replay_line, sizeof(replay_line),
-                   "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --buckets %" PRIu64
+                   "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --delivery %s --ttl %" PRIu64
+                   " --buckets %" PRIu64
                    " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
-                   o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield, o->give,
+                   deliveries[o->delivery], o->ttl / 1000u, o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield, o->give,
                    o->canary ? " --canary" : "", o->no_grace ? " --no-grace" : "");
 }
 
@@ -327,6 +340,10 @@ static bool table_open(struct crew *crew)
     if (hipt_user_create(o->grace, &crew->user) != HIPT_OK) {
         return false;
     }
+    if (hipt_user_deliver(crew->user, o->delivery, hipt_cpu_interrupt) != HIPT_OK) {
+        fprintf(stderr, "stress_%s: this system has not what --delivery wants\n", crew->program->letter);
+        return false;
+    }
     crew->ops = *hipt_user_ops(crew->user);
     crew->ops.gp_elapsed = o->no_grace ? elapsed_at_once : crew->ops.gp_elapsed;
     crew->range.count = crew->program->frames ? crew->program->frames : o->frames;
@@ -341,6 +358,9 @@ static bool table_open(struct crew *crew)
     crew->config.nranges = 1;
     crew->config.version_bits = o->version_bits;
     crew->config.sequence_bits = o->sequence_bits;
+    if (crew->program->prepare) {
+        crew->program->prepare(crew);
+    }
     return hipt_table_create(&crew->config, &crew->table) == HIPT_OK;
 }
 

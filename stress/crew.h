@@ -16,7 +16,7 @@
 #include <hipt/hipt.h>
 #include <hipt/user.h>
 
-enum { CREW_THREADS_MAX = 8, CREW_COUNTS_MAX = 16, CREW_OPERATIONS = 0 };
+enum { CREW_THREADS_MAX = 8, CREW_COUNTS_MAX = 32, CREW_OPERATIONS = 0 };
 
 struct crew;
 
@@ -35,6 +35,7 @@ struct crew_program {
     unsigned asid_bits;
     unsigned frames; /* pfns 0 to frames - 1; 0: as option --frames says */
     enum hipt_user_grace grace; /* if options do not say; Concurrency Kit's periods are shorter than liburcu's */
+    void (*prepare)(struct crew *crew);               /* of what the table is made; may be NULL */
     bool (*start)(struct crew *crew);                 /* may be NULL. => false: there is no memory */
     void (*body)(struct crew *crew, unsigned thread); /* until crew_is_over() */
     void (*finish)(struct crew *crew);                /* with all threads gone; may be NULL */
@@ -45,6 +46,8 @@ struct crew_options {
     unsigned threads;
     uint64_t seed;
     enum hipt_user_grace grace;
+    enum hipt_user_delivery delivery;
+    uint64_t ttl;  /* nanoseconds that a cached translation lives; 0: for ever */
     bool progress;
     bool json;
     bool canary;   /* spoil what the oracle is told: it must notice */

@@ -184,7 +184,8 @@ static void replay_write(const struct crew *crew)
                    " --buckets %" PRIu64
                    " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
-                   deliveries[o->delivery], o->ttl / 1000u, o->buckets, o->sizes, o->frames, o->version_bits, o->sequence_bits, o->yield, o->give,
+                   deliveries[o->delivery], o->ttl / 1000u, o->buckets, o->sizes, o->frames, o->version_bits,
+                   o->sequence_bits, o->yield, o->give,
                    o->canary ? " --canary" : "", o->no_grace ? " --no-grace" : "");
 }
 

@@ -145,8 +145,8 @@ static void nap(void)
 }
 
 /*
- * Sleep until somebody writes. ThreadSanitizer holds a signal back while the thread is in read(), and lets it through in
- * a nap; so what that build does not show is that read() is not cut short.
+ * Sleep until somebody writes. ThreadSanitizer holds a signal back while the thread is in read(), and lets it through
+ * in a nap; so what that build does not show is that read() is not cut short.
  */
 static ssize_t sleep_until_written(int from)
 {

@@ -196,7 +196,10 @@ bool hipt_gather_poll(struct hipt_gather *gather)
     if (gather->mode == HIPT_TTL) {
         return table->ops.clock(table->ops.ctx) >= gather->due;
     }
-    return gather->ticket == 0 || hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket);
+    if (gather->ticket != 0 && hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket)) {
+        gather->ticket = 0; /* once is enough: a CPU that was outside may come in again, and has not served yet */
+    }
+    return gather->ticket == 0;
 }
 
 enum hipt_status hipt_gather_sync(struct hipt_gather *gather)

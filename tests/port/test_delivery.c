@@ -313,6 +313,39 @@ Test(delivery, S1_an_interrupt_while_it_joins)
     world_close(&world);
 }
 
+static struct hipt_gather *late_gather;
+
+static void finish_late(void)
+{
+    cr_expect(hipt_gather_poll(late_gather));
+    cr_expect_eq(hipt_gather_finish(late_gather), HIPT_OK);
+}
+
+/* S1: a gather for which all have acknowledged stays so, also when one that was outside comes in again. */
+Test(delivery, S1_a_poll_that_was_true_stays_true)
+{
+    struct seated own = {.number = 0};
+    struct hipt_gather gather;
+    struct world world;
+
+    world_open(&world, HIPT_USER_POLL);
+    own.world = &world;
+    late_gather = &gather;
+    sit(&own);
+    cr_assert_eq(hipt_user_cpu(world.user, NULL), HIPT_OK); /* another thread would poll */
+    hipt_cpu_exit(&own.cpu);
+    cr_assert_eq(hipt_gather_start(&gather, world.table, world.page.asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &world.page, 1, NULL), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    cr_expect(hipt_gather_poll(&gather));
+    step_interrupt("load_seq_cst", &own.cpu.line->posted, 0, finish_late);
+    hipt_cpu_enter(&own.cpu);
+    cr_expect(step_interrupted());
+    cr_expect_eq(atomic_load(&own.cpu.line->served), 1);
+    stand(&own);
+    world_close(&world);
+}
+
 /* What a thread that kicks without end does to one that comes and goes. */
 struct storm {
     const struct hipt_ops *ops;

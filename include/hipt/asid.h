@@ -3,7 +3,8 @@
  * Address-space identifiers. An asid is a small number that comes back; its generation tells one life from the next.
  *
  * Synchronization: all of these may run beside each other and beside every verb of map.h. A map that runs beside the
- * retirement of its own asid either is removed by it or answers HIPT_BAD_ASID.
+ * retirement of its own asid either is removed by it or answers HIPT_BAD_ASID. (Where the caller of the map cannot wait
+ * for CPUs, its page may be found until the number is issued again; no CPU uses it.)
  */
 #ifndef HIPT_ASID_H
 #define HIPT_ASID_H

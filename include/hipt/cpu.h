@@ -16,8 +16,14 @@
  *     fill
  *     hipt_cpu_served() == served?      if not, the CPU has served meanwhile: forget the entry and begin again
  *
+ * Use again after each change of hipt_cpu_served(): a CPU that serves may have left the asid. Nothing else of this
+ * CPU runs in between, but interrupts.
+ *
  * A walk whose hipt_mark() answers HIPT_CHANGED must not be filled: that is how a mapping that is being remapped or
  * split is kept out of the caches. sim/mmu.h does all of this over a modelled cache.
+ *
+ * A thread that waits for other CPUs serves the one CPU that ops->this_cpu names. So it does not stand for two CPUs
+ * that are inside, unless those are interrupted.
  *
  * Synchronization: attach and all functions of one record are called by one thread at a time, the CPU's own;
  * hipt_cpu_interrupt() may interrupt any of the others on the same thread. Different CPUs need no synchronization.

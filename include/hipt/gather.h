@@ -49,6 +49,7 @@ struct hipt_gather {
     unsigned nranges;
     bool is_dispatched;
     uint64_t ticket;       /* 0: nobody is to acknowledge */
+    unsigned looks;        /* for acknowledgements */
     uint64_t due;          /* HIPT_TTL: the clock at which all cached translations have ended */
     struct {
         struct hipt_page first;
@@ -119,7 +120,8 @@ void hipt_gather_dispatch(struct hipt_gather *gather);
  * Shape:    O(CPUs of the asid).
  * Progress: wait-free.
  * Order:    acquire when true: uses of the old translations happen before.
- * Context:  any thread; does not sleep; the caller's own CPU is served.
+ * Context:  any thread; does not sleep; the caller's own CPU is served, unless it is masked. Now and then it kicks
+ *           again whom it waits for.
  * Owns:     nothing.
  * Errors:   none.
  * Upholds:  S1.

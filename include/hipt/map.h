@@ -277,7 +277,8 @@ enum hipt_status hipt_mark(struct hipt_table *table, struct hipt_translation *tr
  * Owns:     the caller keeps @translation.
  * Errors:   as hipt_mark().
  *           A CPU that has the mapping in its cache, marked, does not notice: for a page to be written back, narrow
- *           its protection first (hipt_protect()), clean it, write it back, then widen it again.
+ *           its protection first (hipt_protect()), clean it, write it back, then widen it again; and let nobody else
+ *           widen it meanwhile.
  * Upholds:  T3, S3.
  */
 enum hipt_status hipt_clean(struct hipt_table *table, struct hipt_translation *translation, uint8_t marks);

@@ -113,7 +113,10 @@ struct hipt_ops {
      */
     void (*barrier)(void *ctx);
 
-    /* relax: called in every turn of a wait for acknowledgements. Not set: the wait spins. */
+    /*
+     * relax: called in every turn of a wait for acknowledgements, perhaps inside a read side, which stays open: it is
+     * no quiescent state. Not set: the wait spins.
+     */
     void (*relax)(void *ctx);
 
     /* clock: a time that does not run backwards, the same for all threads, in a unit of the host's choice. */

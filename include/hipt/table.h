@@ -133,7 +133,8 @@ enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt
 
 /**
  * hipt_table_destroy() - Give back every byte of a table, mapped pages included.
- * @table: to destroy; NULL is allowed. No thread uses it now or later, and no read side of it is open.
+ * @table: to destroy; NULL is allowed. No thread uses it now or later, no read side of it is open, and no CPU is
+ *         attached.
  *
  * Shape:    O(memory blocks).
  * Progress: wait-free apart from the host's memory hook.

@@ -230,19 +230,19 @@ static void asid_activate(struct hipti_asid *asid, struct hipt_asid *issued)
     hipti_store_release(&asid->life, life_pack(issued->generation, LIFE_ACTIVE)); /* A1 [publish:life] */
 }
 
-enum hipt_status hipti_asid_issue_new(struct hipti_asids *asids, struct hipt_asid *issued)
+struct hipti_asid *hipti_asid_new(struct hipti_asids *asids, enum hipt_status *status)
 {
     bool full;
     uint32_t number = hipti_arena_carve(&asids->records, false, &full);
     struct hipti_asid *asid;
 
     if (number == HIPTI_NONE) {
-        return full ? HIPT_NO_ASID : HIPT_NOMEM;
+        *status = full ? HIPT_NO_ASID : HIPT_NOMEM;
+        return (struct hipti_asid *)0;
     }
     asid = record_at(asids, number - 1u);
     asid->number = number - 1u;
-    asid_activate(asid, issued);
-    return HIPT_OK;
+    return asid;
 }
 
 struct hipti_asid *hipti_asid_take(struct hipti_asids *asids)

@@ -96,13 +96,16 @@ uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid,
 /* Give a cell back, as the last thing done for a page of this asid. */
 void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell);
 
-/* A number never issued before. => HIPT_OK, HIPT_NO_ASID, HIPT_NOMEM. */
-enum hipt_status hipti_asid_issue_new(struct hipti_asids *asids, struct hipt_asid *issued);
+/* A number never issued before, the caller's alone. => NULL: *status is HIPT_NO_ASID or HIPT_NOMEM. */
+struct hipti_asid *hipti_asid_new(struct hipti_asids *asids, enum hipt_status *status);
 
 /* One that has been in limbo for a grace period and is now the caller's alone, or NULL. Inside a read side. */
 struct hipti_asid *hipti_asid_take(struct hipti_asids *asids);
 
-/* Issue it again (A1), its blocks given back. => false: cells are in use; the caller has to sweep, or put it back. */
+/*
+ * Issue the caller's own number, again or for the first time (A1), its blocks given back. => false: cells are in use;
+ * the caller has to sweep, or put it back.
+ */
 bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, struct hipt_asid *issued);
 
 /* Put it into limbo (again) (A3). */

@@ -61,7 +61,7 @@ enum hipt_status hipti_thaw(struct hipt_table *table, const struct hipt_page *pa
 
         if (hipti_shootdown_can_wait(shootdown)) {
             hipti_shootdown_wait(shootdown, page->asid, ticket);
-        } else if (!hipti_shootdown_poll(shootdown, page->asid, ticket)) {
+        } else if (!hipti_shootdown_poll(shootdown, page->asid, ticket, 0)) {
             return HIPT_BUSY;
         }
     }
@@ -166,6 +166,12 @@ static enum hipt_status gather_turn(struct hipt_gather *gather, struct hipt_page
     return result;
 }
 
+/* A clock that far in the future does not come round. */
+static uint64_t time_after(uint64_t now, uint64_t ttl)
+{
+    return now + ttl < now ? UINT64_MAX : now + ttl;
+}
+
 void hipt_gather_dispatch(struct hipt_gather *gather)
 {
     struct hipt_table *table = gather->table;
@@ -175,6 +181,7 @@ void hipt_gather_dispatch(struct hipt_gather *gather)
         return;
     }
     gather->is_dispatched = true;
+    gather->looks = 0;
     for (i = 0; i < gather->nranges; i++) {
         const struct hipt_page *first = &gather->range[i].first;
 
@@ -182,7 +189,7 @@ void hipt_gather_dispatch(struct hipt_gather *gather)
                             gather->range[i].npages * hipti_size_pages(table, first->size));
     }
     if (gather->mode == HIPT_TTL) {
-        gather->due = table->ops.clock(table->ops.ctx) + table->ttl;
+        gather->due = time_after(table->ops.clock(table->ops.ctx), table->ttl);
     } else if (gather->nranges > 0) {
         gather->ticket = hipti_shootdown_dispatch(&table->shootdown, gather->asid);
     }
@@ -196,7 +203,7 @@ bool hipt_gather_poll(struct hipt_gather *gather)
     if (gather->mode == HIPT_TTL) {
         return table->ops.clock(table->ops.ctx) >= gather->due;
     }
-    if (gather->ticket != 0 && hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket)) {
+    if (gather->ticket != 0 && hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket, ++gather->looks)) {
         gather->ticket = 0; /* once is enough: a CPU that was outside may come in again, and has not served yet */
     }
     return gather->ticket == 0;

@@ -69,7 +69,11 @@ static enum hipt_status remap_page(struct hipt_table *table, const struct hipt_m
         hipti_unmap_if_retired(table, &mapping->page);
         return status;
     }
-    hipti_shoot(table, &mapping->page);
+    if (table->shootdown.ncpus) { /* a wait holds no grace period up; the held slot stays ours */
+        HIPT_PORT_READ_EXIT(&table->ops);
+        hipti_shoot(table, &mapping->page);
+        HIPT_PORT_READ_ENTER(&table->ops);
+    }
     next = hipti_pte_with_state(hipti_pte_pack(mapping), HIPTI_HELD) | (old & HIPTI_PTE_VERSION_MASK);
     hipti_slot_publish(&table->buckets, slot, next);
     if (from != to) {

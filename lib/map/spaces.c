@@ -39,11 +39,15 @@ static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_as
     return report;
 }
 
-/* The asid's last translations are forgotten wherever they are still cached: by generation, when it is used. */
-static bool reissue(struct hipt_table *table, struct hipti_asid *asid, struct hipt_asid *issued)
+/*
+ * Issue the caller's own number. What CPUs still have cached of its last life they forget when they use it, by
+ * generation. => false: cells are in use, or there is no memory.
+ */
+static bool issue(struct hipt_table *table, struct hipti_asid *asid, struct hipt_asid *issued)
 {
     if (!hipti_space_prepare(&table->shootdown, asid->number) ||
         !hipti_asid_reissue(&table->asids, asid, issued)) {
+        hipti_asid_put_back(&table->asids, asid); /* a page is being unmapped, or no memory; after a grace period */
         return false;
     }
     hipti_space_open(&table->shootdown, issued->number);
@@ -57,10 +61,9 @@ static bool alloc_retired(struct hipt_table *table, struct hipt_asid *issued)
 
     while ((asid = hipti_asid_take(&table->asids)) != NULL) {
         (void)sweep(table, asid); /* maps that ran beside the retirement have ended: what they left is here */
-        if (reissue(table, asid, issued)) {
+        if (issue(table, asid, issued)) {
             return true;
         }
-        hipti_asid_put_back(&table->asids, asid); /* a page is being unmapped, or no memory; after a grace period */
     }
     return false;
 }
@@ -68,17 +71,13 @@ static bool alloc_retired(struct hipt_table *table, struct hipt_asid *issued)
 /* Issue one that never was. */
 static enum hipt_status alloc_new(struct hipt_table *table, struct hipt_asid *issued)
 {
-    enum hipt_status status = hipti_asid_issue_new(&table->asids, issued);
+    enum hipt_status status;
+    struct hipti_asid *asid = hipti_asid_new(&table->asids, &status);
 
-    if (status != HIPT_OK) {
+    if (!asid) {
         return status;
     }
-    if (!hipti_space_prepare(&table->shootdown, issued->number)) {
-        hipti_asid_put_back(&table->asids, hipti_asid_end(&table->asids, *issued));
-        return HIPT_NOMEM;
-    }
-    hipti_space_open(&table->shootdown, issued->number);
-    return HIPT_OK;
+    return issue(table, asid, issued) ? HIPT_OK : HIPT_NOMEM;
 }
 
 enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asid)

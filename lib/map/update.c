@@ -55,7 +55,7 @@ static void protect_finish(struct protecting *protecting, const struct hipt_page
     struct hipti_shootdown *shootdown = &protecting->table->shootdown;
 
     /* acquire: who narrowed before us has seen the CPUs forget [observe:narrowing] */
-    if (!protecting->space || hipti_load_acquire(&protecting->space->narrowing) == 0) {
+    if (npages == 0 || !protecting->space || hipti_load_acquire(&protecting->space->narrowing) == 0) {
         return;
     }
     hipti_shootdown_add(shootdown, page->asid, page->vpn, npages * hipti_size_pages(protecting->table, page->size));

@@ -34,18 +34,20 @@ enum hipt_status hipti_cpu_attach(struct hipti_shootdown *shootdown, struct hipt
     static const struct hipt_cpu none;
     const struct hipt_ops *ops = shootdown->ops;
     struct hipti_cpu_line *line = &shootdown->lines[config->number];
+    struct hipti_tag *tags;
     uint32_t free = 0;
 
     if (!hipti_cas_acquire(&line->attached, &free, 1u)) { /* [observe:attached] */
         return HIPT_EXISTS;
     }
-    *cpu = none;
-    cpu->tags = (struct hipti_tag *)ops->alloc(ops->ctx, tag_places(config->tag_bits) * sizeof(struct hipti_tag),
-                                               HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
-    if (!cpu->tags) {
+    tags = (struct hipti_tag *)ops->alloc(ops->ctx, tag_places(config->tag_bits) * sizeof(struct hipti_tag),
+                                          HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
+    if (!tags) {
         hipti_store_release(&line->attached, 0u); /* [publish:attached] */
         return HIPT_NOMEM;
     }
+    *cpu = none;
+    cpu->tags = tags;
     cpu->shootdown = shootdown;
     cpu->line = line;
     cpu->cache = config->cache;

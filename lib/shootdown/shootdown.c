@@ -9,6 +9,7 @@
 #define GENERATION UINT64_C(2)
 #define WRITING (UINT64_C(1) << 63)
 #define SPACES_BLOCK ((size_t)1 << 20)
+#define FIRST_KICK 64u /* of the looks for acknowledgements, and then at each power of two */
 
 bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_ops *ops,
                           const struct hipt_config *config)
@@ -108,11 +109,16 @@ static void line_post(struct hipti_cpu_line *line, uint64_t ticket)
     }
 }
 
-/* Kick those CPUs of a set that are inside (S6). */
-static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
+/* => the caller's CPU, if it is on one. A host may have several tables, whose CPUs have the same numbers. */
+static struct hipt_cpu *this_cpu(const struct hipti_shootdown *shootdown)
 {
-    const struct hipt_cpu *self = shootdown->ops->this_cpu ? shootdown->ops->this_cpu(shootdown->ops->ctx) : NULL;
-    /* A host may have several tables, whose CPUs have the same numbers. */
+    return shootdown->ops->this_cpu ? shootdown->ops->this_cpu(shootdown->ops->ctx) : NULL;
+}
+
+/* Take out of a set the CPUs that are outside, and the caller's own. => how many are left. */
+static uint64_t set_inside(struct hipti_shootdown *shootdown, uint64_t *set)
+{
+    const struct hipt_cpu *self = this_cpu(shootdown);
     uint32_t own = self && self->shootdown == shootdown ? self->number : shootdown->ncpus;
     uint64_t count = 0;
     uint32_t word;
@@ -123,19 +129,30 @@ static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
         for (left = set[word]; left; left &= left - 1u) {
             uint32_t number = word * 64u + hipti_lowest_bit64(left);
 
-            if (number == own || /* it is served when it waits */
-                !hipti_load_seq_cst(&line_at(shootdown, number)->inside)) { /* [observe:inside] */
+            if (number == own || !hipti_load_seq_cst(&line_at(shootdown, number)->inside)) { /* [observe:inside] */
                 set[word] &= ~(left & -left);
             } else {
                 count++;
             }
         }
     }
+    return count;
+}
+
+/* Kick those CPUs of a set that are inside (S6); the caller's own serves, or does so when it is unmasked. */
+static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
+{
+    struct hipt_cpu *self = this_cpu(shootdown);
+    uint64_t count = set_inside(shootdown, set);
+
     if (count) {
         (void)hipti_fetch_add_relaxed(&shootdown->kicks, count); /* a count for people */
         if (shootdown->ops->kick) {
             shootdown->ops->kick(shootdown->ops->ctx, set, shootdown->words);
         }
+    }
+    if (self) {
+        hipt_cpu_interrupt(self);
     }
 }
 
@@ -173,50 +190,73 @@ static bool line_is_done(struct hipti_cpu_line *line, uint64_t ticket)
            hipti_load_acquire(&line->posted) < ticket || !hipti_load_seq_cst(&line->inside); /* [observe:inside] */
 }
 
-/* => the first CPU from number @from on that has not acknowledged, or the number of CPUs. */
-static uint32_t waits_for(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, uint32_t from)
+/* The CPUs of an asid that have not acknowledged. => whether there are any. */
+static bool set_waited_for(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, uint64_t *waited)
 {
     HIPTI_ATOMIC(uint64_t) *set = hipti_space_set(space_at(shootdown, asid));
-    uint64_t wanted = ~UINT64_C(0) << (from % 64u);
+    uint64_t any = 0;
     uint32_t word;
 
-    for (word = from / 64u; word < shootdown->words; word++) {
+    for (word = 0; word < shootdown->words; word++) {
         /* acquire: a CPU that has left has forgotten, or will look before it uses what it has [observe:set] */
-        uint64_t left = hipti_load_acquire(&set[word]) & wanted;
+        uint64_t left = hipti_load_acquire(&set[word]);
 
+        waited[word] = 0;
         for (; left; left &= left - 1u) {
-            uint32_t number = word * 64u + hipti_lowest_bit64(left);
-
-            if (!line_is_done(line_at(shootdown, number), ticket)) {
-                return number;
+            if (!line_is_done(line_at(shootdown, word * 64u + hipti_lowest_bit64(left)), ticket)) {
+                waited[word] |= left & -left;
             }
         }
-        wanted = ~UINT64_C(0);
+        any |= waited[word];
     }
-    return shootdown->ncpus;
+    return any != 0;
 }
 
-bool hipti_shootdown_poll(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+/* Which looks kick again: one CPU may have been asked by somebody who was stopped before he kicked it. */
+static bool is_time_to_kick(unsigned look)
 {
-    struct hipt_cpu *self = shootdown->ops->this_cpu ? shootdown->ops->this_cpu(shootdown->ops->ctx) : NULL;
+    return look >= FIRST_KICK && (look & (look - 1u)) == 0;
+}
+
+/* As hipti_shootdown_poll(), and *waited is whom it waits for. */
+static bool poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look, uint64_t *waited)
+{
+    struct hipt_cpu *self = this_cpu(shootdown);
 
     if (self) {
-        (void)hipt_cpu_serve(self);
+        hipt_cpu_interrupt(self);
     }
-    return waits_for(shootdown, asid, ticket, 0) == shootdown->ncpus;
+    if (!set_waited_for(shootdown, asid, ticket, waited)) {
+        return true;
+    }
+    if (is_time_to_kick(look)) {
+        kick(shootdown, waited);
+    }
+    return false;
 }
 
-static void report_slow(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+bool hipti_shootdown_poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look)
+{
+    uint64_t waited[HIPTI_SET_WORDS];
+
+    return poll(shootdown, asid, ticket, look, waited);
+}
+
+static void report_slow(const struct hipti_shootdown *shootdown, const uint64_t *waited)
 {
     const struct hipt_ops *ops = shootdown->ops;
-    uint32_t number = waits_for(shootdown, asid, ticket, 0);
+    uint32_t word;
 
-    while (number < shootdown->ncpus) {
-        struct hipti_cpu_line *line = line_at(shootdown, number);
+    for (word = 0; word < shootdown->words; word++) {
+        uint64_t left;
 
-        /* relaxed: for people */
-        ops->slow(ops->ctx, number, hipti_load_relaxed(&line->posted), hipti_load_relaxed(&line->served));
-        number = waits_for(shootdown, asid, ticket, number + 1u);
+        for (left = waited[word]; left; left &= left - 1u) {
+            uint32_t number = word * 64u + hipti_lowest_bit64(left);
+            struct hipti_cpu_line *line = line_at(shootdown, number);
+
+            /* relaxed: for people */
+            ops->slow(ops->ctx, number, hipti_load_relaxed(&line->posted), hipti_load_relaxed(&line->served));
+        }
     }
 }
 
@@ -225,16 +265,28 @@ void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint
     const struct hipt_ops *ops = shootdown->ops;
     bool is_timed = shootdown->slow_after != 0;
     uint64_t since = is_timed ? ops->clock(ops->ctx) : 0;
+    uint64_t waited[HIPTI_SET_WORDS];
+    unsigned look;
 
-    while (!hipti_shootdown_poll(shootdown, asid, ticket)) {
+    for (look = 1; !poll(shootdown, asid, ticket, look, waited); look++) {
         if (is_timed && ops->clock(ops->ctx) - since >= shootdown->slow_after) {
-            report_slow(shootdown, asid, ticket);
+            report_slow(shootdown, waited);
             is_timed = false;
         }
         if (ops->relax) {
             ops->relax(ops->ctx);
         }
     }
+}
+
+bool hipti_shootdown_can_wait(const struct hipti_shootdown *shootdown)
+{
+    const struct hipt_cpu *self = shootdown->ncpus ? this_cpu(shootdown) : NULL;
+
+    if (self && self->masked) {
+        return false; /* it would wait for itself */
+    }
+    return shootdown->ncpus == 0 || !shootdown->ops->can_wait || shootdown->ops->can_wait(shootdown->ops->ctx);
 }
 
 unsigned hipti_gather_take(struct hipti_space *space)

@@ -118,17 +118,17 @@ void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint6
 /* Ask the asid's CPUs (S3 to S6). => the ticket; 0: there are none. */
 uint64_t hipti_shootdown_dispatch(struct hipti_shootdown *shootdown, uint32_t asid);
 
-/* => whether all of them have acknowledged (S7). The caller's own CPU, if it is on one, is served. */
-bool hipti_shootdown_poll(const struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket);
+/*
+ * => whether all of them have acknowledged (S7). The caller's own CPU serves, unless it is masked. @look counts the
+ * looks for this ticket; now and then one kicks again whom it waits for.
+ */
+bool hipti_shootdown_poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look);
 
 /* Wait until then. */
 void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket);
 
 /* => whether the caller may wait. */
-static inline bool hipti_shootdown_can_wait(const struct hipti_shootdown *shootdown)
-{
-    return shootdown->ncpus == 0 || !shootdown->ops->can_wait || shootdown->ops->can_wait(shootdown->ops->ctx);
-}
+bool hipti_shootdown_can_wait(const struct hipti_shootdown *shootdown);
 
 /* A number for a gather of an asid. => 0: all are in use. */
 unsigned hipti_gather_take(struct hipti_space *space);

@@ -11,36 +11,41 @@ static bool level_is_bad(struct hipt_tlb_level level)
 enum hipt_status hipt_mmu_attach(struct hipt_mmu *mmu, struct hipt_table *table, const struct hipt_config *geometry,
                                  const struct hipt_mmu_config *config)
 {
-    static const struct hipt_mmu none;
     static const struct hipt_tlb_entry empty;
     struct hipt_cpu_config cpu = {config->number, config->tag_bits,
                                   {mmu, hipti_tlb_flush_range, hipti_tlb_flush_tag, hipti_tlb_flush_all}};
     const struct hipt_tlb_level *level = config->level;
     size_t count = (size_t)level[0].sets * level[0].ways + (size_t)level[1].sets * level[1].ways;
+    struct hipt_mmu fresh = {0};
+    enum hipt_status status;
     unsigned i;
 
     if (level[0].sets == 0 || level_is_bad(level[0]) || level_is_bad(level[1])) {
         return HIPT_BAD_SIZES;
     }
-    *mmu = none;
-    mmu->table = table;
-    mmu->level[0] = level[0];
-    mmu->level[1] = level[1];
-    mmu->entries = config->entries;
-    mmu->interruptible = config->interruptible;
-    mmu->nsizes = geometry->nsizes;
+    status = hipt_cpu_attach(table, &fresh.cpu, &cpu);
+    if (status != HIPT_OK) {
+        return status;
+    }
+    fresh.table = table;
+    fresh.level[0] = level[0];
+    fresh.level[1] = level[1];
+    fresh.entries = config->entries;
+    fresh.interruptible = config->interruptible;
+    fresh.nsizes = geometry->nsizes;
     if (geometry->ttl) {
-        mmu->ttl = geometry->ttl;
-        mmu->clock = geometry->ops->clock;
-        mmu->clock_ctx = geometry->ops->ctx;
+        fresh.ttl = geometry->ttl;
+        fresh.clock = geometry->ops->clock;
+        fresh.clock_ctx = geometry->ops->ctx;
     }
     for (i = 0; i < geometry->nsizes; i++) {
-        mmu->page_shift[i] = geometry->page_shift[i];
+        fresh.page_shift[i] = geometry->page_shift[i];
     }
     while (count > 0) {
-        mmu->entries[--count] = empty;
+        config->entries[--count] = empty;
     }
-    return hipt_cpu_attach(table, &mmu->cpu, &cpu);
+    *mmu = fresh;
+    return HIPT_OK;
 }
 
 void hipt_mmu_detach(struct hipt_mmu *mmu)
@@ -71,10 +76,10 @@ static void access_set(const struct hipt_mmu *mmu, struct hipt_access *out, cons
     out->offset = va & ((UINT64_C(1) << mmu->page_shift[0]) - 1u);
 }
 
-/* An interrupt may come here. */
+/* An interrupt may come here, as if only hipt_translate() had masked it. */
 static void interrupt_point(struct hipt_mmu *mmu)
 {
-    if (mmu->interruptible) {
+    if (mmu->interruptible && mmu->cpu.masked == 1u) {
         (void)hipt_cpu_serve(&mmu->cpu);
     }
 }
@@ -111,58 +116,65 @@ static enum hipt_status walk_table(struct hipt_mmu *mmu, uint32_t asid, uint64_t
     return HIPT_OK;
 }
 
-/* Walk and fill. => HIPT_CHANGED: the CPU has served since @served was read, nothing is filled. */
-static enum hipt_status walk(struct hipt_mmu *mmu, uint64_t served, uint32_t asid, uint32_t tag, uint64_t va,
-                             uint8_t access, struct hipt_access *out)
+static enum hipt_status walk(struct hipt_mmu *mmu, uint32_t asid, uint32_t tag, uint64_t va, uint8_t access,
+                             struct hipt_tlb_entry *entry)
 {
-    struct hipt_tlb_entry entry = {0};
     enum hipt_status status;
 
-    entry.tag = tag;
-    entry.expires = now(mmu) + mmu->ttl; /* of what was mapped now, at the latest */
+    entry->tag = tag;
+    entry->expires = now(mmu) + mmu->ttl; /* of what was mapped now, at the latest */
     hipt_read_enter(mmu->table);
-    status = walk_table(mmu, asid, va >> mmu->page_shift[0], access, &entry);
+    status = walk_table(mmu, asid, va >> mmu->page_shift[0], access, entry);
     hipt_read_exit(mmu->table);
     mmu->counts.walks++;
+    interrupt_point(mmu);
+    if (status == HIPT_OK) {
+        hipti_tlb_fill(mmu, entry);
+    }
+    interrupt_point(mmu);
+    return status;
+}
+
+/* From the cache, or from the table into the cache. */
+static enum hipt_status translate(struct hipt_mmu *mmu, uint32_t asid, uint64_t va, uint8_t access,
+                                  struct hipt_access *out, uint32_t *tag)
+{
+    struct hipt_tlb_entry filled = {0};
+    struct hipt_tlb_entry *entry;
+    enum hipt_status status = hipt_cpu_use(&mmu->cpu, asid, tag);
+
     if (status != HIPT_OK) {
         return status;
     }
-    interrupt_point(mmu);
-    hipti_tlb_fill(mmu, &entry);
-    interrupt_point(mmu);
-    if (hipt_cpu_served(&mmu->cpu) != served) {
-        hipti_tlb_flush_range(mmu, tag, entry.vpn, 1);
-        mmu->counts.refills++;
-        return HIPT_CHANGED;
+    entry = hipti_tlb_find(mmu, *tag, va >> mmu->page_shift[0]);
+    out->is_hit = entry && entry_serves(mmu, entry, access);
+    if (!out->is_hit) {
+        entry = &filled;
+        status = walk(mmu, asid, *tag, va, access, entry);
     }
-    access_set(mmu, out, &entry, asid, va);
-    out->is_hit = false;
-    return HIPT_OK;
+    if (status == HIPT_OK) {
+        access_set(mmu, out, entry, asid, va);
+    }
+    return status;
 }
 
 enum hipt_status hipt_translate(struct hipt_mmu *mmu, uint32_t asid, uint64_t va, uint8_t access,
                                 struct hipt_access *out)
 {
     enum hipt_status status;
-    uint32_t tag;
+    uint64_t served;
+    uint32_t tag = 0;
 
+    hipt_cpu_interrupt(&mmu->cpu);
     do {
-        struct hipt_tlb_entry *entry;
-        uint64_t served;
-
-        (void)hipt_cpu_serve(&mmu->cpu);
         served = hipt_cpu_served(&mmu->cpu); /* before the CPU joins: it may have to leave again when it serves */
-        status = hipt_cpu_use(&mmu->cpu, asid, &tag);
-        if (status != HIPT_OK) {
-            return status;
+        hipt_cpu_mask(&mmu->cpu);
+        status = translate(mmu, asid, va, access, out, &tag);
+        if (hipt_cpu_served(&mmu->cpu) != served) { /* what was filled beside that may have ended before */
+            hipti_tlb_flush_range(mmu, tag, va >> mmu->page_shift[0], 1);
+            mmu->counts.refills++;
         }
-        entry = hipti_tlb_find(mmu, tag, va >> mmu->page_shift[0]);
-        if (entry && entry_serves(mmu, entry, access)) {
-            access_set(mmu, out, entry, asid, va);
-            out->is_hit = true;
-            return HIPT_OK;
-        }
-        status = walk(mmu, served, asid, tag, va, access, out);
-    } while (status == HIPT_CHANGED);
+        hipt_cpu_unmask(&mmu->cpu);
+    } while (hipt_cpu_served(&mmu->cpu) != served);
     return status;
 }

@@ -281,8 +281,10 @@ Test(delivery, S1_an_interrupt_while_it_serves)
     own.world = &world;
     late_cpu = &own;
     sit(&own);
+    cr_assert_eq(hipt_user_cpu(world.user, NULL), HIPT_OK); /* another thread asks */
     hipti_shootdown_add(own.cpu.shootdown, world.page.asid, VPN, 1);
     (void)hipti_shootdown_dispatch(own.cpu.shootdown, world.page.asid);
+    cr_assert_eq(hipt_user_cpu(world.user, &own.cpu), HIPT_OK);
     step_interrupt("store_release", &own.cpu.line->served, 0, ask_late);
     cr_expect(hipt_cpu_serve(&own.cpu));
     cr_expect(step_interrupted());

@@ -52,7 +52,7 @@ static uint64_t shoot(uint32_t of, uint64_t vpn, uint64_t npages)
 
 static bool is_done(uint64_t ticket)
 {
-    return hipti_shootdown_poll(&rig.table->shootdown, asid, ticket);
+    return hipti_shootdown_poll(&rig.table->shootdown, asid, ticket, 0);
 }
 
 static void no_range(void *ctx, uint32_t tag, uint64_t vpn, uint64_t npages)

@@ -256,9 +256,8 @@ Test(mmu, S1_ttl)
 }
 
 static struct hipt_gather gather;
-static bool is_acknowledged;
 
-/* Another thread's unmap of the page; an interrupt comes for it, and is served unless the CPU is masked. */
+/* Another thread's unmap of the page; an interrupt comes for it. */
 static void unmap_meanwhile(void)
 {
     struct hipt_page page = {.asid = asid, .vpn = 5};
@@ -268,15 +267,14 @@ static void unmap_meanwhile(void)
     cr_assert_eq(hipt_gather_add(&gather, &page, 1, NULL), HIPT_OK);
     hipt_gather_dispatch(&gather);
     hipt_cpu_interrupt(&mmu.cpu);
-    is_acknowledged = hipt_gather_poll(&gather);
     cpus.self = &mmu.cpu;
 }
 
 /*
- * S1: the page is unmapped at any step of an access. If the CPU has acknowledged inside the access, the access does
- * not go to the old frame; and whenever it has, nothing is left in the cache.
+ * S1: the page is unmapped at any step of an access, from the cache or not. If the CPU has acknowledged when the access
+ * returns, the access does not go to the old frame; and whenever it has, nothing is left in the cache.
  */
-Test(mmu, S1_walk_then_fill)
+static void unmap_at_each_step(bool is_hit)
 {
     unsigned acknowledged = 0;
     uint64_t refills = 0;
@@ -286,23 +284,60 @@ Test(mmu, S1_walk_then_fill)
     for (skip = 0; !is_over; skip++) {
         struct hipt_access out;
         enum hipt_status status;
+        bool has_served;
 
         start(4, 2, 0, 0);
         map(0, 5, 7, HIPT_READ);
+        if (is_hit) {
+            cr_assert(reads(5, 7, false));
+        }
         mmu.interruptible = true;
+        gather.ticket = 0;
         step_interrupt(NULL, NULL, skip, unmap_meanwhile);
-        is_acknowledged = false;
         status = access(5, HIPT_READ, &out);
         is_over = !step_interrupted();
+        has_served = gather.ticket != 0 && hipt_cpu_served(&mmu.cpu) >= gather.ticket;
         refills += mmu.counts.refills;
-        cr_assert(!is_acknowledged || status != HIPT_OK, "skip %u", skip);
+        cr_assert(!has_served || status != HIPT_OK, "skip %u", skip);
         if (!is_over) {
-            acknowledged += is_acknowledged;
+            acknowledged += has_served;
             cr_assert_neq(access(5, HIPT_READ, &out), HIPT_OK, "skip %u", skip);
             cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
         }
         stop();
     }
-    cr_assert_gt(acknowledged, 5u);
-    cr_assert_gt(refills, 0);
+    cr_assert_gt(acknowledged, is_hit ? 1u : 5u);
+    cr_assert(is_hit || refills > 0);
+}
+
+Test(mmu, S1_walk_then_fill)
+{
+    unmap_at_each_step(false);
+}
+
+Test(mmu, S1_unmapped_beside_a_hit)
+{
+    unmap_at_each_step(true);
+}
+
+/* S1: what is read under a mask may be used until the CPU is unmasked: nothing in between serves. */
+Test(mmu, S1_masked)
+{
+    struct hipt_access out;
+
+    start(4, 2, 0, 0);
+    map(0, 5, 7, HIPT_READ);
+    map(0, 6, 8, HIPT_READ);
+    hipt_cpu_mask(&mmu.cpu);
+    cr_assert(reads(5, 7, false));
+    unmap_meanwhile();
+    cr_assert(reads(6, 8, false));
+    cr_assert_eq(hipt_cpu_served(&mmu.cpu), 0);
+    cr_assert(!hipt_gather_poll(&gather), "not by a poll either");
+    cr_assert_eq(hipt_unmap(rig.table, &(struct hipt_page){.asid = asid, .vpn = 6}, NULL), HIPT_CANNOT_WAIT);
+    hipt_cpu_unmask(&mmu.cpu);
+    cr_assert_neq(hipt_cpu_served(&mmu.cpu), 0);
+    cr_assert_eq(access(5, HIPT_READ, &out), HIPT_ABSENT);
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    stop();
 }

@@ -19,8 +19,6 @@
 
 #include <hipt/port.h>
 
-#define KICKED UINT64_C(1)
-#define NUMBER_SHIFT 1u
 #define THREAD_SHIFT 32u
 #define PAUSES 16u /* turns of a wait for one that gives the processor away: the CPU waited for may need it */
 #define NANOSECONDS UINT64_C(1000000000)
@@ -47,7 +45,6 @@ static void kicked(int number)
 
     (void)number;
     if (own_seat != NULL) {
-        (void)atomic_fetch_and_explicit(own_seat, ~KICKED, memory_order_acq_rel); /* [observe:kick] */
         own_interrupt(own_cpu);
     }
     errno = error;
@@ -102,7 +99,7 @@ static HIPTI_ATOMIC(uint64_t) *seat_take(struct hipti_delivery *delivery, uint64
         uint64_t seen = atomic_load_explicit(&delivery->seat[i], memory_order_relaxed);
         uint32_t known = atomic_load_explicit(&delivery->nseats, memory_order_relaxed);
 
-        while (seen >> THREAD_SHIFT == 0) { /* KICKED may have been set too late for who sat here before */
+        while (seen == 0) {
             if (atomic_compare_exchange_weak_explicit(&delivery->seat[i], &seen, word, memory_order_relaxed,
                                                       memory_order_relaxed)) {
                 while (known <= i && !atomic_compare_exchange_weak_explicit(
@@ -121,7 +118,7 @@ static enum hipt_status sit_down(struct hipti_delivery *delivery, struct hipt_cp
     uint64_t thread = (uint64_t)gettid() << THREAD_SHIFT;
     bool blocked = signal_mask(SIG_BLOCK);
 
-    own_seat = seat_take(delivery, thread | (uint64_t)cpu->number << NUMBER_SHIFT);
+    own_seat = seat_take(delivery, thread | cpu->number);
     if (own_seat != NULL) {
         own_interrupt = delivery->interrupt;
         own_cpu = cpu;
@@ -170,22 +167,6 @@ enum hipt_status hipti_delivery_cpu(struct hipti_delivery *delivery, struct hipt
     return HIPT_OK;
 }
 
-/*
- * The system has no room for the signal only while others fill it. To try until it has is no longer a wait than the
- * one for the acknowledgement of a CPU that never heard.
- */
-static void seat_kick(HIPTI_ATOMIC(uint64_t) *seat)
-{
-    uint64_t word = atomic_fetch_or_explicit(seat, KICKED, memory_order_acq_rel); /* [publish:kick] */
-    pid_t thread = (pid_t)(word >> THREAD_SHIFT);
-
-    if (thread != 0 && !(word & KICKED)) {
-        while (tgkill(getpid(), thread, signal_number) != 0 && errno == EAGAIN) {
-            sched_yield();
-        }
-    }
-}
-
 void hipti_delivery_kick(struct hipti_delivery *delivery, const uint64_t *set, unsigned words)
 {
     /* relaxed: the seats of those that the caller found inside are known to it. */
@@ -194,10 +175,10 @@ void hipti_delivery_kick(struct hipti_delivery *delivery, const uint64_t *set, u
 
     for (i = 0; i < nseats; i++) {
         uint64_t word = atomic_load_explicit(&delivery->seat[i], memory_order_relaxed);
-        uint32_t number = (uint32_t)word >> NUMBER_SHIFT;
+        uint32_t number = (uint32_t)word;
 
-        if (number / 64u < words && (set[number / 64u] >> number % 64u & 1u)) {
-            seat_kick(&delivery->seat[i]);
+        if (word >> THREAD_SHIFT != 0 && number / 64u < words && (set[number / 64u] >> number % 64u & 1u)) {
+            (void)tgkill(getpid(), (pid_t)(word >> THREAD_SHIFT), signal_number);
         }
     }
 }

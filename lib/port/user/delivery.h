@@ -2,17 +2,12 @@
 /*
  * Threads that stand for CPUs: which one the caller is, and how others make it look at what they ask of it.
  *
- * A thread that may be signalled has a seat: one word with its kernel number, its CPU's number, and whether a signal is
- * on its way.
+ * A thread that may be signalled has a seat: one word with its kernel number and its CPU's number. Its accesses are
+ * relaxed: the thread goes inside after it has taken the seat, so who finds it inside sees the seat; a signal that is
+ * sent late finds a thread without a CPU, or with another one, and does nothing, or looks in vain.
  *
- *   word  from -> to          by        order    why
- *   seat  free -> taken       thread    relaxed  the thread goes inside afterwards; who finds it there sees the seat
- *         any -> with KICKED  kicker    acq_rel  what was asked precedes the look at it           [publish:kick]
- *         KICKED -> without   handler   acq_rel  ... which comes after this                       [observe:kick]
- *         taken -> free       thread    relaxed  a signal sent late finds a thread without a CPU, and does nothing
- *
- * So at most one signal for each thread is pending, however many kicks there are. Who finds KICKED set sends none: the
- * handler clears it first and looks at what was asked afterwards.
+ * Each kick sends a signal. To leave that to another kicker, whose signal may not have been sent yet, would be to wait
+ * for that thread. Where the system has no room for one more, it is left out: whoever waits kicks again.
  */
 #ifndef HIPT_PORT_USER_DELIVERY_H
 #define HIPT_PORT_USER_DELIVERY_H

@@ -8,8 +8,8 @@
  *     config -> hipt_table_create -> hipt_asid_alloc -> hipt_map -> hipt_lookup, hipt_reverse -> hipt_unmap
  *
  * Read on in: map.h (the verbs), asid.h, frame.h, cpu.h (CPUs with translation caches), gather.h (unmapping much at
- * once), table.h (geometry), ops.h (your host at run time), port.h (your host at compile time), user.h (a ready-made
- * host for user space), mmu.h (CPUs with modelled caches), status.h.
+ * once), huge.h (splitting and collapsing large pages), table.h (geometry), ops.h (your host at run time), port.h (your
+ * host at compile time), user.h (a ready-made host for user space), mmu.h (CPUs with modelled caches), status.h.
  *
  * Words
  *   asid          number of an address space; its generation tells one life of the number from the next
@@ -63,6 +63,7 @@
 #include <hipt/cpu.h>
 #include <hipt/frame.h>
 #include <hipt/gather.h>
+#include <hipt/huge.h>
 #include <hipt/map.h>
 #include <hipt/ops.h>
 #include <hipt/status.h>

@@ -38,6 +38,12 @@ static inline unsigned hipti_lowest_bit(unsigned word)
     return (unsigned)__builtin_ctz(word);
 }
 
+/* The number of the highest bit that is set; @word is not 0. */
+static inline unsigned hipti_highest_bit(unsigned word)
+{
+    return 31u - (unsigned)__builtin_clz(word);
+}
+
 static inline unsigned hipti_lowest_bit64(uint64_t word)
 {
     return (unsigned)__builtin_ctzll(word);

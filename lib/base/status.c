@@ -14,6 +14,7 @@ const char *hipt_strerror(enum hipt_status status)
         "a written page of a file cannot be unmapped lazily",
         "the mapping does not allow this access",
         "this would wait for other CPUs, and the caller may not",
+        "the pages cannot become one: frames not in a row from an aligned one, or different protection or attribute",
         "no memory",
         "a counter or a chain is at its bound",
         "every asid is in use or waits for a grace period",

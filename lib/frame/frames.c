@@ -338,31 +338,31 @@ static void frame_drop_blocks(struct hipti_frames *frames, uint32_t number)
 }
 
 /* Leave UNMAPPING, or MAPPED(1) without blocks (F5). */
-static uint64_t word_unmapped(uint64_t word, bool committed)
+static uint64_t word_unmapped(uint64_t word, enum hipti_unlink why)
 {
-    bool is_fresh = (word & FRESH) != 0;
+    bool is_free = why == HIPTI_UNLINK_MERGE || (why == HIPTI_UNLINK_UNDO && (word & FRESH));
     uint64_t rest = word_pins(word) ? hipti_field_set(0, PINS_SHIFT, PINS_BITS, word_pins(word)) : 0;
 
     if (rest) {
         return word_with_state(rest, HIPT_FRAME_OWNED);
     }
-    return word_with_state(0, is_fresh && !committed ? HIPT_FRAME_FREE : HIPT_FRAME_LIMBO);
+    return word_with_state(0, is_free ? HIPT_FRAME_FREE : HIPT_FRAME_LIMBO);
 }
 
 /* What dropping one count makes of a word. */
-static uint64_t word_dropped(uint64_t word, bool committed)
+static uint64_t word_dropped(uint64_t word, enum hipti_unlink why)
 {
     if (word_count(word) > 1u) { /* F3 */
-        return (committed ? word & ~FRESH : word) - (UINT64_C(1) << COUNT_SHIFT);
+        return (why == HIPTI_UNLINK_UNDO ? word : word & ~FRESH) - (UINT64_C(1) << COUNT_SHIFT);
     }
     if (word_block(word) != HIPTI_NONE) { /* F4: count and list are still there for who asks */
         return word_with_state(word, HIPT_FRAME_UNMAPPING);
     }
-    return word_unmapped(word, committed); /* F5 */
+    return word_unmapped(word, why); /* F5 */
 }
 
 /* Give a count back (F3 to F5). */
-static void frame_drop(struct hipti_frames *frames, uint32_t number, bool committed)
+static void frame_drop(struct hipti_frames *frames, uint32_t number, enum hipti_unlink why)
 {
     struct hipti_frame *frame = frame_at(frames, number);
     uint64_t word = hipti_load_relaxed(&frame->word); /* only compared */
@@ -370,14 +370,14 @@ static void frame_drop(struct hipti_frames *frames, uint32_t number, bool commit
 
     do {
         HIPTI_REQUIRE(word_state(word) == HIPT_FRAME_MAPPED && word_count(word) > 0);
-        next = word_dropped(word, committed);
+        next = word_dropped(word, why);
         /* release: uses of the frame, for who sees the count fall [publish:frame]; acquire: the list [observe:frame] */
     } while (!hipti_cas_acq_rel(&frame->word, &word, next));
     if (word_state(next) == HIPT_FRAME_UNMAPPING) {
         frame_drop_blocks(frames, word_block(next));
         word = next;
         do { /* an unpin may come meanwhile */
-            next = word_unmapped(word, committed);
+            next = word_unmapped(word, why);
         } while (!hipti_cas_acquire(&frame->word, &word, next)); /* [observe:frame] uses by who unpinned it */
     }
     if (word_state(next) == HIPT_FRAME_LIMBO) {
@@ -400,7 +400,7 @@ enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, 
     }
     status = frame_add_alias(frames, frame, pair_pack(pair));
     if (status != HIPT_OK) {
-        frame_drop(frames, number, false);
+        frame_drop(frames, number, HIPTI_UNLINK_UNDO);
     }
     return status;
 }
@@ -436,7 +436,8 @@ static void frame_trim(struct hipti_frames *frames, struct hipti_frame *frame, u
     while (word_block(word) == number) {
         uint64_t next = hipti_field_set(word, 0, BLOCK_BITS, hipti_load_relaxed(&block->next)); /* constant */
 
-        if (hipti_cas_relaxed(&frame->word, &word, next)) { /* the block behind was published when it was the first */
+        /* release: as in place_clear(); the block behind was published when it was the first [publish:frame] */
+        if (hipti_cas_release(&frame->word, &word, next)) {
             hipti_freelist_push(&frames->spare, &spare_links, frames, number);
             return;
         }
@@ -455,7 +456,11 @@ static uint32_t place_clear(HIPTI_ATOMIC(uint64_t) *place, uint32_t slot)
     if (!pair_unpack(value, &pair) || pair.slot != slot) {
         return 0;
     }
-    hipti_store_relaxed(place, 0); /* others put into empty places only, so it is a store; frame_drop() publishes */
+    /*
+     * Others put into empty places only, so it is a store. release: who misses the pair sees what the frame is mapped
+     * by instead, if a split or collapse took it out [publish:pair]
+     */
+    hipti_store_release(place, 0);
     return pair.cell;
 }
 
@@ -483,7 +488,7 @@ static uint32_t frame_remove_alias(struct hipti_frames *frames, struct hipti_fra
     }
 }
 
-uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, bool committed)
+uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, enum hipti_unlink why)
 {
     struct hipti_frame *frame = frame_at(frames, number);
     uint32_t cell = place_clear(&frame->first, slot);
@@ -493,7 +498,7 @@ uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32
     }
     HIPTI_INVARIANT(cell != 0);
     HIPTI_WALK(hipti_frame_cell(frames, number, slot) == 0);
-    frame_drop(frames, number, committed); /* last: at the last drop all pairs are out and no trim is under way */
+    frame_drop(frames, number, why); /* last: at the last drop all pairs are out and no trim is under way */
     return cell;
 }
 

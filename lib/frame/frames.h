@@ -20,7 +20,8 @@
  *   F4   MAPPED(1)  UNMAPPING  unlink, blocks to be given back            CAS acq_rel
  *   F5   MAPPED(1)  OWNED      as F4, pinned                              CAS acq_rel, from UNMAPPING acquire
  *        UNMAPPING  LIMBO      as F4, not pinned
- *                   FREE       as F4, not pinned, fresh, the link is undone: nothing was ever mapped
+ *                   FREE       as F4, not pinned, fresh, the link is undone: nothing was ever mapped; or the mapping
+ *                              goes on as a part of a larger one
  *   F6   FREE       OWNED      the first pin                              CAS acq_rel
  *   F7   OWNED      LIMBO      the last unpin                             CAS acq_rel
  *   F8   LIMBO      FREE       reap, after a grace period                 store release
@@ -122,11 +123,15 @@ uint64_t hipti_frames_nearest(const struct hipti_frames *frames, uint64_t pfn, b
  */
 enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, struct hipti_pair pair);
 
-/*
- * Take a pair out. => its cell. Inside a read side.
- * @committed: the mapping was one; otherwise its link is undone and the frame is as if it had never been.
- */
-uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, bool committed);
+/* Why a pair is taken out. */
+enum hipti_unlink {
+    HIPTI_UNLINK_UNDO = 0, /* there never was a mapping: the frame is as if the link had never been */
+    HIPTI_UNLINK_END,      /* the mapping has ended */
+    HIPTI_UNLINK_MERGE     /* the frame goes on in a larger mapping, which is accounted at another frame */
+};
+
+/* Take a pair out. => its cell. Inside a read side. */
+uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32_t slot, enum hipti_unlink why);
 
 /* => the cell of the pair of @slot, which is linked and stays so; 0 if it is not. Inside a read side. */
 uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, uint32_t slot);

@@ -32,7 +32,7 @@ enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_
 void hipti_destroy(struct hipt_table *table, struct hipti_taken taken)
 {
     uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
-    uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, true);
+    uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, HIPTI_UNLINK_END);
 
     hipti_slot_release(&table->buckets, taken.slot);
     hipti_asid_forget(&table->asids, taken.asid, cell);

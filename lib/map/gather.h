@@ -47,6 +47,12 @@ void hipti_destroy(struct hipt_table *table, struct hipti_taken taken);
 /* Step 2 for one page. */
 void hipti_shoot(struct hipt_table *table, const struct hipt_page *page);
 
+/*
+ * Find a page's slot and hold it (P8, P15): lookups see it, nobody changes it, no CPU takes it up.
+ * => HIPT_OK: *pte is the live word it had; HIPT_ABSENT; HIPT_BUSY: held, or frozen. Inside a read side.
+ */
+enum hipt_status hipti_hold(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte);
+
 /* => HIPT_OK, or why a verb that may have to wait must not begin. */
 static inline enum hipt_status hipti_wait_check(const struct hipt_table *table)
 {

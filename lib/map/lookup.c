@@ -69,15 +69,87 @@ static inline bool lookup_size(const struct hipt_table *table, uint32_t asid, ui
                        hipti_buckets_bucket(&table->buckets, place.bucket), out);
 }
 
-/* Several size classes, or none. */
+/*
+ * Several size classes, or none, the largest first: a page that is being split is what it was until it shows itself no
+ * more, and then the smaller ones are all there. Each line is looked at so that what is put into it is seen, and what
+ * was put in before something was taken out. => whether a mapping is there; *out is set then.
+ */
+static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+                       struct hipt_translation *out)
+{
+    while (sizes != 0) {
+        uint32_t size = hipti_highest_bit(sizes);
+        struct hipt_page page = page_around(table, asid, vpn, size);
+        hipti_slot slot;
+        uint64_t pte;
+
+        if (hipti_bucket_find_seq_cst(&table->buckets, hipti_page_place(table, &page), &slot, &pte) &&
+            hipti_pte_is_visible(pte)) {
+            translation_set(out, page, pte, slot);
+            return true;
+        }
+        sizes ^= 1u << size;
+    }
+    return false;
+}
+
+/* A held page may have come, or be hidden, behind a larger one that was looked for too early: that one it is then. */
+static inline void prefer_larger(const struct hipt_table *table, uint64_t vpn, unsigned sizes,
+                                 struct hipt_translation *out)
+{
+    const struct hipt_page page = out->mapping.page;
+
+    if (hipti_pte_state(out->pte) == HIPTI_HELD) {
+        (void)find_sizes(table, page.asid, vpn, sizes & ~((2u << page.size) - 1u), out);
+    }
+}
+
+/* Several size classes, or none. => whether a mapping is there; false: or it was missed. */
 static HIPTI_COLD bool lookup_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
                                     struct hipt_translation *out)
 {
-    for (; sizes != 0; sizes &= sizes - 1u) {
-        if (lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)) {
+    struct hipti_place place[HIPT_SIZES_MAX];
+    unsigned left;
+
+    for (left = sizes; left != 0; left &= left - 1u) {
+        uint32_t size = hipti_lowest_bit(left);
+
+        place[size] = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
+        HIPT_PORT_PREFETCH(hipti_buckets_bucket(&table->buckets, place[size].bucket));
+    }
+    for (left = sizes; left != 0;) {
+        uint32_t size = hipti_highest_bit(left);
+
+        if (lookup_line(table, page_around(table, asid, vpn, size), place[size],
+                        hipti_buckets_bucket(&table->buckets, place[size].bucket), out)) {
+            prefer_larger(table, vpn, sizes, out);
             return true;
         }
+        left ^= 1u << size;
     }
+    return false;
+}
+
+/*
+ * No mapping was found in a table of several page sizes: a split or collapse may have moved what was looked for from a
+ * size not looked at yet to one looked at before. Repeats only because one succeeded. => whether a mapping is there.
+ */
+static HIPTI_COLD bool lookup_again(const struct hipt_table *table, uint32_t asid, uint64_t vpn,
+                                    struct hipt_translation *out)
+{
+    uint64_t reshapes;
+
+    do {
+        unsigned sizes;
+
+        reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] */
+        sizes = hipti_sizes_in_use(table, asid);
+        if (find_sizes(table, asid, vpn, sizes, out)) {
+            prefer_larger(table, vpn, sizes, out);
+            return true;
+        }
+        /* relaxed: who has missed what a split or collapse took out has acquired its end */
+    } while (hipti_load_relaxed(&table->reshapes) != reshapes);
     return false;
 }
 
@@ -99,6 +171,9 @@ enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t v
     sizes = hipti_sizes_in_use(table, asid);
     is_mapped = is_single(sizes) ? lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)
                                  : lookup_sizes(table, asid, vpn, sizes, out);
+    if (!is_mapped && table->split.nsizes > 1u) {
+        is_mapped = lookup_again(table, asid, vpn, out);
+    }
     HIPT_PORT_READ_EXIT(&table->ops);
     return is_mapped ? HIPT_OK : HIPT_ABSENT;
 }
@@ -107,9 +182,11 @@ enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t v
 static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned *lines)
 {
     unsigned sizes = hipti_sizes_in_use(table, asid);
+    struct hipt_translation again;
 
-    for (; sizes != 0; sizes &= sizes - 1u) {
-        struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
+    while (sizes != 0) {
+        uint32_t size = hipti_highest_bit(sizes);
+        struct hipt_page page = page_around(table, asid, vpn, size);
         hipti_slot slot;
         uint64_t pte;
 
@@ -117,8 +194,9 @@ static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t 
             hipti_pte_is_visible(pte)) {
             return true;
         }
+        sizes ^= 1u << size;
     }
-    return false;
+    return table->split.nsizes > 1u && lookup_again(table, asid, vpn, &again); /* the same lines */
 }
 
 unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, bool *found)
@@ -162,14 +240,18 @@ static inline void intend(const struct hipt_table *table, const struct hipt_page
 static inline bool fulfil(const struct hipt_table *table, const struct hipt_page *wanted, const struct intent *intent,
                           struct hipt_translation *out)
 {
+    bool is_mapped;
+
     if (is_single(intent->sizes)) {
         uint32_t size = hipti_lowest_bit(intent->sizes);
 
         struct hipt_page page = page_around(table, wanted->asid, wanted->vpn, size);
 
-        return lookup_line(table, page, intent->place, intent->line, out);
+        is_mapped = lookup_line(table, page, intent->place, intent->line, out);
+    } else {
+        is_mapped = lookup_sizes(table, wanted->asid, wanted->vpn, intent->sizes, out);
     }
-    return lookup_sizes(table, wanted->asid, wanted->vpn, intent->sizes, out);
+    return is_mapped || (table->split.nsizes > 1u && lookup_again(table, wanted->asid, wanted->vpn, out));
 }
 
 /* Up to GROUP lookups. => how many were found. */

@@ -14,33 +14,24 @@
  * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's byte of
  * sizes in use, which a map sets before it commits and reads after it, in the same order.
  */
+#include "map/attempt.h"
+
 #include "map/gather.h"
 
-/* What one map holds on its way. */
-struct attempt {
-    struct hipt_table *table;
-    const struct hipt_mapping *mapping;
-    struct hipti_asid *asid;
-    uint32_t number; /* of the frame's record */
-    uint32_t cell;
-    struct hipti_claim claim;
-};
-
 /* Take the frame's pair out again; the slot is not live. */
-static void attempt_unlink(struct attempt *attempt)
+static void attempt_unlink(struct hipti_attempt *attempt)
 {
-    (void)hipti_frame_unlink(&attempt->table->frames, attempt->number, attempt->claim.slot, false);
+    (void)hipti_frame_unlink(&attempt->table->frames, attempt->number, attempt->claim.slot, HIPTI_UNLINK_UNDO);
 }
 
 /* Give an uncommitted claim and its cell back. */
-static void attempt_forget(struct attempt *attempt)
+static void attempt_forget(struct hipti_attempt *attempt)
 {
     hipti_bucket_forget(&attempt->table->buckets, &attempt->claim);
     hipti_asid_forget(&attempt->table->asids, attempt->asid->number, attempt->cell);
 }
 
-/* Everything that may fail. => HIPT_OK, or nothing is held. */
-static enum hipt_status attempt_reserve(struct attempt *attempt)
+enum hipt_status hipti_attempt_reserve(struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
     enum hipt_status status = hipti_bucket_claim(&table->buckets, hipti_page_place(table, &attempt->mapping->page),
@@ -109,12 +100,11 @@ static enum hipt_status check_overlaps(struct hipt_table *table, const struct hi
     return status;
 }
 
-/* Make a tentative slot live, or give it up (P5, P6). => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY. */
-static enum hipt_status attempt_settle(struct attempt *attempt)
+/* All pages that overlap the one of the attempt. => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY. */
+static enum hipt_status attempt_look(const struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
     const struct hipt_page *page = &attempt->mapping->page;
-    uint64_t pte = hipti_pte_with_state(attempt->claim.pte, HIPTI_TENTATIVE);
     /* [observe:overlap] after the slot became tentative */
     unsigned sizes = hipti_load_seq_cst(hipti_asid_sizes(&table->asids, page->asid));
     enum hipt_status status = HIPT_OK;
@@ -125,6 +115,25 @@ static enum hipt_status attempt_settle(struct attempt *attempt)
             status = check_overlaps(table, page, size);
         }
     }
+    return status;
+}
+
+/*
+ * Make a tentative slot live, or give it up (P5, P6). Looks again only because a split or collapse succeeded: what
+ * overlaps may have gone from a size not looked at yet to one looked at before. => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY.
+ */
+static enum hipt_status attempt_settle(struct hipti_attempt *attempt)
+{
+    struct hipt_table *table = attempt->table;
+    uint64_t pte = hipti_pte_with_state(attempt->claim.pte, HIPTI_TENTATIVE);
+    enum hipt_status status;
+    uint64_t reshapes;
+
+    do {
+        reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] what has been put in */
+        status = attempt_look(attempt);
+        /* relaxed: who has missed what was taken out has acquired its end, and the count was moved before that */
+    } while (status == HIPT_OK && hipti_load_relaxed(&table->reshapes) != reshapes);
     if (!hipti_slot_change(&table->buckets, attempt->claim.slot, &pte,
                            status == HIPT_OK ? hipti_pte_with_state(pte, HIPTI_LIVE)
                                              : hipti_pte_ended(pte, HIPTI_ENDED, 0))) {
@@ -133,8 +142,7 @@ static enum hipt_status attempt_settle(struct attempt *attempt)
     return status;
 }
 
-/* Commit what was reserved. => HIPT_OK, or nothing is held. */
-static enum hipt_status attempt_commit(struct attempt *attempt)
+enum hipt_status hipti_attempt_commit(struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
     HIPTI_ATOMIC(uint8_t) *sizes = hipti_asid_sizes(&table->asids, attempt->mapping->page.asid);
@@ -149,21 +157,35 @@ static enum hipt_status attempt_commit(struct attempt *attempt)
     if (status != HIPT_OK) {
         attempt_unlink(attempt);
         attempt_forget(attempt);
-        return status;
     }
-    if (table->split.nsizes > 1u) {
+    return status;
+}
+
+void hipti_attempt_undo(struct hipti_attempt *attempt)
+{
+    attempt_unlink(attempt);
+    hipti_slot_release(&attempt->table->buckets, attempt->claim.slot);
+    hipti_asid_forget(&attempt->table->asids, attempt->asid->number, attempt->cell);
+}
+
+/* All of it. => HIPT_OK, or nothing is held. */
+static enum hipt_status attempt_map(struct hipti_attempt *attempt)
+{
+    enum hipt_status status = hipti_attempt_reserve(attempt);
+
+    if (status == HIPT_OK) {
+        status = hipti_attempt_commit(attempt);
+    }
+    if (status == HIPT_OK && attempt->table->split.nsizes > 1u) {
         status = attempt_settle(attempt);
         if (status != HIPT_OK) {
-            attempt_unlink(attempt);
-            hipti_slot_release(&table->buckets, attempt->claim.slot);
-            hipti_asid_forget(&table->asids, attempt->asid->number, attempt->cell);
+            hipti_attempt_undo(attempt);
         }
     }
     return status;
 }
 
-/* The page's last mapping may be in the way, frozen. => HIPT_CHANGED: not any more, try again; HIPT_BUSY. */
-static enum hipt_status map_help(struct hipt_table *table, const struct hipt_page *page)
+enum hipt_status hipti_attempt_help(struct hipt_table *table, const struct hipt_page *page)
 {
     hipti_slot slot;
     uint64_t pte;
@@ -178,7 +200,7 @@ static enum hipt_status map_help(struct hipt_table *table, const struct hipt_pag
 /* Map a page that has been checked. Inside a read side. */
 static enum hipt_status map_page(struct hipt_table *table, const struct hipt_mapping *mapping, uint32_t number)
 {
-    struct attempt attempt;
+    struct hipti_attempt attempt;
     enum hipt_status status;
 
     attempt.table = table;
@@ -189,12 +211,9 @@ static enum hipt_status map_page(struct hipt_table *table, const struct hipt_map
         return HIPT_BAD_ASID;
     }
     do {
-        status = attempt_reserve(&attempt);
-        if (status == HIPT_OK) {
-            status = attempt_commit(&attempt);
-        }
+        status = attempt_map(&attempt);
         if (status == HIPT_BUSY) {
-            status = map_help(table, &mapping->page);
+            status = hipti_attempt_help(table, &mapping->page);
         }
     } while (status == HIPT_CHANGED);
     if (status == HIPT_OK) {

@@ -11,9 +11,7 @@
  */
 #include "map/gather.h"
 
-/* Find a page's slot and hold it. => HIPT_OK: *pte is the live word it had; HIPT_ABSENT; HIPT_BUSY. */
-static enum hipt_status remap_hold(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot,
-                                   uint64_t *pte)
+enum hipt_status hipti_hold(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)
 {
     struct hipti_place place = hipti_page_place(table, page);
 
@@ -57,7 +55,7 @@ static enum hipt_status remap_page(struct hipt_table *table, const struct hipt_m
     uint64_t old;
     uint64_t next;
     uint32_t from;
-    enum hipt_status status = remap_hold(table, &mapping->page, &slot, &old);
+    enum hipt_status status = hipti_hold(table, &mapping->page, &slot, &old);
 
     if (status != HIPT_OK) {
         return status;
@@ -77,7 +75,7 @@ static enum hipt_status remap_page(struct hipt_table *table, const struct hipt_m
     next = hipti_pte_with_state(hipti_pte_pack(mapping), HIPTI_HELD) | (old & HIPTI_PTE_VERSION_MASK);
     hipti_slot_publish(&table->buckets, slot, next);
     if (from != to) {
-        (void)hipti_frame_unlink(&table->frames, from, slot, true);
+        (void)hipti_frame_unlink(&table->frames, from, slot, HIPTI_UNLINK_END);
     }
     hipti_slot_publish(&table->buckets, slot, hipti_pte_with_state(next, HIPTI_LIVE));
     if (out) {

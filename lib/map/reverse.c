@@ -8,10 +8,28 @@ struct search {
     struct hipt_mapping *out;
     size_t room;
     size_t count;
+    size_t larger; /* of those given out: of larger pages than are looked for now */
 };
 
-/* A pair is a hint; the slot itself says whether it maps the frame. => whether it does. */
-static bool pair_maps(const struct search *search, uint32_t slot, uint64_t head, struct hipt_mapping *mapping)
+/* => whether a page lies in a larger one that has been given out: it is being split or collapsed. */
+static bool is_covered(const struct search *search, const struct hipt_page *page)
+{
+    size_t i;
+
+    for (i = 0; i < search->larger; i++) {
+        const struct hipt_page *larger = &search->out[i].page;
+
+        if (larger->asid == page->asid &&
+            larger->vpn == hipti_vpn_first(&search->table->split, larger->size, page->vpn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A pair is a hint; the slot itself says whether it maps the frame with a page of class @size. => whether it does. */
+static bool pair_maps(const struct search *search, uint32_t slot, uint64_t head, uint32_t size,
+                      struct hipt_mapping *mapping)
 {
     const struct hipt_table *table = search->table;
     uint64_t pte;
@@ -22,13 +40,14 @@ static bool pair_maps(const struct search *search, uint32_t slot, uint64_t head,
         return false;
     }
     *mapping = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
-    return search->frame.pfn - head < hipti_size_pages(table, mapping->page.size);
+    return mapping->page.size == size && !is_covered(search, &mapping->page);
 }
 
-/* All mappings whose first frame is @head and that reach the wanted one. */
-static void search_head(struct search *search, uint64_t head)
+/* All mappings of pages of class @size that reach the wanted frame. */
+static void search_size(struct search *search, uint32_t size)
 {
     const struct hipti_frames *frames = &search->table->frames;
+    uint64_t head = hipti_vpn_first(&search->table->split, size, search->frame.pfn);
     uint32_t number = hipti_frames_number(frames, head, search->frame.swap);
     struct hipt_mapping mapping;
     struct hipti_pairs pairs;
@@ -39,7 +58,7 @@ static void search_head(struct search *search, uint64_t head)
     }
     pairs = hipti_frame_pairs(frames, number);
     while (hipti_pairs_next(&pairs, &pair)) {
-        if (pair_maps(search, pair.slot, head, &mapping)) {
+        if (pair_maps(search, pair.slot, head, size, &mapping)) {
             if (search->count < search->room) {
                 search->out[search->count] = mapping;
             }
@@ -48,26 +67,41 @@ static void search_head(struct search *search, uint64_t head)
     }
 }
 
+/*
+ * The largest size first, as in a lookup: a page that is split shows the smaller ones when it does not show itself any
+ * more. While it does, they are left out.
+ */
+static void search_sizes(struct search *search)
+{
+    /* relaxed: who knows that a page is mapped knows its size's bit */
+    unsigned sizes = hipti_load_relaxed(&search->table->sizes);
+
+    search->count = 0;
+    while (sizes != 0) {
+        uint32_t size = hipti_highest_bit(sizes);
+
+        search->larger = search->count < search->room ? search->count : search->room;
+        search_size(search, size);
+        sizes ^= 1u << size;
+    }
+}
+
 enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame, struct hipt_mapping *out, size_t room,
                               size_t *count)
 {
-    struct search search = {table, frame, out, room, 0};
-    unsigned sizes = hipti_load_relaxed(&table->sizes); /* who knows that a page is mapped knows its size's bit */
-    uint64_t last = UINT64_MAX;
+    struct search search = {table, frame, out, room, 0, 0};
+    uint64_t reshapes;
 
     *count = 0;
     if (hipti_frames_number(&table->frames, frame.pfn, frame.swap) == HIPTI_NONE) {
         return HIPT_BAD_PFN;
     }
     HIPT_PORT_READ_ENTER(&table->ops);
-    for (; sizes != 0; sizes &= sizes - 1u) {
-        uint64_t head = hipti_vpn_first(&table->split, hipti_lowest_bit(sizes), frame.pfn);
-
-        if (head != last) { /* the first frame of two sizes is walked once */
-            search_head(&search, head);
-        }
-        last = head;
-    }
+    do {
+        reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] */
+        search_sizes(&search);
+        /* relaxed: who has missed what a split or collapse took out has acquired its end */
+    } while (hipti_load_relaxed(&table->reshapes) != reshapes);
     HIPT_PORT_READ_EXIT(&table->ops);
     *count = search.count;
     return search.count ? HIPT_OK : HIPT_ABSENT;

@@ -18,7 +18,13 @@
 #include "shootdown/shootdown.h"
 #include "table/bucket.h"
 
-/* Field key: all constant, but for what the rooms say of their parts. */
+/*
+ * Field key: all constant, but for what the rooms say of their parts, and the two atomic ones.
+ *
+ * .reshapes moves when a split or collapse has put in what translates a page from then on, and before it takes out what
+ * did so far (split.c). So who looks for pages of several sizes, one after another, and finds none, has missed none
+ * that was there all the time unless the number has moved meanwhile.
+ */
 struct hipt_table {
     struct hipt_ops ops;
     struct hipti_split split;
@@ -28,7 +34,8 @@ struct hipt_table {
     struct hipti_shootdown shootdown;
     uint64_t ttl;
     uint8_t file_attrs;
-    HIPTI_ATOMIC(uint8_t) sizes; /* atomic: the size classes that were ever mapped, a bit each */
+    HIPTI_ATOMIC(uint8_t) sizes; /* the size classes that were ever mapped, a bit each */
+    HIPTI_ALIGNED(64) HIPTI_ATOMIC(uint64_t) reshapes;
 };
 
 /* => HIPT_OK, or why a verb must refuse the page. */

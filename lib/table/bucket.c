@@ -540,9 +540,10 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
     } else {
         /*
          * P12. The old word has to be gone before the grace period begins: who still reads it must be waited for.
-         * relaxed: gp_start() publishes it
+         * release: as the word before: who misses a mapping that was split or collapsed here sees what is there instead
+         * [publish:slot]
          */
-        hipti_store_relaxed(slot_pte(buckets, slot), hipti_pte_parked(HIPTI_COOKIE_NEVER));
+        hipti_store_release(slot_pte(buckets, slot), hipti_pte_parked(HIPTI_COOKIE_NEVER));
         slot_free(buckets, slot, hipti_pte_parked(buckets->ops->gp_start(buckets->ops->ctx)));
     }
 }

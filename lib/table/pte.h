@@ -48,6 +48,15 @@
  *        PARKED
  *   P14  FROZEN     ENDED      who wants the key and has seen   CAS acq_rel
  *                              the shootdown acknowledged
+ *   P15  LIVE       HELD       a split, of the large page; a    CAS acq_rel
+ *                              collapse, of the small ones
+ *   P16  TENTATIVE  HELD       a split, of the small pages; a   CAS acq_rel
+ *                              collapse, of the large one
+ *   P17  HELD       LIVE       the split or collapse, of what   store release
+ *                              it put in, or when it gives up
+ *   P18  HELD       FROZEN     the split or collapse, of what   store release
+ *                              was there before
+ *   P19  HELD       ENDED      the split that gives up          store release; never a mapping
  *
  * An ENDED slot has no key any more: the key can be in another slot again. It is not free yet, because its frame and
  * its address space still know it; who froze it, or put it, takes it out there (P11). A FROZEN or ENDED word names the

@@ -31,7 +31,10 @@ static inline void translation_set(struct hipt_translation *out, struct hipt_pag
     out->slot = slot;
 }
 
-/* One size class, the whole chain. => whether a mapping is there; *out is set then. */
+/*
+ * One size class, the whole chain. => whether a mapping is there that is not held, or cannot be hidden by a larger one;
+ * *out is set then.
+ */
 static HIPTI_COLD bool lookup_chain(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
                                     struct hipt_translation *out)
 {
@@ -39,6 +42,9 @@ static HIPTI_COLD bool lookup_chain(const struct hipt_table *table, struct hipt_
     uint64_t pte;
 
     if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
+        return false;
+    }
+    if (hipti_pte_state(pte) != HIPTI_LIVE && table->split.nsizes > 1u) {
         return false;
     }
     translation_set(out, page, pte, slot);
@@ -70,9 +76,9 @@ static inline bool lookup_size(const struct hipt_table *table, uint32_t asid, ui
 }
 
 /*
- * Several size classes, or none, the largest first: a page that is being split is what it was until it shows itself no
- * more, and then the smaller ones are all there. Each line is looked at so that what is put into it is seen, and what
- * was put in before something was taken out. => whether a mapping is there; *out is set then.
+ * Several size classes, or none, the largest first: a page that is being split is what it was until it does not show
+ * any more, and then the smaller ones are all there. Every slot is acquired, also those that hold something else: who
+ * misses what was taken out sees what was put in before. => whether a mapping is there; *out is set then.
  */
 static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
                        struct hipt_translation *out)
@@ -93,63 +99,59 @@ static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t v
     return false;
 }
 
-/* A held page may have come, or be hidden, behind a larger one that was looked for too early: that one it is then. */
-static inline void prefer_larger(const struct hipt_table *table, uint64_t vpn, unsigned sizes,
-                                 struct hipt_translation *out)
+/*
+ * => whether a page that was found is what translates. A live one is. A held one is if no larger one shows while it is
+ * there: a larger one that came after it was looked for may hide it.
+ */
+static bool is_shown(const struct hipt_table *table, uint64_t vpn, unsigned sizes, const struct hipt_translation *found)
 {
-    const struct hipt_page page = out->mapping.page;
+    const struct hipt_page *page = &found->mapping.page;
+    struct hipt_translation now;
 
-    if (hipti_pte_state(out->pte) == HIPTI_HELD) {
-        (void)find_sizes(table, page.asid, vpn, sizes & ~((2u << page.size) - 1u), out);
+    if (hipti_pte_state(found->pte) == HIPTI_LIVE) {
+        return true;
     }
-}
-
-/* Several size classes, or none. => whether a mapping is there; false: or it was missed. */
-static HIPTI_COLD bool lookup_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
-                                    struct hipt_translation *out)
-{
-    struct hipti_place place[HIPT_SIZES_MAX];
-    unsigned left;
-
-    for (left = sizes; left != 0; left &= left - 1u) {
-        uint32_t size = hipti_lowest_bit(left);
-
-        place[size] = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
-        HIPT_PORT_PREFETCH(hipti_buckets_bucket(&table->buckets, place[size].bucket));
-    }
-    for (left = sizes; left != 0;) {
-        uint32_t size = hipti_highest_bit(left);
-
-        if (lookup_line(table, page_around(table, asid, vpn, size), place[size],
-                        hipti_buckets_bucket(&table->buckets, place[size].bucket), out)) {
-            prefer_larger(table, vpn, sizes, out);
-            return true;
-        }
-        left ^= 1u << size;
-    }
-    return false;
+    return !find_sizes(table, page->asid, vpn, sizes & ~((2u << page->size) - 1u), &now) &&
+           find_sizes(table, page->asid, vpn, 1u << page->size, &now) && now.slot == found->slot &&
+           hipti_pte_same_life(now.pte, found->pte);
 }
 
 /*
- * No mapping was found in a table of several page sizes: a split or collapse may have moved what was looked for from a
- * size not looked at yet to one looked at before. Repeats only because one succeeded. => whether a mapping is there.
+ * No live mapping was found in a table of several page sizes. It may be held, or a split or collapse has moved it from
+ * a size not looked at yet to one looked at before. Repeats only because another operation on a page around this one
+ * went on meanwhile: one that split or collapsed it, gave that up, or mapped or ended one. => whether a mapping is
+ * there; *out is set then.
  */
 static HIPTI_COLD bool lookup_again(const struct hipt_table *table, uint32_t asid, uint64_t vpn,
                                     struct hipt_translation *out)
 {
-    uint64_t reshapes;
+    struct hipt_translation found;
 
-    do {
-        unsigned sizes;
+    for (;;) {
+        uint64_t reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] */
+        unsigned sizes = hipti_sizes_in_use(table, asid);
 
-        reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] */
-        sizes = hipti_sizes_in_use(table, asid);
-        if (find_sizes(table, asid, vpn, sizes, out)) {
-            prefer_larger(table, vpn, sizes, out);
+        if (!find_sizes(table, asid, vpn, sizes, &found)) {
+            /* relaxed: who has missed what a split or collapse took out has acquired its end */
+            if (hipti_load_relaxed(&table->reshapes) == reshapes) {
+                return false;
+            }
+        } else if (is_shown(table, vpn, sizes, &found)) {
+            *out = found;
             return true;
         }
-        /* relaxed: who has missed what a split or collapse took out has acquired its end */
-    } while (hipti_load_relaxed(&table->reshapes) != reshapes);
+    }
+}
+
+/* Several size classes, or none. => whether a live mapping is there. */
+static HIPTI_COLD bool lookup_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+                                    struct hipt_translation *out)
+{
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        if (lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -184,9 +186,8 @@ static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t 
     unsigned sizes = hipti_sizes_in_use(table, asid);
     struct hipt_translation again;
 
-    while (sizes != 0) {
-        uint32_t size = hipti_highest_bit(sizes);
-        struct hipt_page page = page_around(table, asid, vpn, size);
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
         hipti_slot slot;
         uint64_t pte;
 
@@ -194,9 +195,8 @@ static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t 
             hipti_pte_is_visible(pte)) {
             return true;
         }
-        sizes ^= 1u << size;
     }
-    return table->split.nsizes > 1u && lookup_again(table, asid, vpn, &again); /* the same lines */
+    return table->split.nsizes > 1u && lookup_again(table, asid, vpn, &again); /* in the same lines */
 }
 
 unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, bool *found)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Splitting, punching, collapsing: one large mapping and many small ones change places. Lookups look for the largest
- * size first, so a small page that is in the table together with the large one around it is hidden by it.
+ * Splitting, punching, collapsing: one large mapping and many small ones change places. A small page that is held while
+ * the large one around it shows is hidden by it: a lookup takes a live page of any size, but of held ones the largest.
  *
  *   split     hold the large page      P15  it translates as before; its marks are final; no CPU takes it up
  *             put the small ones in    P16  held: hidden, and closed to updates

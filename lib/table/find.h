@@ -60,7 +60,7 @@ static inline bool hipti_line_find(struct hipti_line *line, struct hipti_place p
 /*
  * The way that nearly all lookups take: the key's slot is in the bucket's own line and nobody changes it meanwhile, or
  * that line is all there is and no slot is like it.
- * => its word, live or held, and *i; 0: *is_absent, or else it takes hipti_bucket_find() to say.
+ * => its word, live, and *i; 0: *is_absent, or else it takes hipti_bucket_find() to say.
  */
 static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_place place, unsigned *i,
                                          bool *is_absent)
@@ -78,7 +78,7 @@ static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_p
     if (hipti_load_acquire(&line->lo[*i]) != hipti_place_lo(place) || /* [observe:lo/hi] */
         hipti_load_acquire(&line->hi[*i]) != hipti_place_hi(place) || /* [observe:lo/hi] */
         hipti_load_relaxed(&line->pte[*i]) != pte || /* relaxed: the same word was acquired */
-        !hipti_pte_is_visible(pte)) {
+        hipti_pte_state(pte) != HIPTI_LIVE) {
         return 0;
     }
     return pte;

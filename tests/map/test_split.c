@@ -1007,19 +1007,19 @@ static void read_map(uint64_t k)
 
 Test(split, in_the_midst_of_a_lookup, .timeout = 120)
 {
-    static const uint64_t pages[] = {0, 7, 15};
+    static const uint64_t pages[] = {0, 15};
     size_t i;
 
     for (from_size = 1; from_size <= 2u; from_size++) {
         for (verb = SPLIT; verb <= COLLAPSE; verb++) {
-            for (i = 0; i < 3u; i++) {
+            for (i = 0; i < 2u; i++) {
                 interrupt_by_the_verb(read_lookup, pages[i]);
                 interrupt_by_the_verb(read_batch, pages[i]);
                 interrupt_by_the_verb(read_reverse, pages[i]);
-                may_be_busy = true;
-                interrupt_by_the_verb(read_map, pages[i]);
-                may_be_busy = false;
             }
+            may_be_busy = true;
+            interrupt_by_the_verb(read_map, 7);
+            may_be_busy = false;
         }
     }
 }

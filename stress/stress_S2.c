@@ -9,7 +9,8 @@
  * one page in use. Frames come back by hipt_frame_reap() only, so a token means one mapping for as long as it is used.
  *
  * An unmap, also one that found another at it, buries the token that it had seen in use before: who begins an access
- * after that must not come to it.
+ * after that must not come to it. So does a lookup that finds another token: where the next translation is to be seen,
+ * the last one is used no more.
  */
 #include <inttypes.h>
 #include <sched.h>
@@ -19,7 +20,8 @@
 enum { PAGES = 4, FRAMES = 128 };
 
 enum {
-    OPERATIONS, ACCESSES, HITS, MAPS, HELPED, BUSY, UNMAPS, FOUND_FROZEN, BURIED, REMAPS, DEFERRED, EARLY, REAPED, HELD
+    OPERATIONS, ACCESSES, HITS, MAPS, HELPED, BUSY, UNMAPS, FOUND_FROZEN, SUPERSEDED, BURIED, REMAPS, DEFERRED, EARLY,
+    REAPED, HELD
 };
 
 static const struct crew_count counts[] = {
@@ -31,6 +33,7 @@ static const struct crew_count counts[] = {
     {"maps that were told to try again", false, false},
     {"pages unmapped", true, false},
     {"unmaps that found nothing", true, false},
+    {"lookups that found the next token", true, false},
     {"tokens buried", true, false},
     {"pages remapped", true, false},
     {"pages unmapped by deferred gathers", true, false},
@@ -243,6 +246,26 @@ static void unmap_page(struct worker *worker)
     crew_add(cpu->crew, cpu->thread, FOUND_FROZEN, status == HIPT_ABSENT);
 }
 
+/* The frame is not reaped in a read side that was open when it was mapped. */
+static void look_up(struct worker *worker)
+{
+    struct cpu *cpu = &worker->cpu;
+    uint64_t vpn = crew_draw(&cpu->random, PAGES);
+    uint64_t seen = relaxed(&pages[vpn].seen);
+    struct hipt_translation t;
+    uint64_t token = seen;
+
+    hipt_read_enter(cpu->crew->table);
+    if (hipt_lookup(cpu->crew->table, asid, vpn, &t) == HIPT_OK) {
+        token = contents[t.mapping.pfn].token;
+    }
+    hipt_read_exit(cpu->crew->table);
+    if (token != seen) {
+        bury(worker, vpn, seen);
+        crew_add(cpu->crew, cpu->thread, SUPERSEDED, 1);
+    }
+}
+
 static void gather_begin(struct worker *worker)
 {
     struct cpu *cpu = &worker->cpu;
@@ -307,6 +330,8 @@ static void body(struct crew *crew, unsigned thread)
         case 5: remap_page(worker); break;
         case 6: worker->is_open ? gather_poll(worker) : gather_begin(worker); break;
         case 7: cpu_move(&worker->cpu); break;
+        case 8:
+        case 9: look_up(worker); break;
         default: access_page(worker); break;
         }
         crew_add(crew, thread, OPERATIONS, 1);

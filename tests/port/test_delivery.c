@@ -57,6 +57,7 @@ struct seated {
     struct hipt_cpu cpu;
     pthread_t thread;
     _Atomic unsigned flushes;
+    uint64_t said; /* served, as others saw it when the cache forgot last */
     _Atomic bool is_inside;
     _Atomic bool may_go;
     int pipe[2];
@@ -66,7 +67,10 @@ struct seated {
 
 static void count_range(void *ctx, uint32_t tag, uint64_t vpn, uint64_t npages)
 {
+    struct seated *seated = ctx;
+
     (void)tag, (void)vpn, (void)npages;
+    seated->said = atomic_load(&seated->cpu.line->served);
     atomic_fetch_add(&((struct seated *)ctx)->flushes, 1u);
     errno = 1;
 }
@@ -258,6 +262,25 @@ Test(delivery, S1_held_off_while_masked)
     cr_expect_eq(atomic_load(&own.flushes), 1);
     cr_expect(hipt_gather_poll(&gather));
     cr_expect_eq(hipt_gather_finish(&gather), HIPT_OK);
+    stand(&own);
+    world_close(&world);
+}
+
+/* S1: a CPU forgets before it says so. */
+Test(delivery, S1_served_after_the_flush)
+{
+    struct seated own = {.number = 0};
+    struct world world;
+
+    world_open(&world, HIPT_USER_POLL);
+    own.world = &world;
+    sit(&own);
+    hipti_shootdown_add(own.cpu.shootdown, world.page.asid, VPN, 1);
+    (void)hipti_shootdown_dispatch(own.cpu.shootdown, world.page.asid);
+    cr_expect(hipt_cpu_serve(&own.cpu));
+    cr_expect_eq(atomic_load(&own.flushes), 1);
+    cr_expect_eq(own.said, 0);
+    cr_expect_eq(atomic_load(&own.cpu.line->served), 1);
     stand(&own);
     world_close(&world);
 }

@@ -17,12 +17,13 @@
 enum { PAGES = 6, FILE_ATTR = 1 };
 
 enum {
-    OPERATIONS, STORES, HITS, CLEANED, CLEAN, LEFT, DIRTY_UNMAPPED, CLEAN_UNMAPPED, GATHERED, REFUSED, REMAPPED, BESIDE,
-    HELD
+    OPERATIONS, LOADS, STORES, HITS, CLEANED, CLEAN, LEFT, DIRTY_UNMAPPED, CLEAN_UNMAPPED, GATHERED, REFUSED, REMAPPED,
+    BESIDE, HELD
 };
 
 static const struct crew_count counts[] = {
     {"operations", true, false},
+    {"loads", true, false},
     {"stores", true, false},
     {"stores through the cache", true, false},
     {"dirty pages cleaned", true, false},
@@ -53,7 +54,8 @@ struct contents {
 
 struct worker {
     struct cpu cpu;
-    uint64_t stored; /* the last number */
+    uint64_t stored;      /* the last number */
+    uint64_t last[PAGES]; /* of each page */
 };
 
 static struct page pages[PAGES];
@@ -93,6 +95,23 @@ static void write_back(uint64_t vpn)
 
 /* --- writers */
 
+/* What it leaves in the cache does for loads, and for stores only if the page was dirty. */
+static void load(struct worker *worker)
+{
+    struct cpu *cpu = &worker->cpu;
+    uint64_t vpn = crew_draw(&cpu->random, PAGES);
+    uint64_t pfn;
+
+    if (cpu_translate(cpu, asid, vpn, HIPT_READ, &pfn) == HIPT_OK) {
+        if (frames[pfn].word[cpu->thread] != worker->last[vpn]) {
+            crew_broken(cpu->crew, "CPU %u loads %" PRIu64 " from vpn %" PRIu64 " and has stored %" PRIu64, cpu->thread,
+                        frames[pfn].word[cpu->thread], vpn, worker->last[vpn]);
+        }
+        crew_add(cpu->crew, cpu->thread, LOADS, 1);
+    }
+    cpu_done(cpu);
+}
+
 static void store(struct worker *worker)
 {
     struct cpu *cpu = &worker->cpu;
@@ -104,6 +123,7 @@ static void store(struct worker *worker)
             sched_yield();
         }
         frames[pfn].word[cpu->thread] = ++worker->stored;
+        worker->last[vpn] = worker->stored;
         cpu_note(cpu, CPU_ACCESS, asid, vpn, pfn, worker->stored);
         crew_add(cpu->crew, cpu->thread, STORES, 1);
         crew_add(cpu->crew, cpu->thread, HITS, cpu->is_hit);
@@ -299,6 +319,11 @@ static void body(struct crew *crew, unsigned thread)
         case 1: clean(worker); break;
         case 2: unmap(worker); break;
         case 3: cpu_move(&worker->cpu); break;
+        case 4:
+        case 5:
+        case 6:
+        case 7:
+        case 8: load(worker); break;
         default: store(worker); break;
         }
         crew_add(crew, thread, OPERATIONS, 1);

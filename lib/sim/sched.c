@@ -144,6 +144,7 @@ static void record(struct hipti_sim *sim, const struct hipti_sim_point *step)
     sim->steps[sim->nsteps++] = *step;
     sim->own_steps[thread]++;
     sim->position[thread]++;
+    sim->turn[thread].is_over = sim->turn[thread].is_over || step->access != HIPTI_SIM_READ;
     spin_watch(sim, (enum hipti_sim_access)step->access);
 }
 
@@ -188,6 +189,22 @@ void hipti_sim_respond(struct hipti_sim *sim, uint64_t answer)
     sim->position[thread] = 0;
 }
 
+void hipti_sim_wait(struct hipti_sim *sim)
+{
+    unsigned thread = sim->running;
+    struct hipti_sim_turn *turn = &sim->turn[thread];
+
+    if (!turn->is_over) {
+        sim->learned[thread] = turn->learned;
+        sim->position[thread] = turn->position;
+        if (sim->idle[thread] >= sim->own_steps[thread] - turn->own_steps) {
+            sim->spinning |= 1u << thread;
+            sim->is_forced = true;
+        }
+    }
+    *turn = (struct hipti_sim_turn){sim->learned[thread], sim->position[thread], sim->own_steps[thread], false};
+}
+
 uint64_t hipti_sim_state(const struct hipti_sim *sim)
 {
     uint64_t state = sim->memory + (sim->unseen ? sim->unseen(sim->ctx) : 0);
@@ -196,7 +213,7 @@ uint64_t hipti_sim_state(const struct hipti_sim *sim)
     for (i = 0; i < sim->nthreads; i++) {
         state = hipti_sim_hash(state, hipti_sim_hash(sim->past[i], sim->learned[i] + sim->position[i]));
     }
-    return state;
+    return sim->spinning ? hipti_sim_hash(state, sim->spinning) : state;
 }
 
 void hipti_sim_stop(struct hipti_sim *sim)
@@ -249,6 +266,7 @@ enum hipti_sim_end hipti_sim_run(struct hipti_sim *sim, const struct hipti_sim_c
         sim->own_steps[i] = 0;
         sim->idle[i] = 0;
         sim->begins[i] = false;
+        sim->turn[i].is_over = true;
     }
     sim->is_on = true;
     start_all(sim);

@@ -77,6 +77,14 @@ struct hipti_sim_word {
     uint8_t by[3];
 };
 
+/* Where a thread stood at the end of the last turn of a wait. */
+struct hipti_sim_turn {
+    uint64_t learned;
+    unsigned position;
+    unsigned own_steps;
+    bool is_over; /* the thread has written since: if it waits again, it is another wait */
+};
+
 /* Field key: the one real thread only. Large: to be static. */
 struct hipti_sim {
     /* of all executions since hipti_sim_init() */
@@ -109,6 +117,7 @@ struct hipti_sim {
     unsigned invoked_at[HIPTI_SIM_THREADS];       /* the number of the last operation's first step */
     unsigned idle[HIPTI_SIM_THREADS];             /* own steps since anybody wrote */
     bool begins[HIPTI_SIM_THREADS];               /* the next step is an operation's first */
+    struct hipti_sim_turn turn[HIPTI_SIM_THREADS]; /* when each thread last called hipti_sim_wait() */
     struct hipti_sim_point steps[HIPTI_SIM_STEPS];
 
     /* stacks */
@@ -132,6 +141,14 @@ void hipti_sim_step(struct hipti_sim *sim, const char *operation, const volatile
  */
 void hipti_sim_begin(struct hipti_sim *sim);
 void hipti_sim_respond(struct hipti_sim *sim, uint64_t answer);
+
+/*
+ * From inside a thread that waits in a loop: a turn of it is over, and what it has read is not what it waits for. If
+ * nobody has written since the turn began, the thread is disabled until somebody does; where all that are left wait so,
+ * the execution ends as HIPTI_SIM_STUCK. A turn that only reads leaves the thread as it was: its state is that of the
+ * turn before, so that executions which differ in the number of turns meet.
+ */
+void hipti_sim_wait(struct hipti_sim *sim);
 
 /* From inside a thread: end the whole execution at once. Does not return. */
 void hipti_sim_stop(struct hipti_sim *sim);

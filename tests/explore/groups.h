@@ -2,7 +2,7 @@
 /*
  * The programs that are enumerated. A group is a set of calls and a few states to begin with. Its programs are all
  * pairs of threads that make two of the calls each, or all triples of threads that make one each, up to the order of
- * the threads; without a bound, all pairs of threads that make one each.
+ * the threads; without a bound, all pairs of threads that make one each. Or its programs are listed one by one.
  */
 #ifndef EXPLORE_GROUPS_H
 #define EXPLORE_GROUPS_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { GROUPS = 14, GROUP_PREFILLS_MAX = 4 };
+enum { GROUPS = 16, GROUP_PREFILLS_MAX = 4 };
 
 struct group {
     const char *name;
@@ -20,6 +20,7 @@ struct group {
     unsigned nthreads;
     unsigned ncalls;
     bool is_unbounded; /* as many preemptions as it takes */
+    const char *const *programs; /* these, up to a NULL, and no others */
 };
 
 extern const struct group groups[GROUPS];

@@ -87,20 +87,21 @@ static bool step_map(struct model *model, const struct event *event)
 static bool step_change(struct model *model, const struct event *event)
 {
     struct model_page *page = page_of(model, &event->call);
+    bool has_out = event->call.verb == VERB_UNMAP || event->call.verb == VERB_REMAP;
 
     if (event->status != HIPT_OK) {
         return event->status == HIPT_ABSENT ? !page
                                             : event->status == HIPT_BUSY || (event->call.verb == VERB_REMAP &&
                                                                              event->status == HIPT_NOMEM);
     }
-    if (!page || (event->call.verb != VERB_PROTECT && !model_is(page, &event->out))) {
+    if (!page || (has_out && !model_is(page, &event->out))) {
         return false;
     }
     if (event->call.verb == VERB_UNMAP) {
         page->is_live = false;
         return true;
     }
-    page->prot = HIPT_READ | HIPT_WRITE;
+    page->prot = event->call.verb == VERB_NARROW ? HIPT_READ : HIPT_READ | HIPT_WRITE;
     if (event->call.verb == VERB_REMAP) {
         page->pfn = (uint8_t)event->call.pfn;
         page->marks = 0;
@@ -146,6 +147,17 @@ static bool step_update(struct model *model, const struct event *events, const s
     return true;
 }
 
+/* An access of the setup: the CPU marks what it uses. */
+static bool step_access(struct model *model, const struct event *event)
+{
+    struct model_page *page = page_over(model, &event->call);
+
+    if (page) {
+        page->marks |= event->call.verb == VERB_WRITE ? HIPT_ACCESSED | HIPT_DIRTY : HIPT_ACCESSED;
+    }
+    return page != NULL;
+}
+
 static bool step_pins(struct model *model, const struct event *event)
 {
     uint8_t *pins = &model->pins[event->call.pfn];
@@ -167,6 +179,7 @@ bool model_step(struct model *model, const struct event *events, const struct ev
         return step_map(model, event);
     case VERB_UNMAP:
     case VERB_PROTECT:
+    case VERB_NARROW:
     case VERB_REMAP:
         return step_change(model, event);
     case VERB_LOOKUP:
@@ -174,6 +187,9 @@ bool model_step(struct model *model, const struct event *events, const struct ev
     case VERB_MARK:
     case VERB_CLEAN:
         return step_update(model, events, event);
+    case VERB_READ:
+    case VERB_WRITE:
+        return step_access(model, event);
     case VERB_PIN:
     case VERB_UNPIN:
         return step_pins(model, event);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explore/cpus.h"
 #include "explore/model.h"
 #include "map/table.h"
 #include "sim/plain.h"
@@ -16,7 +17,22 @@ enum { JUDGED_BITS = 16 }; /* half of the last table is ORACLE_ENDS_MAX */
 static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
 static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};
 
-static bool is_per_page; /* every call is one atomic step of the model: no retirement, no range */
+static bool is_per_page; /* every call is one atomic step of the model: no retirement, no range, no access by a CPU */
+
+static bool is_one_step(enum verb verb)
+{
+    switch (verb) {
+    case VERB_RETIRE:
+    case VERB_ALLOC:
+    case VERB_UNMAP_RANGE:
+    case VERB_READ:
+    case VERB_WRITE:
+    case VERB_GATHER:
+        return false;
+    default:
+        return true;
+    }
+}
 
 bool oracle_open(void)
 {
@@ -40,7 +56,7 @@ bool oracle_open(void)
             enum verb verb = world.program->calls[i][k].verb;
 
             frames_named |= 1u << world.program->calls[i][k].pfn;
-            is_per_page = is_per_page && verb != VERB_RETIRE && verb != VERB_ALLOC && verb != VERB_UNMAP_RANGE;
+            is_per_page = is_per_page && is_one_step(verb);
         }
     }
     return true;
@@ -237,23 +253,17 @@ static void check_retired(const struct event *event)
 static bool may_change(const struct call *call, const struct call *page)
 {
     switch (call->verb) {
-    case VERB_LOOKUP:
-    case VERB_PROTECT:
-    case VERB_MARK:
-    case VERB_CLEAN:
-    case VERB_REVERSE:
-    case VERB_PIN:
-    case VERB_UNPIN:
-    case VERB_REAP:
-    case VERB_ALLOC:
-    case VERB_WALK:
-        return false;
+    case VERB_MAP:
+    case VERB_UNMAP:
+    case VERB_REMAP:
+        return call->asid == page->asid && call->vpn == page->vpn;
     case VERB_RETIRE:
         return call->asid == page->asid;
     case VERB_UNMAP_RANGE:
+    case VERB_GATHER:
         return call->asid == page->asid && page->vpn >= call->vpn && page->vpn < call->vpn + call->pfn;
     default:
-        return call->asid == page->asid && call->vpn == page->vpn;
+        return false;
     }
 }
 
@@ -297,6 +307,21 @@ static void check_seen(const struct event *event)
         }
         if (times != 1) {
             world_fail("F1: %s saw page %u %u times", verb_name(event->call.verb), page->vpn, times);
+        }
+    }
+}
+
+/* A CPU that finds nothing where a mapping is throughout. */
+static void check_access(const struct event *event)
+{
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    unsigned i;
+
+    for (i = 0; i < nsetup && event->status == HIPT_ABSENT; i++) {
+        if (setup[i].call.verb == VERB_MAP && setup[i].call.asid == event->call.asid &&
+            setup[i].call.vpn == event->call.vpn && is_constant(setup, nsetup, i)) {
+            world_fail("T1: CPU %u does not find page %u", event->thread, event->call.vpn);
         }
     }
 }
@@ -362,7 +387,11 @@ static void check_ended(void)
         if (event->call.verb == VERB_REVERSE || event->call.verb == VERB_WALK) {
             check_seen(event);
         }
+        if (event->call.verb == VERB_READ || event->call.verb == VERB_WRITE) {
+            check_access(event);
+        }
     }
+    cpus_check_end();
     if (world.violation[0] == '\0' && !world.program->is_endless) {
         drain();
     }

@@ -7,6 +7,7 @@
  *   F1  reverse and walk report each mapping that was there throughout, once
  *   R1  no frame is lost, and none comes back under a reader (world.c)
  *   A1  a retired asid that was not issued again has nothing mapped at the end
+ *   S1 to S3  no CPU uses what it must not, and no write is lost (cpus.h)
  *   T4  no thread ever repeats itself while nobody writes
  *   and the table is valid, at the end, and again after all has been unmapped and reaped
  */

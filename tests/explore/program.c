@@ -8,13 +8,15 @@
 
 enum { SETUP = -1 };
 
-static const char letters[] = "mulprdcviogxanw"; /* in the order of enum verb */
+static const char letters[] = "mulprdcviogxanwtshyqekbf"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
     static const char *const names[VERB_COUNT] = {"map",   "unmap", "lookup", "protect", "remap",
                                                   "mark",  "clean", "reverse", "pin",    "unpin",
-                                                  "reap",  "retire", "alloc", "unmap_range", "walk"};
+                                                  "reap",  "retire", "alloc", "unmap_range", "walk",
+                                                  "read",  "write", "narrow", "cleaner", "exit",
+                                                  "enter", "serve", "gather", "finish"};
 
     return names[verb];
 }
@@ -51,9 +53,20 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     case VERB_MAP:
     case VERB_REMAP:
     case VERB_UNMAP_RANGE:
+    case VERB_GATHER:
         call->vpn = operand[0];
         call->pfn = operand[1];
         return count == 2;
+    case VERB_READ:
+    case VERB_WRITE:
+        call->vpn = operand[0];
+        call->cpu = operand[1];
+        return (count == 1 || count == 2) && call->cpu < PROGRAM_THREADS_MAX;
+    case VERB_EXIT:
+    case VERB_ENTER:
+    case VERB_SERVE:
+        call->cpu = operand[0];
+        return count <= 1 && call->cpu < PROGRAM_THREADS_MAX;
     case VERB_REVERSE:
     case VERB_PIN:
     case VERB_UNPIN:
@@ -65,6 +78,7 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
         return count == 1 && call->asid < 4u;
     case VERB_REAP:
     case VERB_WALK:
+    case VERB_FINISH:
         return count == 0;
     default:
         call->vpn = operand[0];
@@ -104,6 +118,15 @@ static struct call *call_place(struct program *program, int part)
     return &program->calls[part][program->ncalls[part]++];
 }
 
+/* The digits behind c. => false: there is none, or one that is no thread. */
+static bool cpus_parse(const char **at, struct program *program)
+{
+    for (; isdigit((unsigned char)**at); (*at)++) {
+        program->cpus |= 1u << (**at - '0');
+    }
+    return program->cpus != 0 && program->cpus >> PROGRAM_THREADS_MAX == 0;
+}
+
 static bool geometry_parse(const char **at, struct program *program)
 {
     unsigned *const number[3] = {&program->sizes, &program->version_bits, &program->sequence_bits};
@@ -117,6 +140,10 @@ static bool geometry_parse(const char **at, struct program *program)
     for (; **at == 's' || **at == 'n'; (*at)++) {
         program->is_scarce = program->is_scarce || **at == 's';
         program->is_endless = program->is_endless || **at == 'n';
+    }
+    if (**at == 'c') {
+        (*at)++;
+        return cpus_parse(at, program) && program->sizes >= 1u && program->sizes <= 2u;
     }
     return program->sizes >= 1u && program->sizes <= 2u;
 }
@@ -155,7 +182,7 @@ bool program_parse(const char *text, struct program *program, const char **wrong
         return false;
     }
     strcpy(program->text, text);
-    return geometry_parse(wrong, program) && calls_parse(wrong, program);
+    return geometry_parse(wrong, program) && calls_parse(wrong, program) && program->cpus >> program->nthreads == 0;
 }
 
 /* --- the other way --- */
@@ -172,6 +199,25 @@ static void append(struct program *program, const char *format, ...)
     va_end(arguments);
 }
 
+static void cpu_write(struct program *program, const char *separator, const struct call *call)
+{
+    if (call->cpu) {
+        append(program, "%s%u", separator, call->cpu);
+    }
+}
+
+static void cpus_write(struct program *program)
+{
+    unsigned i;
+
+    append(program, program->cpus ? "c" : "");
+    for (i = 0; i < PROGRAM_THREADS_MAX; i++) {
+        if (program->cpus >> i & 1u) {
+            append(program, "%u", i);
+        }
+    }
+}
+
 static void call_write(struct program *program, const struct call *call)
 {
     int letter = letters[call->verb];
@@ -186,7 +232,18 @@ static void call_write(struct program *program, const struct call *call)
     case VERB_MAP:
     case VERB_REMAP:
     case VERB_UNMAP_RANGE:
+    case VERB_GATHER:
         append(program, "%u.%u", call->vpn, call->pfn);
+        break;
+    case VERB_READ:
+    case VERB_WRITE:
+        append(program, "%u", call->vpn);
+        cpu_write(program, ".", call);
+        break;
+    case VERB_EXIT:
+    case VERB_ENTER:
+    case VERB_SERVE:
+        cpu_write(program, "", call);
         break;
     case VERB_REVERSE:
     case VERB_PIN:
@@ -199,6 +256,7 @@ static void call_write(struct program *program, const struct call *call)
         break;
     case VERB_REAP:
     case VERB_WALK:
+    case VERB_FINISH:
         break;
     default:
         append(program, "%u", call->vpn);
@@ -214,6 +272,7 @@ bool program_write(struct program *program)
     program->text[0] = '\0';
     append(program, "%u/%u/%u%s%s", program->sizes, program->version_bits, program->sequence_bits,
            program->is_scarce ? "s" : "", program->is_endless ? "n" : "");
+    cpus_write(program);
     for (i = 0; i < program->nsetup; i++) {
         call_write(program, &program->setup[i]);
     }

@@ -4,10 +4,17 @@
  *
  * As text: "1/2/6 m0.0 u0 | r0.1 | x0" is a table with 1 page size, 2 version bits and 6 sequence bits, prepared by map
  * and unmap of page 0, in which one thread remaps page 0 to frame 1 while another retires the address space. Flags
- * behind the numbers: s, no memory is to be had; n, no grace period ends. Calls, with V a page, F a frame:
+ * behind the numbers: s, no memory is to be had; n, no grace period ends; c and digits, these threads are CPUs. Calls,
+ * with V a page, F a frame:
  *
  *   mV.F map   uV unmap   lV lookup   pV protect   rV.F remap   dV look up and mark dirty   cV look up and clean
  *   vF reverse   iF pin   oF unpin   g reap   xA retire asid A   aA allocate asid A   nV.N unmap N pages   w walk
+ *   hV protect against writing   yV protect against writing, clean, write back, protect as p does
+ *   bV.N take N pages away, to be finished later   f finish that
+ *
+ * And of CPUs; a setup names the CPU behind a dot, or, where there is no page, directly (0 is the default):
+ *
+ *   tV read through the MMU   sV write through it   q go outside   e come inside   k serve
  *
  * Capital M U P R: a page of the second size, which holds four of the first. "A:" before a call: in asid A, not 0.
  */
@@ -36,6 +43,15 @@ enum verb {
     VERB_ALLOC,
     VERB_UNMAP_RANGE,
     VERB_WALK,
+    VERB_READ,
+    VERB_WRITE,
+    VERB_NARROW,
+    VERB_CLEANER,
+    VERB_EXIT,
+    VERB_ENTER,
+    VERB_SERVE,
+    VERB_GATHER,
+    VERB_FINISH,
     VERB_COUNT
 };
 
@@ -45,6 +61,7 @@ struct call {
     unsigned size;
     unsigned vpn;
     unsigned pfn; /* or how many pages, of a range */
+    unsigned cpu; /* of a setup's calls of CPUs */
 };
 
 struct program {
@@ -53,6 +70,7 @@ struct program {
     unsigned sequence_bits;
     bool is_scarce;
     bool is_endless; /* no grace period ends */
+    unsigned cpus;   /* threads that are CPUs, a bit each */
     unsigned nthreads;
     unsigned nsetup;
     unsigned ncalls[PROGRAM_THREADS_MAX];

@@ -304,5 +304,10 @@ bool report_merging(void)
            merging_is_right("1/1/6 m8.8 m9.9 m10.10 m11.11 m0.0 | m0.0 u0 | u8 m1.1", 3) &&
            merging_is_right("1/2/6 m15.15 u15 g m0.0 m1.0 | u0 g | d1 u1 | v0 g", 2) &&
            merging_is_right("1/2/6 m15.15 u15 g m0.0 m1.0 | x0 a2 | m2.0 | u1 w", 2) &&
-           merging_is_right("2/1/6 M0.4 | U0 m1.1 | R0.8 M0.4", 3);
+           merging_is_right("2/1/6 M0.4 | U0 m1.1 | R0.8 M0.4", 3) &&
+           merging_is_right("1/1/6c2 m0.0 t0.2 | u0 | m0.1 | t0 t0", 1) &&
+           merging_is_right("1/2/6c01 m0.0 m1.1 t1.0 t0.1 | u0 t1 | u1 t0", 2) &&
+           merging_is_right("1/2/6c1 a2 m0.0 1:m0.1 2:m0.2 t0.1 1:t0.1 | u0 | 2:t0 t0", 3) &&
+           merging_is_right("1/2/6c2 m0.0 p0 s0.2 | y0 | u0 | s0", 1) &&
+           merging_is_right("1/2/6c1 m0.0 t0.1 | b0.1 f | t0 t0", 3);
 }

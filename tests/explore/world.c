@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explore/cpus.h"
 #include "explore/hash.h"
 #include "explore/oracle.h"
 #include "map/table.h"
@@ -95,8 +96,7 @@ static void grace_step(const char *name, enum hipti_sim_access access)
     hipti_sim_step(&sim, name, &host.grace, access, "host", 0);
 }
 
-/* Something of the host's changes that calls will depend on. It is named by an address of its own. */
-static void host_change(const void *at, uint64_t old, uint64_t value)
+void world_change(const void *at, uint64_t old, uint64_t value)
 {
     if (sim.is_on) {
         hipti_sim_change(&sim, (uint64_t)(uintptr_t)at, old, value);
@@ -125,11 +125,27 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     if (start + bytes > POOL_BYTES) {
         return NULL;
     }
-    host_change(&host.used, host.used, start + bytes);
+    world_change(&host.used, host.used, start + bytes);
     host.used = start + bytes;
     memset(host.pool + start, 0, bytes);
     host_learn(start);
     return host.pool + start;
+}
+
+void *world_alloc(size_t bytes)
+{
+    void *memory = host_alloc(NULL, bytes, LINE_BYTES, HIPT_ANY_NODE, true);
+
+    if (!memory) {
+        fprintf(stderr, "explore: the host's pool is too small\n");
+        abort();
+    }
+    return memory;
+}
+
+size_t world_used(void)
+{
+    return host.used;
 }
 
 /* What is freed while an execution runs would have been reachable: the table frees blocks only when it ends. */
@@ -148,7 +164,7 @@ static void host_read_enter(void *ctx)
 
 static void cookie_set(uint64_t cookie, unsigned waits_for)
 {
-    host_change(&host.waits_for[cookie], host.waits_for[cookie], waits_for);
+    world_change(&host.waits_for[cookie], host.waits_for[cookie], waits_for);
     host.waits_for[cookie] = (uint8_t)waits_for;
 }
 
@@ -181,7 +197,7 @@ static uint64_t host_gp_start(void *ctx)
     for (i = 0; i <= WORLD_OUTSIDE; i++) {
         inside |= host.depth[i] > 0 ? 1u << i : 0u;
     }
-    host_change(&host.cookies, host.cookies, host.cookies + 1u);
+    world_change(&host.cookies, host.cookies, host.cookies + 1u);
     cookie_set(++host.cookies, inside);
     host_learn(host.cookies);
     return host.cookies;
@@ -219,6 +235,8 @@ static const struct hipt_ops ops = {
     .gp_start = host_gp_start,
     .gp_elapsed = host_gp_elapsed,
     .random = host_random,
+    .this_cpu = cpus_this,
+    .relax = cpus_relax,
 };
 
 /* --- calls --- */
@@ -245,7 +263,7 @@ static uint64_t event_hash(const struct event *event)
 
         hash = hipti_sim_hash(hash_mapping(hash, &translation->mapping), translation->pte + translation->slot);
     }
-    return hash;
+    return world.cpus ? hipti_sim_hash(hash, cpus_hash(event->thread)) : hash;
 }
 
 static struct event *event_begin(const struct call *call)
@@ -280,6 +298,7 @@ static void event_end(struct event *event)
     event->responded = sim.nsteps;
     event->invoked = sim.begins[sim.running] ? sim.nsteps : sim.invoked_at[sim.running];
     hipti_sim_respond(&sim, event_hash(event));
+    cpus_after(event);
 }
 
 /* R1: no frame comes back that another thread has looked up in a read side that is still open. */
@@ -305,7 +324,7 @@ static void alloc(struct event *event)
     uint64_t before = asid_hash(index);
 
     event->status = hipt_asid_alloc(world.table, &world.asids[index]);
-    host_change(&world.asids[index], before, asid_hash(index));
+    world_change(&world.asids[index], before, asid_hash(index));
 }
 
 static void walk(struct event *event)
@@ -376,6 +395,7 @@ static void call_page(struct event *event)
         event->status = hipt_unmap(world.table, &mapping.page, &event->out);
         break;
     case VERB_PROTECT:
+    case VERB_NARROW:
         event->status = hipt_protect(world.table, &mapping.page, mapping.prot);
         break;
     case VERB_REMAP:
@@ -418,12 +438,32 @@ static struct event *call_update(const struct call *call)
     return event;
 }
 
+/* A page is cleaned while no CPU can write it. */
+static struct event *call_cleaner(const struct call *call)
+{
+    struct call part = *call;
+    struct event *event;
+
+    part.verb = VERB_NARROW;
+    event = world_call(&part);
+    if (event->status == HIPT_OK) {
+        part.verb = VERB_CLEAN;
+        (void)world_call(&part);
+        part.verb = VERB_PROTECT;
+        event = world_call(&part);
+    }
+    return event;
+}
+
 struct event *world_call(const struct call *call)
 {
     struct event *event;
 
     if (call->verb == VERB_MARK || call->verb == VERB_CLEAN) {
         return call_update(call);
+    }
+    if (call->verb == VERB_CLEANER) {
+        return call_cleaner(call);
     }
     event = event_begin(call);
     switch (call->verb) {
@@ -441,6 +481,15 @@ struct event *world_call(const struct call *call)
         break;
     case VERB_WALK:
         walk(event);
+        break;
+    case VERB_READ:
+    case VERB_WRITE:
+    case VERB_EXIT:
+    case VERB_ENTER:
+    case VERB_SERVE:
+    case VERB_GATHER:
+    case VERB_FINISH:
+        cpus_call(event);
         break;
     default:
         call_page(event);
@@ -460,9 +509,10 @@ static void thread_body(void *ctx, unsigned thread)
     for (i = 0; i < world.program->ncalls[thread]; i++) {
         (void)world_call(&world.program->calls[thread][i]);
     }
+    cpus_leave(thread);
 }
 
-static enum hipt_status table_open(const struct program *program)
+static void configure(const struct program *program, struct hipt_config *to)
 {
     static const uint64_t secret[4] = {1, 2, 3, 4};
     static const struct hipt_range range = {0, WORLD_FRAMES, false};
@@ -481,7 +531,19 @@ static enum hipt_status table_open(const struct program *program)
     config.version_bits = program->version_bits;
     config.sequence_bits = program->sequence_bits;
     config.secret = secret;
-    return hipt_table_create(&config, &world.table);
+    config.cpus = program->cpus ? PROGRAM_THREADS_MAX : 0;
+    *to = config;
+}
+
+/* => whether there are a table, its CPUs and two spaces. */
+static bool table_open(const struct program *program)
+{
+    struct hipt_config config;
+
+    configure(program, &config);
+    return hipt_table_create(&config, &world.table) == HIPT_OK && (!program->cpus || cpus_open(program, &config)) &&
+           hipt_asid_alloc(world.table, &world.asids[0]) == HIPT_OK &&
+           hipt_asid_alloc(world.table, &world.asids[1]) == HIPT_OK;
 }
 
 static uint64_t unseen(void *ctx)
@@ -521,6 +583,9 @@ static void world_restore(void)
     }
     restore(world.table, sizeof(*world.table)); /* the fields of whoever holds a freelist's mover */
     restore(hipti_plain_pointer(&records->directory[0]), WORLD_ASIDS * records->item_bytes); /* their numbers */
+    if (world.cpus) {
+        restore(world.cpus, world.cpus->bytes);
+    }
     if (++restores % RESTORES_CHECKED == 2u && memcmp(host.pool, host.saved, host.saved_used) != 0) {
         fprintf(stderr, "explore: an execution left something behind that it wrote past the log\n");
         abort();
@@ -553,8 +618,7 @@ bool world_open(const struct program *program)
     host.saved_cookies = 0;
     memset(host.depth, 0, sizeof(host.depth));
     memset(host.waits_for, 0, sizeof(host.waits_for));
-    if (table_open(program) != HIPT_OK || hipt_asid_alloc(world.table, &world.asids[0]) != HIPT_OK ||
-        hipt_asid_alloc(world.table, &world.asids[1]) != HIPT_OK) {
+    if (!table_open(program)) {
         fprintf(stderr, "explore: no table for \"%s\"\n", program->text);
         return false;
     }
@@ -574,6 +638,7 @@ bool world_open(const struct program *program)
 /* Most of the pool stays zero: only lines that are not in this image or in the one to come are copied. */
 struct world_image {
     struct hipt_table *table;
+    struct cpus *cpus;
     struct hipt_asid asids[WORLD_ASIDS];
     uint64_t cookies;
     unsigned nevents;
@@ -603,6 +668,7 @@ struct world_image *world_keep(void)
 
     if (image) {
         image->table = world.table;
+        image->cpus = world.cpus;
         memcpy(image->asids, saved_asids, sizeof(saved_asids));
         image->cookies = host.saved_cookies;
         image->nevents = nsetup_events;
@@ -649,6 +715,7 @@ static void image_load(const struct world_image *image)
     }
     last = image;
     world.table = image->table;
+    world.cpus = image->cpus;
     memcpy(saved_asids, image->asids, sizeof(saved_asids));
     host.saved_cookies = image->cookies;
     nsetup_events = image->nevents;

@@ -47,6 +47,7 @@ struct world {
     const struct program *program;
     const struct hipti_search *search; /* that runs the executions: what it repeats is not judged again; or NULL */
     struct hipt_table *table;
+    struct cpus *cpus; /* NULL: no thread is one */
     struct hipt_asid asids[WORLD_ASIDS];
     unsigned nevents;
     struct event events[WORLD_EVENTS];
@@ -71,6 +72,13 @@ enum hipti_sim_end world_run(const struct hipti_sim_chooser *chooser);
 
 /* From outside an execution: make one call, appended to the history. */
 struct event *world_call(const struct call *call);
+
+/* Zeroed memory of the host's, which never ends; how much there is in use. */
+void *world_alloc(size_t bytes);
+size_t world_used(void);
+
+/* Something that no step writes held @old and holds @value, and calls will depend on it. @at is a name for it. */
+void world_change(const void *at, uint64_t old, uint64_t value);
 
 /* The first of an execution is kept. Inside an execution it ends there and this does not return. */
 void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -362,3 +362,67 @@ Test(sched, threads_that_wait_for_each_other_are_stuck)
     hipti_replay_start(&replay, "");
     cr_assert_eq(hipti_sim_run(&sim, &replay.chooser), HIPTI_SIM_STUCK);
 }
+
+/* --- waits --- */
+
+/* Thread 0 writes some other word, and then what the others wait for. */
+static void wait_or_write(void *ctx, unsigned thread)
+{
+    const unsigned *writes = (const unsigned *)ctx;
+
+    if (thread == 0) {
+        write_word(1, 1);
+        if (*writes) {
+            write_word(0, 1);
+        }
+        return;
+    }
+    while (read_word(0) == 0) {
+        (void)read_word(2);
+        hipti_sim_wait(&sim);
+    }
+}
+
+/* => executions that end as @end, of all. */
+static unsigned search_waits(unsigned writes, struct hipti_seen *merged, enum hipti_sim_end end, unsigned *all)
+{
+    unsigned count;
+
+    hipti_sim_init(&sim, 2, wait_or_write, &writes);
+    do {
+        sim.grew = false;
+        count = 0;
+        *all = 0;
+        hipti_search_init(&search, HIPTI_SEARCH_UNBOUNDED, merged);
+        do {
+            memset(word, 0, sizeof(word));
+            count += hipti_sim_run(&sim, &search.chooser) == end;
+            ++*all;
+            cr_assert_eq(sim.spins, 0);
+            cr_assert_lt(sim.nsteps, 16); /* who waits does not turn while nobody writes */
+        } while (hipti_search_next(&search));
+    } while (sim.grew);
+    return count;
+}
+
+Test(sched, who_waits_goes_on_when_somebody_writes)
+{
+    unsigned plain;
+    unsigned all;
+
+    plain = search_waits(1, NULL, HIPTI_SIM_DONE, &all);
+    cr_assert_eq(plain, all); /* no write is missed */
+    cr_assert_gt(plain, 1);
+    cr_assert_eq(search_waits(1, &seen, HIPTI_SIM_STUCK, &all), 0);
+    cr_assert_leq(all, plain);
+}
+
+Test(sched, waits_for_what_nobody_writes_end)
+{
+    unsigned all;
+    unsigned stuck = search_waits(0, NULL, HIPTI_SIM_STUCK, &all);
+
+    cr_assert_eq(stuck, all);
+    cr_assert_gt(all, 0);
+    cr_assert_gt(search_waits(0, &seen, HIPTI_SIM_STUCK, &all), 0);
+}

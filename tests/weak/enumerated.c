@@ -21,7 +21,10 @@ static const enum kind kinds[VERB_COUNT] = {
 unsigned enumerated_programs(unsigned group, const char **name)
 {
     *name = group < GROUPS ? groups[group].name : NULL;
-    return group < GROUPS && !groups[group].is_unbounded ? group_programs(&groups[group]) : 0;
+    if (group >= GROUPS || groups[group].is_unbounded || groups[group].programs) {
+        return 0; /* the last: they have CPUs */
+    }
+    return group_programs(&groups[group]);
 }
 
 static struct op *op_add(struct op *at, const struct call *call, enum kind kind)

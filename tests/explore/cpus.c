@@ -2,9 +2,11 @@
 #include "explore/cpus.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/hash.h"
+#include "sim/tlb.h"
 
 enum { TAG_BITS = 1, PAGE_SHIFT = 12 };
 
@@ -24,6 +26,7 @@ struct hipt_cpu *cpus_this(void *ctx)
 /* Outside an execution nobody else runs: all CPUs that are inside serve. */
 void cpus_relax(void *ctx)
 {
+    unsigned inside = 0;
     unsigned i;
 
     (void)ctx;
@@ -34,69 +37,13 @@ void cpus_relax(void *ctx)
     for (i = 0; i < PROGRAM_THREADS_MAX; i++) {
         if (is_cpu(i) && world.cpus->one[i].is_inside) {
             (void)hipt_cpu_serve(&world.cpus->one[i].mmu.cpu);
+            inside++;
         }
     }
-}
-
-/* --- opening --- */
-
-static void owner_set(struct cpus *cpus, const struct call *call)
-{
-    unsigned i;
-
-    if (call->verb != VERB_MAP && call->verb != VERB_REMAP) {
-        return;
+    if (inside == 0) {
+        fprintf(stderr, "explore: \"%s\": waits for CPUs, and none is inside\n", world.program->text);
+        abort();
     }
-    for (i = 0; i < (call->size ? 4u : 1u) && call->pfn + i < WORLD_FRAMES; i++) {
-        cpus->owner[call->pfn + i] = (struct cpus_owner){true, (uint8_t)call->asid, (uint8_t)(call->vpn + i)};
-    }
-}
-
-static void owners_set(struct cpus *cpus, const struct program *program)
-{
-    unsigned i;
-    unsigned k;
-
-    for (i = 0; i < program->nsetup; i++) {
-        owner_set(cpus, &program->setup[i]);
-    }
-    for (i = 0; i < program->nthreads; i++) {
-        for (k = 0; k < program->ncalls[i]; k++) {
-            owner_set(cpus, &program->calls[i][k]);
-        }
-    }
-}
-
-static bool one_open(struct cpus_one *one, uint32_t number, const struct hipt_config *config)
-{
-    struct hipt_mmu_config mmu = {.number = number, .tag_bits = TAG_BITS, .level = {{1, CPUS_ENTRIES}, {0, 0}},
-                                  .entries = one->entries, .interruptible = true};
-    size_t before = world_used();
-
-    if (hipt_mmu_attach(&one->mmu, world.table, config, &mmu) != HIPT_OK) {
-        return false;
-    }
-    one->tags_bytes = world_used() - before;
-    one->is_inside = true;
-    hipt_cpu_enter(&one->mmu.cpu);
-    return true;
-}
-
-bool cpus_open(const struct program *program, const struct hipt_config *config)
-{
-    size_t before = world_used();
-    unsigned i;
-
-    world.cpus = (struct cpus *)world_alloc(sizeof(struct cpus));
-    for (i = 0; i < PROGRAM_THREADS_MAX; i++) {
-        world.cpus->one[i].gathered = -1;
-        if (is_cpu(i) && !one_open(&world.cpus->one[i], i, config)) {
-            return false;
-        }
-    }
-    owners_set(world.cpus, program);
-    world.cpus->bytes = world_used() - before;
-    return true;
 }
 
 /* --- what a thread knows --- */
@@ -133,7 +80,8 @@ static uint64_t entries_hash(const struct cpus_one *one)
 static uint64_t cpu_hash(const struct cpus_one *one)
 {
     const struct hipt_cpu *cpu = &one->mmu.cpu;
-    uint64_t hash = hipti_sim_hash(cpu->served, cpu->rollovers << 32 | cpu->next_tag << 8 | cpu->nactive);
+    uint64_t hash = hipti_sim_hash(cpu->served, cpu->rollovers << 32 | cpu->next_tag << 16 | one->tag << 8 |
+                                                    (uint64_t)one->is_using << 7 | cpu->nactive);
     uint64_t word;
     size_t i;
 
@@ -195,7 +143,7 @@ static bool may_come_after(const struct event *call, const struct event *event)
 }
 
 /* => whether writing this page was forbidden by a call that has returned, and not allowed again. */
-static bool is_narrowed(const struct call *page)
+static bool is_narrowed(const struct cpus_owner *page)
 {
     unsigned i;
     unsigned k;
@@ -222,45 +170,109 @@ static bool is_narrowed(const struct call *page)
     return false;
 }
 
-/* Whether an access is allowed to go where it goes. */
-static void use_check(const struct event *event, unsigned pfn)
+/* Whether a CPU may use a frame. */
+static void use_check(unsigned cpu, unsigned pfn, bool is_write)
 {
-    const struct call *call = &event->call;
-    const struct cpus_owner *owner = &world.cpus->owner[pfn % WORLD_FRAMES];
+    const struct cpus_owner *owner = &world.cpus->owner[pfn];
 
-    if (pfn >= WORLD_FRAMES || !owner->is_known || owner->vpn != call->vpn ||
-        world.asids[owner->asid].number != world.asids[call->asid].number) {
-        world_fail("T2: CPU %u finds frame %u, which is not page %u's", event->thread, pfn, call->vpn);
-    } else if (world.cpus->frame[pfn].is_gone) {
-        world_fail("S1: CPU %u uses frame %u of page %u after its mapping has ended", event->thread, pfn, call->vpn);
+    if (world.cpus->frame[pfn].is_gone) {
+        world_fail("S1: CPU %u uses frame %u of page %u after its mapping has ended", cpu, pfn, owner->vpn);
     } else if (world.cpus->frame[pfn].is_left) {
-        world_fail("S2: CPU %u goes back to frame %u of page %u", event->thread, pfn, call->vpn);
-    } else if (call->verb == VERB_WRITE && is_narrowed(call)) {
-        world_fail("S1: CPU %u writes page %u after it was protected against that", event->thread, call->vpn);
+        world_fail("S2: CPU %u goes back to frame %u of page %u", cpu, pfn, owner->vpn);
+    } else if (is_write && is_narrowed(owner)) {
+        world_fail("S1: CPU %u writes page %u after it was protected against that", cpu, owner->vpn);
     }
 }
 
-/* The access itself. */
-static void use(const struct event *event, unsigned pfn)
+/* The page's last use has gone to this frame. */
+static void newest_set(unsigned pfn)
 {
-    uint8_t *newest = page_word(event->call.asid, event->call.vpn);
+    const struct cpus_owner *owner = &world.cpus->owner[pfn];
+    uint8_t *newest = page_word(owner->asid, owner->vpn);
     struct cpus_frame frame;
 
-    memory_step("access", event->call.asid, event->call.vpn);
-    use_check(event, pfn);
-    if (world.violation[0] != '\0') {
+    if (*newest == pfn + 1u) {
         return;
     }
-    if (*newest && *newest != pfn + 1u) {
+    if (*newest) {
         frame = world.cpus->frame[*newest - 1u];
         frame.is_left = true;
         frame_set(*newest - 1u, frame);
     }
     world_change(newest, *newest, pfn + 1u);
     *newest = (uint8_t)(pfn + 1u);
-    frame = world.cpus->frame[pfn];
-    frame.writes = (uint8_t)(frame.writes + (event->call.verb == VERB_WRITE));
-    frame_set(pfn, frame);
+}
+
+/* The access itself. */
+static void use(unsigned cpu, unsigned pfn, bool is_write)
+{
+    const struct cpus_owner *owner = &world.cpus->owner[pfn];
+    struct cpus_frame frame;
+
+    memory_step("access", owner->asid, owner->vpn);
+    use_check(cpu, pfn, is_write);
+    if (world.violation[0] == '\0') {
+        newest_set(pfn);
+        frame = world.cpus->frame[pfn];
+        frame.writes = (uint8_t)(frame.writes + is_write);
+        frame_set(pfn, frame);
+    }
+}
+
+/* --- what is cached is used until it is forgotten --- */
+
+static unsigned cpu_number(const struct cpus_one *one)
+{
+    return (unsigned)(one - world.cpus->one);
+}
+
+/* The entries of the tag in use that translate one of these pages. */
+static void use_cached(struct cpus_one *one, uint32_t tag, uint64_t vpn, uint64_t npages)
+{
+    unsigned i;
+
+    for (i = 0; one->is_using && one->tag == tag && i < CPUS_ENTRIES; i++) {
+        const struct hipt_tlb_entry *entry = &one->entries[i];
+        uint64_t pages = entry->size ? 4u : 1u;
+        uint64_t first = entry->vpn > vpn ? entry->vpn : vpn;
+
+        if (entry->used && entry->tag == tag && entry->vpn != (uint64_t)one->walks && first < entry->vpn + pages && first - vpn < npages) {
+            use(cpu_number(one), (unsigned)(entry->pfn + (first - entry->vpn)), entry->dirty);
+        }
+    }
+}
+
+static void flush_range(void *ctx, uint32_t tag, uint64_t vpn, uint64_t npages)
+{
+    struct cpus_one *one = (struct cpus_one *)ctx;
+
+    use_cached(one, tag, vpn, npages);
+    hipti_tlb_flush_range(&one->mmu, tag, vpn, npages);
+}
+
+static void flush_tag(void *ctx, uint32_t tag)
+{
+    struct cpus_one *one = (struct cpus_one *)ctx;
+
+    use_cached(one, tag, 0, UINT64_MAX);
+    hipti_tlb_flush_tag(&one->mmu, tag);
+}
+
+static void flush_all(void *ctx)
+{
+    struct cpus_one *one = (struct cpus_one *)ctx;
+
+    use_cached(one, one->tag, 0, UINT64_MAX);
+    hipti_tlb_flush_all(&one->mmu);
+}
+
+/* From here on the MMU uses what is cached of the CPU's first asid, or nothing. */
+static void using_set(struct cpus_one *one)
+{
+    struct hipt_cpu *cpu = &one->mmu.cpu;
+
+    one->is_using = one->is_inside && cpu->nactive > 0 &&
+                    hipt_cpu_use(cpu, cpu->active[0].asid, &one->tag) == HIPT_OK; /* which is no step */
 }
 
 /* Nobody uses this frame as the page's any more; what it holds is written back, or dropped, or neither. */
@@ -288,6 +300,69 @@ static void write_back(unsigned pfn)
     frame_set(pfn, frame);
 }
 
+/* --- opening --- */
+
+static void owner_set(struct cpus *cpus, const struct call *call)
+{
+    unsigned i;
+
+    if (call->verb != VERB_MAP && call->verb != VERB_REMAP) {
+        return;
+    }
+    for (i = 0; i < (call->size ? 4u : 1u) && call->pfn + i < WORLD_FRAMES; i++) {
+        cpus->owner[call->pfn + i] = (struct cpus_owner){true, (uint8_t)call->asid, (uint8_t)(call->vpn + i)};
+    }
+}
+
+static void owners_set(struct cpus *cpus, const struct program *program)
+{
+    unsigned i;
+    unsigned k;
+
+    for (i = 0; i < program->nsetup; i++) {
+        owner_set(cpus, &program->setup[i]);
+    }
+    for (i = 0; i < program->nthreads; i++) {
+        for (k = 0; k < program->ncalls[i]; k++) {
+            owner_set(cpus, &program->calls[i][k]);
+        }
+    }
+}
+
+static bool one_open(struct cpus_one *one, uint32_t number, const struct hipt_config *config)
+{
+    struct hipt_mmu_config mmu = {.number = number, .tag_bits = TAG_BITS, .level = {{1, CPUS_ENTRIES}, {0, 0}},
+                                  .entries = one->entries, .interruptible = true};
+    size_t before = world_used();
+
+    if (hipt_mmu_attach(&one->mmu, world.table, config, &mmu) != HIPT_OK) {
+        return false;
+    }
+    one->tags_bytes = world_used() - before;
+    one->walks = -1;
+    one->mmu.cpu.cache = (struct hipt_cache){one, flush_range, flush_tag, flush_all};
+    one->is_inside = true;
+    hipt_cpu_enter(&one->mmu.cpu);
+    return true;
+}
+
+bool cpus_open(const struct program *program, const struct hipt_config *config)
+{
+    size_t before = world_used();
+    unsigned i;
+
+    world.cpus = (struct cpus *)world_alloc(sizeof(struct cpus));
+    for (i = 0; i < PROGRAM_THREADS_MAX; i++) {
+        world.cpus->one[i].gathered = -1;
+        if (is_cpu(i) && !one_open(&world.cpus->one[i], i, config)) {
+            return false;
+        }
+    }
+    owners_set(world.cpus, program);
+    world.cpus->bytes = world_used() - before;
+    return true;
+}
+
 /* --- what has ended --- */
 
 static bool puts_frame(const struct event *event, unsigned pfn)
@@ -298,8 +373,8 @@ static bool puts_frame(const struct event *event, unsigned pfn)
            pfn < call->pfn + (call->size ? 4u : 1u);
 }
 
-/* => whether a frame was a page's when a call began: the call that put it there had returned. */
-static bool was_there(unsigned pfn, unsigned invoked)
+/* => whether the setup put the frame there. */
+static bool is_first(unsigned pfn)
 {
     unsigned count;
     const struct event *setup = world_setup_events(&count);
@@ -309,6 +384,17 @@ static bool was_there(unsigned pfn, unsigned invoked)
         if (puts_frame(&setup[i], pfn)) {
             return true;
         }
+    }
+    return false;
+}
+
+/* => whether a frame was a page's when a call began: the call that put it there had returned. */
+static bool was_there(unsigned pfn, unsigned invoked)
+{
+    unsigned i;
+
+    if (is_first(pfn)) {
+        return true;
     }
     for (i = 0; i < world.nevents; i++) {
         if (puts_frame(&world.events[i], pfn) && world.events[i].responded &&
@@ -356,6 +442,27 @@ static void let_go_mapping(const struct hipt_mapping *was)
     }
 }
 
+/* Somebody knows that the page has this frame: if it did not have it from the beginning, the one that it had is left. */
+static void see(unsigned pfn)
+{
+    const struct cpus_owner *owner = &world.cpus->owner[pfn % WORLD_FRAMES];
+    struct cpus_frame frame;
+    unsigned i;
+
+    if (pfn >= WORLD_FRAMES || !owner->is_known || is_first(pfn)) {
+        return;
+    }
+    memory_step("seen", owner->asid, owner->vpn);
+    for (i = 0; i < WORLD_FRAMES; i++) {
+        if (world.cpus->owner[i].is_known && world.cpus->owner[i].asid == owner->asid &&
+            world.cpus->owner[i].vpn == owner->vpn && is_first(i)) {
+            frame = world.cpus->frame[i];
+            frame.is_left = true;
+            frame_set(i, frame);
+        }
+    }
+}
+
 static void after_unmap(const struct event *event)
 {
     if (event->status == HIPT_OK) {
@@ -391,9 +498,15 @@ void cpus_after(const struct event *event)
     case VERB_UNMAP:
         after_unmap(event);
         break;
+    case VERB_MAP:
+        if (is_ok) {
+            see(call->pfn);
+        }
+        break;
     case VERB_REMAP:
         if (is_ok && event->out.pfn != call->pfn) {
             let_go_mapping(&event->out);
+            see(call->pfn);
         }
         break;
     case VERB_UNMAP_RANGE:
@@ -408,6 +521,11 @@ void cpus_after(const struct event *event)
         break;
     case VERB_FINISH:
         after_finish(event);
+        break;
+    case VERB_LOOKUP:
+        if (is_ok) {
+            see((unsigned)event->out.pfn + call->vpn - (unsigned)event->out.page.vpn);
+        }
         break;
     case VERB_NARROW:
         memory_step("protected", call->asid, call->vpn);
@@ -424,17 +542,59 @@ void cpus_after(const struct event *event)
 
 /* --- calls --- */
 
+/* => whether a frame is one of the page that the call names. */
+static bool is_of_page(const struct call *call, uint64_t pfn)
+{
+    const struct cpus_owner *owner = &world.cpus->owner[pfn % WORLD_FRAMES];
+
+    return pfn < WORLD_FRAMES && owner->is_known && owner->vpn == call->vpn &&
+           world.asids[owner->asid].number == world.asids[call->asid].number;
+}
+
 static void access_make(struct event *event, struct cpus_one *one)
 {
+    const struct call *call = &event->call;
+    bool is_write = call->verb == VERB_WRITE;
     struct hipt_access access;
-    uint64_t va = (uint64_t)event->call.vpn << PAGE_SHIFT;
 
-    event->status = hipt_translate(&one->mmu, world.asids[event->call.asid].number, va,
-                                   event->call.verb == VERB_WRITE ? HIPT_WRITE : HIPT_READ, &access);
-    if (event->status == HIPT_OK) {
-        event->out.pfn = access.pfn;
-        use(event, (unsigned)access.pfn);
+    one->walks = (int)call->vpn;
+    event->status = hipt_translate(&one->mmu, world.asids[call->asid].number, (uint64_t)call->vpn << PAGE_SHIFT,
+                                   is_write ? HIPT_WRITE : HIPT_READ, &access);
+    one->walks = -1;
+    using_set(one);
+    if (event->status != HIPT_OK) {
+        return;
     }
+    event->out.pfn = access.pfn;
+    if (!is_of_page(call, access.pfn)) {
+        world_fail("T2: CPU %u finds frame %u, which is not page %u's", cpu_number(one), (unsigned)access.pfn,
+                   call->vpn);
+        return;
+    }
+    use(cpu_number(one), (unsigned)access.pfn, is_write);
+}
+
+static void leaving_count(void)
+{
+    unsigned *leaving = &world.cpus->leaving;
+
+    hipti_sim_step(world.sim, "leaving", leaving, HIPTI_SIM_WRITE, "host", 0);
+    world_change(leaving, *leaving, *leaving + 1u);
+    ++*leaving;
+}
+
+/* Serve while any other thread has calls to make. */
+static void stay(struct cpus_one *one)
+{
+    leaving_count();
+    do {
+        (void)hipt_cpu_serve(&one->mmu.cpu);
+        hipti_sim_step(world.sim, "load leaving", &world.cpus->leaving, HIPTI_SIM_READ, "host", 0);
+        if (world.cpus->leaving == world.program->nthreads) {
+            break;
+        }
+        hipti_sim_wait(world.sim);
+    } while (true);
 }
 
 static void gather_begin(struct event *event, struct cpus_one *one)
@@ -466,7 +626,9 @@ static void come_or_go(struct cpus_one *one, bool is_inside)
     one->is_inside = is_inside;
     if (is_inside) {
         hipt_cpu_enter(&one->mmu.cpu);
+        using_set(one);
     } else {
+        using_set(one);
         hipt_cpu_exit(&one->mmu.cpu);
     }
 }
@@ -497,20 +659,39 @@ void cpus_call(struct event *event)
     case VERB_SERVE:
         (void)hipt_cpu_serve(&one->mmu.cpu);
         break;
+    case VERB_CACHED:
+        use_cached(one, one->tag, event->call.vpn, 1);
+        break;
+    case VERB_STAY:
+        stay(one);
+        break;
     default:
         access_make(event, one);
         break;
     }
 }
 
+static bool stays(unsigned thread)
+{
+    unsigned ncalls = world.program->ncalls[thread];
+
+    return ncalls > 0 && world.program->calls[thread][ncalls - 1u].verb == VERB_STAY;
+}
+
 void cpus_leave(unsigned thread)
 {
     static const struct call finish = {.verb = VERB_FINISH};
 
+    if (!world.cpus) {
+        return;
+    }
+    if (!stays(thread)) {
+        leaving_count();
+    }
     if (is_cpu(thread)) {
         come_or_go(&world.cpus->one[thread], false);
     }
-    if (world.cpus && world.cpus->one[thread].gathered >= 0) {
+    if (world.cpus->one[thread].gathered >= 0) {
         (void)world_call(&finish);
     }
 }

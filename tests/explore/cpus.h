@@ -3,11 +3,12 @@
  * The CPUs of a program, each with a modelled MMU of two entries and two tags, and the memory that they use.
  *
  * A program maps each frame to one page only. An access is one step, behind hipt_translate() and before the CPU serves
- * again; whoever has ended a mapping lets go of its frame in a step of its own. At each access:
+ * again; whoever has ended a mapping lets go of its frame in a step of its own. What is cached of the asid used last is
+ * used once more just before it is forgotten: for writing, if that is what it allows. At each access:
  *
  *   S1  the frame is still the page's: no verb that ended its mapping has returned. No write comes after a verb that
  *       forbids it has returned, unless one that allows it was not over when that began
- *   S2  once an access has gone to another frame of the page, none goes to this one
+ *   S2  none goes to a frame that the page had before another that was accessed, looked up or mapped since
  *
  * S3, at the end: all writes to a frame are in its last write-back, or it is mapped and marked dirty. Who unmaps or
  * remaps a page writes back what is reported dirty, who unmaps a range or retires a space does not want it any more.
@@ -46,6 +47,9 @@ struct cpus_one {
     struct hipt_mmu mmu;
     struct hipt_tlb_entry entries[CPUS_ENTRIES];
     bool is_inside;
+    bool is_using;  /* its MMU, what is cached with this tag */
+    uint32_t tag;
+    int walks;      /* the page that is being translated, whose entry is not used until that has ended; -1: none */
     size_t tags_bytes;
     struct hipt_gather gather; /* of the thread, CPU or not: taken away, to be finished */
     int gathered;              /* the event that did so; -1: none */
@@ -53,7 +57,8 @@ struct cpus_one {
 
 /* In the host's memory, and restored with it. */
 struct cpus {
-    size_t bytes; /* what the CPUs have behind this included */
+    size_t bytes;     /* what the CPUs have behind this included */
+    unsigned leaving; /* threads that have made all their calls */
     struct cpus_one one[PROGRAM_THREADS_MAX];
     struct cpus_owner owner[WORLD_FRAMES];
     struct cpus_frame frame[WORLD_FRAMES];

@@ -26,6 +26,7 @@ static const char *const shootdowns[] = {
     "1/2/6c01 m0.0 m1.1 t1.0 t0.1 | u0 t1 | u1 t0",
     /* a cleaner, a writer, an unmap */
     "1/2/6c1 m0.0 p0 | y0 | s0 s0 s0",
+    "1/2/6c1 m0.0 p0 | u0 | t0 s0",
     "1/2/6c1 m0.0 p0 s0.1 | y0 | s0 s0 | u0",
     "1/2/6c2 m0.0 p0 s0.2 | y0 | h0 | s0 s0",
     /* a space that is retired, and issued again, while it is used; tags that are used up */
@@ -39,6 +40,7 @@ static const char *const shootdowns[] = {
     "1/2/6c2 m0.0 m1.1 m2.2 t1.2 | b0.2 f | b1.2 f | t1 t1",
     /* remaps and writers */
     "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0 s0",
+    "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0 s0 | l0",
     "1/2/6c12 m0.0 p0 s0.1 t0.2 | r0.1 | s0 s0 | t0 t0",
     "1/2/6c2 m0.0 p0 s0.2 | r0.1 | r0.2 | s0 s0",
     "1/2/6c2 m0.0 p0 s0.2 | r0.1 | u0 | s0 s0",
@@ -46,8 +48,12 @@ static const char *const shootdowns[] = {
     "1/2/6c2 m0.0 p0 s0.2 | h0 | p0 | s0 s0",
     "1/2/6c2 m0.0 p0 s0.2 | h0 | h0 | s0 s0",
     /* CPUs that come and go, join and leave, and are far behind */
-    "1/2/6c1 m0.0 t0.1 | u0 | q e t0",
-    "1/2/6c2 m0.0 t0.2 q2 | u0 | m0.1 | e t0",
+    "1/2/6c1 m0.0 t0.1 | u0 | q e j0 t0",
+    "1/2/6c2 m0.0 t0.2 q2 | u0 | m0.1 | e t0 j0",
+    "1/2/6c1 m0.0 m1.1 t0.1 | u0 u1 | t1 j0 z",
+    "1/2/6c2 m0.0 m1.1 t0.2 1:m0.2 | u0 | u1 | 1:t0 t1 z",
+    "1/2/6c12 m0.0 m1.1 t0.1 | u0 | k z | t1 z",
+    "1/2/6c1 m0.0 m1.2 1:m0.1 t0.1 t1.1 1:t0.1 | u0 u1 | 1:t0 t1",
     "1/2/6c1 m0.0 1:m0.1 t0.1 1:t0.1 | u0 | t0 1:t0",
     "1/2/6c1 m0.0 m1.1 m2.2 m3.3 m4.4 t4.1 t0.1 q1 | u0 u1 u2 u3 u4 | e t0 t4",
     NULL,

@@ -27,6 +27,7 @@ static bool is_one_step(enum verb verb)
     case VERB_UNMAP_RANGE:
     case VERB_READ:
     case VERB_WRITE:
+    case VERB_CACHED:
     case VERB_GATHER:
         return false;
     default:

@@ -8,7 +8,7 @@
 
 enum { SETUP = -1 };
 
-static const char letters[] = "mulprdcviogxanwtshyqekbf"; /* in the order of enum verb */
+static const char letters[] = "mulprdcviogxanwtshyqekjzbf"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
@@ -16,7 +16,7 @@ const char *verb_name(enum verb verb)
                                                   "mark",  "clean", "reverse", "pin",    "unpin",
                                                   "reap",  "retire", "alloc", "unmap_range", "walk",
                                                   "read",  "write", "narrow", "cleaner", "exit",
-                                                  "enter", "serve", "gather", "finish"};
+                                                  "enter", "serve", "cached", "stay",  "gather", "finish"};
 
     return names[verb];
 }
@@ -79,6 +79,7 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     case VERB_REAP:
     case VERB_WALK:
     case VERB_FINISH:
+    case VERB_STAY:
         return count == 0;
     default:
         call->vpn = operand[0];
@@ -257,6 +258,7 @@ static void call_write(struct program *program, const struct call *call)
     case VERB_REAP:
     case VERB_WALK:
     case VERB_FINISH:
+    case VERB_STAY:
         break;
     default:
         append(program, "%u", call->vpn);

@@ -14,7 +14,8 @@
  *
  * And of CPUs; a setup names the CPU behind a dot, or, where there is no page, directly (0 is the default):
  *
- *   tV read through the MMU   sV write through it   q go outside   e come inside   k serve
+ *   tV read through the MMU   sV write through it   jV use what is cached, without looking at what was posted
+ *   q go outside   e come inside   k serve   z serve until all others have made their calls
  *
  * Capital M U P R: a page of the second size, which holds four of the first. "A:" before a call: in asid A, not 0.
  */
@@ -50,6 +51,8 @@ enum verb {
     VERB_EXIT,
     VERB_ENTER,
     VERB_SERVE,
+    VERB_CACHED,
+    VERB_STAY,
     VERB_GATHER,
     VERB_FINISH,
     VERB_COUNT

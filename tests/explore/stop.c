@@ -7,34 +7,41 @@
 #include "explore/oracle.h"
 #include "explore/world.h"
 
-/* What is mapped before, the calls of the thread that is stopped, and those of the other, on other keys. */
+/* What is mapped before, the calls of the thread that is stopped, and those of the other. */
 struct scene {
     const char *geometry;
     const char *setup;
     const char *stopped;
     const char *others;
     const char *lookups; /* on all keys */
+    const char *cpu;     /* what a CPU does that acknowledges, or NULL; then calls may be on the same keys */
 };
 
 static const struct scene scenes[] = {
     /* one line, shared frames, pins, limbo */
     {"1/1/6", "m15.15 u15 m0.0 m1.1 m2.2 i3", "m4.4,m4.0,u0,p0,r0.4,r0.2,d0,c0,l0,v0,i0,o3,g,n0.2,w",
-     "m5.5,m5.0,u1,p1,r1.5,r1.2,d1,c1,v1,v0,i1,o3,g,n1.2,w", "l0,l1,l2,l4"},
+     "m5.5,m5.0,u1,p1,r1.5,r1.2,d1,c1,v1,v0,i1,o3,g,n1.2,w", "l0,l1,l2,l4", NULL},
     /* an overflow line that comes and goes; the gate of two sequence bits */
     {"1/1/6", "m15.15 u15 m8.8 m9.9 m10.10 m11.11 m0.0", "m4.4,u0,u8,r0.4,p0,d0,w",
-     "m5.5,u8,u9,p9,r9.5,r9.0,d9,g,w,v8", "l0,l4,l8,l9"},
-    {"1/1/2", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,r8.4", "m5.5,u9,p9,r9.5,d9,g,w,v9", "l4,l8,l9"},
+     "m5.5,u8,u9,p9,r9.5,r9.0,d9,g,w,v8", "l0,l4,l8,l9", NULL},
+    {"1/1/2", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,r8.4", "m5.5,u9,p9,r9.5,d9,g,w,v9", "l4,l8,l9", NULL},
     /* two sizes of one page */
     {"2/1/6", "m15.15 u15 M4.4 M8.8 m0.0", "M12.12,m12.3,U4,u0,R4.12,r0.3,p0,P4,d4",
-     "m1.1,U8,u13,P8,R8.12,d8,g,w,v8", "l0,l4,l5,l8,l12"},
+     "m1.1,U8,u13,P8,R8.12,d8,g,w,v8", "l0,l4,l5,l8,l12", NULL},
     /* address spaces */
     {"1/1/6", "m15.15 u15 m0.0 1:m0.1 1:m1.2", "x0,a2,m4.4,u0,r0.3", "1:m2.3,1:u0,1:p0,1:r0.3,1:d0,x1,a3,g,w",
-     "l0,1:l0,1:l1"},
+     "l0,1:l0,1:l1", NULL},
     /* no memory */
-    {"1/1/6s", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,m4.9,r9.8", "m5.5,u10,m5.10,p10,r10.5,g,w", "l4,l8,l9,l10"},
+    {"1/1/6s", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,m4.9,r9.8", "m5.5,u10,m5.10,p10,r10.5,g,w", "l4,l8,l9,l10", NULL},
+    /* a shootdown that nobody ends: who wants the same page ends it, who wants others has nothing to do with it */
+    {"1/1/6c2", "m0.0 p0 t0.2", "u0,n0.2,b0.1,r0.2,h0,y0", "m0.1,u0,n0.2,b0.1,p0,h0", "l0", "t0 z"},
+    {"1/1/6c2", "m0.0 p0 m8.8 p8 t8.2 t0.2", "u0,n0.2,b0.1,r0.2,h0,y0", "m1.1,u8,n8.2,b8.1,r8.3,h8,p8", "l0,l8",
+     "j0 t8 z"},
+    {"1/1/6c2", "m0.0 1:m0.1 1:p0 1:t0.2 t0.2", "x0", "1:m2.3,1:u0,1:h0,1:r0.3,1:b0.1,x1,a3", "l0,1:l0", "j0 1:t0 z"},
+    {"2/1/6c2", "M0.4 t1.2", "U0", "m1.1,M0.8", "l1", "t1 z"},
 };
 
-/* Thread 0 makes @limit steps and none after; thread 1 then runs alone. */
+/* Thread 0 makes @limit steps and none after; thread 1 then runs alone, and a CPU where it waits. */
 struct stopper {
     struct hipti_sim_chooser chooser;
     unsigned limit;
@@ -48,13 +55,14 @@ static unsigned stopper_choose(void *ctx, const struct hipti_sim *sim)
     if (sim->own_steps[0] < stopper->limit && (enabled & 1u)) {
         return 0;
     }
-    return enabled & 2u ? 1u : HIPTI_SIM_NOBODY;
+    return enabled & 2u ? 1u : enabled & 4u ? 2u : HIPTI_SIM_NOBODY;
 }
 
-/* Judge the calls that thread 1 made. => false: one was too long, or did not return. */
+/* Judge the calls that thread 1 made. => false: one was too long, did not return, or did not map what it could. */
 static bool stop_judge(struct stop *stop, const struct program *program, unsigned limit)
 {
     unsigned returned = 0;
+    bool is_helped = true;
     unsigned i;
 
     for (i = 0; i < world.nevents; i++) {
@@ -66,19 +74,22 @@ static bool stop_judge(struct stop *stop, const struct program *program, unsigne
         }
         stop->calls++;
         returned++;
-        if (steps > stop->maximum) {
+        if (program->cpus) {
+            is_helped = is_helped && (event->call.verb != VERB_MAP || event->status != HIPT_BUSY);
+        } else if (steps > stop->maximum) {
             stop->maximum = steps;
             snprintf(stop->worst, sizeof(stop->worst), "%s, with %s stopped after %u steps",
                      verb_name(event->call.verb), verb_name(program->calls[0][0].verb), limit);
         }
     }
     return (world.sim->finished & 2u) && world.sim->spins == 0 && world.violation[0] == '\0' &&
-           stop->maximum <= STOP_BOUND && returned >= program->ncalls[1];
+           stop->maximum <= STOP_BOUND && is_helped && returned >= program->ncalls[1];
 }
 
 /* One program: its first thread is stopped at each of its steps in turn. */
 static bool stop_program(struct stop *stop, const char *text)
 {
+    char schedule[256];
     struct stopper stopper;
     struct program program;
     const char *wrong;
@@ -102,7 +113,8 @@ static bool stop_program(struct stop *stop, const char *text)
             printf("VIOLATION T4: with thread 0 stopped after %u steps: %s\n  program \"%s\"\n", limit,
                    world.violation[0] ? world.violation : "a call of thread 1 does not return", text);
             world_print();
-            printf("replay: tools/explore --program \"%s\" --replay 0x%u,1x4000\n", text, limit);
+            (void)hipti_replay_write(world.sim, schedule, sizeof(schedule));
+            printf("replay: tools/explore --program \"%s\" --replay %s\n", text, schedule);
             return false;
         }
     }
@@ -138,7 +150,8 @@ static bool stop_scene(struct stop *stop, const struct scene *scene)
         const char *others = scene->others;
 
         while (next_word(&others, other, sizeof(other))) {
-            snprintf(text, sizeof(text), "%s %s | %s | %s%s", scene->geometry, scene->setup, first, other, lookups);
+            snprintf(text, sizeof(text), "%s %s | %s | %s%s%s%s", scene->geometry, scene->setup, first, other, lookups,
+                     scene->cpu ? " | " : "", scene->cpu ? scene->cpu : "");
             if (!stop_program(stop, text)) {
                 return false;
             }

@@ -3,6 +3,8 @@
  * T4: for every call and every step of it, a thread is stopped there for ever, inside or outside a read side. Then
  * every other call on other keys, and every lookup on all keys, is made by another thread, which must complete it
  * within a bounded number of its own steps. A status such as HIPT_BUSY is a completion.
+ *
+ * Where there is a CPU that acknowledges, calls on the same key complete too, and a map is not answered HIPT_BUSY.
  */
 #ifndef EXPLORE_STOP_H
 #define EXPLORE_STOP_H

@@ -487,6 +487,8 @@ struct event *world_call(const struct call *call)
     case VERB_EXIT:
     case VERB_ENTER:
     case VERB_SERVE:
+    case VERB_CACHED:
+    case VERB_STAY:
     case VERB_GATHER:
     case VERB_FINISH:
         cpus_call(event);

@@ -365,20 +365,21 @@ Test(sched, threads_that_wait_for_each_other_are_stuck)
 
 /* --- waits --- */
 
-/* Thread 0 writes some other word, and then what the others wait for. */
+/* Thread 0 writes some other word, and then what the other waits for, which looks at both in each turn. */
 static void wait_or_write(void *ctx, unsigned thread)
 {
     const unsigned *writes = (const unsigned *)ctx;
 
     if (thread == 0) {
         write_word(1, 1);
+        write_word(1, 2);
         if (*writes) {
             write_word(0, 1);
         }
         return;
     }
     while (read_word(0) == 0) {
-        (void)read_word(2);
+        (void)read_word(1);
         hipti_sim_wait(&sim);
     }
 }

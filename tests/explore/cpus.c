@@ -236,7 +236,8 @@ static void use_cached(struct cpus_one *one, uint32_t tag, uint64_t vpn, uint64_
         uint64_t pages = entry->size ? 4u : 1u;
         uint64_t first = entry->vpn > vpn ? entry->vpn : vpn;
 
-        if (entry->used && entry->tag == tag && entry->vpn != (uint64_t)one->walks && first < entry->vpn + pages && first - vpn < npages) {
+        if (entry->used && entry->tag == tag && entry->vpn != (uint64_t)one->walks &&
+            first < entry->vpn + pages && first - vpn < npages) {
             use(cpu_number(one), (unsigned)(entry->pfn + (first - entry->vpn)), entry->dirty);
         }
     }
@@ -442,7 +443,7 @@ static void let_go_mapping(const struct hipt_mapping *was)
     }
 }
 
-/* Somebody knows that the page has this frame: if it did not have it from the beginning, the one that it had is left. */
+/* Somebody knows that the page has this frame: unless it had it from the beginning, the one that it had is left. */
 static void see(unsigned pfn)
 {
     const struct cpus_owner *owner = &world.cpus->owner[pfn % WORLD_FRAMES];

@@ -631,7 +631,8 @@ static void to_the_edge(struct hipti_arena *arena)
 }
 
 /* Each allocation fails in turn. => how many there were. */
-static uint64_t fail_each(void (*before)(void), enum hipt_status (*verb)(uint32_t, uint32_t), uint32_t from, uint32_t to)
+static uint64_t fail_each(void (*before)(void), enum hipt_status (*verb)(uint32_t, uint32_t), uint32_t from,
+                          uint32_t to)
 {
     enum hipt_status status = HIPT_NOMEM;
     uint64_t k;
@@ -706,13 +707,13 @@ Test(split, one_round_for_the_whole_page)
     before = rounds();
     cr_expect_eq(split(2, 0), HIPT_OK);
     cr_expect_eq(rounds(), before + 1u);
-    cr_expect(cpus_told(0, tag, 0, 0)); /* beyond flush_max: all of the asid */
+    cr_expect(cpus_told(0, tag, VPN, RIG_LARGE));
     cr_expect_eq(collapse(0, 2), HIPT_OK);
     cr_expect_eq(rounds(), before + 2u);
-    cr_expect(cpus_told(0, tag, 0, 0)); /* beyond flush_max: all of the asid */
+    cr_expect(cpus_told(0, tag, VPN, RIG_LARGE));
     cr_expect_eq(punch(2, page(1, VPN + 32), 1), HIPT_OK);
     cr_expect_eq(rounds(), before + 3u);
-    cr_expect(cpus_told(0, tag, 0, 0)); /* beyond flush_max: all of the asid */
+    cr_expect(cpus_told(0, tag, VPN, RIG_LARGE));
     cr_expect_eq(collapse(1, 2), HIPT_ABSENT);
     cr_expect_eq(rounds(), before + 3u);
     stop();
@@ -727,7 +728,7 @@ Test(split, one_round_for_the_whole_page)
     stop();
 }
 
-/* What a stopped or waiting verb leaves meanwhile: lookups see the new pages, their own page is busy, others are not. */
+/* What a stopped or waiting verb leaves meanwhile: lookups see the new pages, their own is busy, others are not. */
 static unsigned looked;
 static void turn_look(void)
 {
@@ -1067,7 +1068,7 @@ Test(split, a_map_of_a_third_size_is_refused_however_they_meet, .timeout = 120)
     }
 }
 
-/* A map inside the page at every step of the verb, when the small pages are on their way: refused, and the verb goes on. */
+/* A map inside the page at every step of the verb, with the small pages on their way: refused, and the verb goes on. */
 static struct hipt_mapping beside;
 static void map_beside(void)
 {

@@ -275,9 +275,11 @@ Test(delivery, S1_served_after_the_flush)
     world_open(&world, HIPT_USER_POLL);
     own.world = &world;
     sit(&own);
+    cr_assert_eq(hipt_user_cpu(world.user, NULL), HIPT_OK); /* another thread asks */
     hipti_shootdown_add(own.cpu.shootdown, world.page.asid, VPN, 1);
     (void)hipti_shootdown_dispatch(own.cpu.shootdown, world.page.asid);
     cr_expect(hipt_cpu_serve(&own.cpu));
+    cr_assert_eq(hipt_user_cpu(world.user, &own.cpu), HIPT_OK);
     cr_expect_eq(atomic_load(&own.flushes), 1);
     cr_expect_eq(own.said, 0);
     cr_expect_eq(atomic_load(&own.cpu.line->served), 1);

@@ -99,20 +99,18 @@ static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t v
     return false;
 }
 
-/*
- * => whether a page that was found is what translates. A live one is. A held one is if no larger one shows while it is
- * there: a larger one that came after it was looked for may hide it.
- */
-static bool is_shown(const struct hipt_table *table, uint64_t vpn, unsigned sizes, const struct hipt_translation *found)
+bool hipti_is_shown(const struct hipt_table *table, const struct hipt_translation *found)
 {
     const struct hipt_page *page = &found->mapping.page;
     struct hipt_translation now;
+    unsigned larger;
 
     if (hipti_pte_state(found->pte) == HIPTI_LIVE) {
         return true;
     }
-    return !find_sizes(table, page->asid, vpn, sizes & ~((2u << page->size) - 1u), &now) &&
-           find_sizes(table, page->asid, vpn, 1u << page->size, &now) && now.slot == found->slot &&
+    larger = hipti_sizes_in_use(table, page->asid) & ~((2u << page->size) - 1u);
+    return !find_sizes(table, page->asid, page->vpn, larger, &now) &&
+           find_sizes(table, page->asid, page->vpn, 1u << page->size, &now) && now.slot == found->slot &&
            hipti_pte_same_life(now.pte, found->pte);
 }
 
@@ -129,14 +127,13 @@ static HIPTI_COLD bool lookup_again(const struct hipt_table *table, uint32_t asi
 
     for (;;) {
         uint64_t reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] */
-        unsigned sizes = hipti_sizes_in_use(table, asid);
 
-        if (!find_sizes(table, asid, vpn, sizes, &found)) {
+        if (!find_sizes(table, asid, vpn, hipti_sizes_in_use(table, asid), &found)) {
             /* relaxed: who has missed what a split or collapse took out has acquired its end */
             if (hipti_load_relaxed(&table->reshapes) == reshapes) {
                 return false;
             }
-        } else if (is_shown(table, vpn, sizes, &found)) {
+        } else if (hipti_is_shown(table, &found)) {
             *out = found;
             return true;
         }

@@ -8,7 +8,8 @@ struct search {
     struct hipt_mapping *out;
     size_t room;
     size_t count;
-    size_t larger; /* of those given out: of larger pages than are looked for now */
+    size_t larger;    /* of those given out: of larger pages than are looked for now */
+    bool is_outdated; /* a larger page has come after it was looked for, or a small one was met on its way out */
 };
 
 /* => whether a page lies in a larger one that has been given out: it is being split or collapsed. */
@@ -28,19 +29,26 @@ static bool is_covered(const struct search *search, const struct hipt_page *page
 }
 
 /* A pair is a hint; the slot itself says whether it maps the frame with a page of class @size. => whether it does. */
-static bool pair_maps(const struct search *search, uint32_t slot, uint64_t head, uint32_t size,
-                      struct hipt_mapping *mapping)
+static bool pair_maps(struct search *search, uint32_t slot, uint64_t head, uint32_t size, struct hipt_mapping *mapping)
 {
     const struct hipt_table *table = search->table;
-    uint64_t pte;
+    struct hipt_translation found;
     uint64_t key;
 
-    if (!hipti_slot_read(&table->buckets, slot, &pte, &key) || !hipti_pte_is_visible(pte) ||
-        hipti_pte_pfn(pte) != head || hipti_pte_is_swap(pte) != search->frame.swap) {
+    if (!hipti_slot_read(&table->buckets, slot, &found.pte, &key) || !hipti_pte_is_visible(found.pte) ||
+        hipti_pte_pfn(found.pte) != head || hipti_pte_is_swap(found.pte) != search->frame.swap) {
         return false;
     }
-    *mapping = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
-    return mapping->page.size == size && !is_covered(search, &mapping->page);
+    found.slot = slot;
+    found.mapping = hipti_pte_unpack(found.pte, hipti_key_unpack(&table->split, key));
+    *mapping = found.mapping;
+    if (mapping->page.size != size || is_covered(search, &mapping->page)) {
+        return false;
+    }
+    if (table->split.nsizes > 1u && !hipti_is_shown(table, &found)) {
+        search->is_outdated = true;
+    }
+    return true;
 }
 
 /* All mappings of pages of class @size that reach the wanted frame. */
@@ -77,6 +85,7 @@ static void search_sizes(struct search *search)
     unsigned sizes = hipti_load_relaxed(&search->table->sizes);
 
     search->count = 0;
+    search->is_outdated = false;
     while (sizes != 0) {
         uint32_t size = hipti_highest_bit(sizes);
 
@@ -89,7 +98,7 @@ static void search_sizes(struct search *search)
 enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame, struct hipt_mapping *out, size_t room,
                               size_t *count)
 {
-    struct search search = {table, frame, out, room, 0, 0};
+    struct search search = {table, frame, out, room, 0, 0, false};
     uint64_t reshapes;
 
     *count = 0;
@@ -101,7 +110,7 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
         reshapes = hipti_load_acquire(&table->reshapes); /* [observe:reshape] */
         search_sizes(&search);
         /* relaxed: who has missed what a split or collapse took out has acquired its end */
-    } while (hipti_load_relaxed(&table->reshapes) != reshapes);
+    } while (search.is_outdated || hipti_load_relaxed(&table->reshapes) != reshapes);
     HIPT_PORT_READ_EXIT(&table->ops);
     *count = search.count;
     return search.count ? HIPT_OK : HIPT_ABSENT;

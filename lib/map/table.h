@@ -51,6 +51,12 @@ enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struc
                                      uint64_t npages, uint32_t *number);
 
 /*
+ * => whether a visible page that was found in this read side is what translates. A live one is. A held one is if no
+ * larger one shows while it is still there: a larger one that came after it was looked for may hide it (split.c).
+ */
+bool hipti_is_shown(const struct hipt_table *table, const struct hipt_translation *found);
+
+/*
  * Finish the retirement of the asid of a page just mapped or remapped, if one began meanwhile. Inside a read side.
  * Where the caller may not wait, the page is left to the sweep before the asid is issued again.
  */

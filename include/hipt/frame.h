@@ -11,7 +11,8 @@
  *   UNMAPPING  the last mapping is being taken out; map() answers HIPT_BUSY, for as long as that thread is stopped
  *   LIMBO      not mapped, not pinned, waits for a grace period, then for hipt_frame_reap()
  *
- * A mapping of several base pages is accounted at its first frame.
+ * A mapping of several base pages is accounted at its first frame; huge.h says what that means where it is split. Who
+ * maps one frame by pages of several sizes at once pins it, or it is handed back when the mapping that begins there ends.
  *
  * Synchronization: all of these may run beside each other and beside every verb of map.h.
  */

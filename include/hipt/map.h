@@ -98,8 +98,9 @@ void hipt_read_exit(struct hipt_table *table);
  * @vpn:   base page; a mapping of any size that covers it is found.
  * @out:   receives the mapping that covers it (its page and pfn are the mapping's own first ones) on OK.
  *
- * Shape:    expected O(1): one cache line for each size class in use in the asid.
- * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
+ * Shape:    expected O(1): one cache line for each size class in use in the asid, twice where nothing is found.
+ * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping, or another
+ *           verb around this page went on: a map, an unmap, or one of huge.h.
  * Order:    acquire: pairs with the release of the map or remap that published the mapping.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     the caller keeps @out; it may be used with hipt_mark() and hipt_clean() only inside the read side in which
@@ -155,13 +156,15 @@ unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn
  *
  * Shape:    O(sharers): one line for the first mapping, one more for seven further ones, and each mapping's own line;
  *           the record of the enclosing frame of each larger size class is looked at too.
- * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
+ * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping, or because
+ *           of a verb of huge.h that succeeded, or went on with one of the mappings.
  * Order:    acquire.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     the caller keeps @out.
  * Errors:   HIPT_ABSENT: nothing maps it (@count is 0); HIPT_BAD_PFN.
- * Upholds:  F1: no mapping that was live during the whole call is missing. One that is remapped away and back during
- *           the call may be given twice.
+ * Upholds:  F1: no mapping that was live during the whole call is missing, nor is one that is split or collapsed
+ *           meanwhile; it is given in one form, though it may be counted in both beyond @room. One that is remapped
+ *           away and back during the call may be given twice.
  */
 enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame, struct hipt_mapping *out, size_t room,
                               size_t *count);
@@ -174,9 +177,10 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  * Shape:    expected O(1), one cache line and the frame's record; may allocate when the frame is shared, when a bucket
  *           overflows, or when the asid's page list grows. Where other page sizes are in use in the asid: one line for
  *           each larger size, and one for each page of each smaller size that it would cover.
- * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded. Where
- *           CPUs are attached and the page's last mapping is still being unmapped: blocking, on their
- *           acknowledgements (S2), where the caller may wait; HIPT_BUSY where it may not.
+ * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded, and looks
+ *           for other sizes again only because a page was split or collapsed. Where CPUs are attached and the page's
+ *           last mapping is still being unmapped: blocking, on their acknowledgements (S2), where the caller may wait;
+ *           HIPT_BUSY where it may not.
  * Order:    release on OK: stores made before the call are visible to whoever looks this mapping up.
  * Context:  any thread; enters a read side of its own; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
@@ -203,7 +207,7 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  * Context:  any thread; enters a read side of its own; does not allocate.
  * Owns:     gives the mapping's reference on its frame back.
  * Errors:   HIPT_ABSENT, also where another thread is unmapping it: then S1 holds for that too; HIPT_BUSY: another
- *           thread is remapping it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_UNALIGNED. On
+ *           thread is remapping, splitting or collapsing it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_UNALIGNED. On
  *           every error nothing has changed.
  * Upholds:  T1, T3, F1, S1, S2, S3, R1.
  */

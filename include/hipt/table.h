@@ -158,7 +158,7 @@ void hipt_table_destroy(struct hipt_table *table);
  * Context:  any thread; enters a read side of its own; does not sleep.
  * Owns:     the caller keeps @cursor and @out.
  * Errors:   HIPT_ABSENT: the walk is over. A mapping live during the whole walk is returned exactly once; one that came
- *           or went meanwhile may be.
+ *           or went meanwhile may be, a page that is split or collapsed also in both forms.
  * Upholds:  T2.
  */
 enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out);

@@ -13,6 +13,8 @@
  * 1, 4, 5 and 6 are the same thread's, or the same gather's. Who wants the page mapped again meanwhile makes a round of
  * its own and ends the slot (P14): after 2 nothing but the memory of the slot is missing, and that nobody waits for.
  *
+ * split.c ends mappings too, whose frames go on in others; its table of steps is this one with the others put in first.
+ *
  * A gather does not remember its slots: they carry its number, and it finds them again by its ranges. So it is small
  * and never allocates.
  */

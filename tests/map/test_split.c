@@ -631,7 +631,7 @@ static void to_the_edge(struct hipti_arena *arena)
 }
 
 /* Each allocation fails in turn. => how many there were. */
-static uint64_t fail_each(void (*before)(void), enum hipt_status (*verb)(uint32_t, uint32_t), uint32_t from,
+static uint64_t fail_each(void (*before)(void), enum hipt_status (*call)(uint32_t, uint32_t), uint32_t from,
                           uint32_t to)
 {
     enum hipt_status status = HIPT_NOMEM;
@@ -652,13 +652,13 @@ static uint64_t fail_each(void (*before)(void), enum hipt_status (*verb)(uint32_
         rig_look(&rig, &picture);
         calls = atomic_load(&rig.host.calls);
         test_host_fail(&rig.host, k, 1);
-        status = verb(from, to);
+        status = call(from, to);
         if (status != HIPT_OK) {
             cr_expect_eq(status, HIPT_NOMEM);
             cr_expect(rig_unchanged(&rig, &picture), "allocation %llu", (unsigned long long)k);
             rig_check(&rig);
             test_host_fail(&rig.host, 0, 0);
-            cr_expect_eq(verb(from, to), HIPT_OK);
+            cr_expect_eq(call(from, to), HIPT_OK);
         } else {
             cr_expect_lt(atomic_load(&rig.host.calls) - calls, k);
         }
@@ -728,7 +728,7 @@ Test(split, one_round_for_the_whole_page)
     stop();
 }
 
-/* What a stopped or waiting verb leaves meanwhile: lookups see the new pages, their own is busy, others are not. */
+/* While a verb waits: lookups see the new pages, and other pages are changed at will. */
 static unsigned looked;
 static void turn_look(void)
 {
@@ -1068,7 +1068,7 @@ Test(split, a_map_of_a_third_size_is_refused_however_they_meet, .timeout = 120)
     }
 }
 
-/* A map inside the page at every step of the verb, with the small pages on their way: refused, and the verb goes on. */
+/* A map inside the page at every step of the verb, also when small pages are tentative: refused; the verb goes on. */
 static struct hipt_mapping beside;
 static void map_beside(void)
 {

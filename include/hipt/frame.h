@@ -12,7 +12,7 @@
  *   LIMBO      not mapped, not pinned, waits for a grace period, then for hipt_frame_reap()
  *
  * A mapping of several base pages is accounted at its first frame; huge.h says what that means where it is split. Who
- * maps one frame by pages of several sizes at once pins it, or it is handed back when the mapping that begins there ends.
+ * maps one frame by pages of several sizes at once pins it, or it is handed back when the one that begins there ends.
  *
  * Synchronization: all of these may run beside each other and beside every verb of map.h.
  */

@@ -207,8 +207,8 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  * Context:  any thread; enters a read side of its own; does not allocate.
  * Owns:     gives the mapping's reference on its frame back.
  * Errors:   HIPT_ABSENT, also where another thread is unmapping it: then S1 holds for that too; HIPT_BUSY: another
- *           thread is remapping, splitting or collapsing it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_UNALIGNED. On
- *           every error nothing has changed.
+ *           thread is remapping, splitting or collapsing it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN,
+ *           HIPT_BAD_SIZE, HIPT_UNALIGNED. On every error nothing has changed.
  * Upholds:  T1, T3, F1, S1, S2, S3, R1.
  */
 enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out);

@@ -47,6 +47,13 @@ struct step {
     unsigned stale; /* messages between the newest and the one that was read */
 };
 
+/* Where a thread stood at the end of the last turn of a wait. */
+struct turn {
+    uint64_t told;
+    unsigned position;
+    bool is_over; /* it has written since: if it waits again, it is another wait */
+};
+
 static const struct crew_task *task;
 static struct crew_report report;
 static struct choice choices[CHOICES_MAX];
@@ -59,6 +66,9 @@ static unsigned nshared;
 static bool has_grown;
 static unsigned current = CREW_THREADS;
 static unsigned finished; /* a bit each */
+static unsigned waiting;  /* a bit each: disabled until somebody writes */
+static unsigned awakened; /* how often all were waiting since somebody wrote */
+static struct turn turns[CREW_THREADS];
 static unsigned preemptions_left;
 static bool is_failed;
 static bool is_repeated; /* the run has come to a state from which another one went on */
@@ -180,6 +190,7 @@ static uint64_t run_state(void)
     for (i = 0; i < task->threads; i++) {
         state = hipti_sim_hash(state, hipti_sim_hash(past[i], position[i]));
     }
+    state = waiting || awakened ? hipti_sim_hash(state, waiting << 8 | awakened) : state;
     return hipti_sim_hash(state, finished << 8 | current << 1 | has_arrived);
 }
 
@@ -210,7 +221,7 @@ static unsigned other(unsigned index)
     unsigned thread;
 
     for (thread = 0; thread < task->threads; thread++) {
-        if (thread != current && !((finished >> thread) & 1u) && index-- == 0) {
+        if (thread != current && !(((finished | waiting) >> thread) & 1u) && index-- == 0) {
             break;
         }
     }
@@ -223,9 +234,18 @@ static unsigned others(void)
     unsigned thread;
 
     for (thread = 0; thread < task->threads; thread++) {
-        count += thread != current && !((finished >> thread) & 1u);
+        count += thread != current && !(((finished | waiting) >> thread) & 1u);
     }
     return count;
+}
+
+/* All wait: each looks once more, and a load may have had an older value; but not more often than loads may. */
+static void awaken(void)
+{
+    if (++awakened > task->stale + 2u) {
+        crew_fail("everybody waits");
+    }
+    waiting = 0;
 }
 
 static void thread_main(void *argument)
@@ -233,10 +253,33 @@ static void thread_main(void *argument)
     (void)argument;
     task->body(current);
     finished |= 1u << current;
+    if (others() == 0 && waiting & ~finished) {
+        awaken();
+    }
     if (others() > 0) {
         go_to(other(choose(others())));
     }
     go_back();
+}
+
+void crew_wait(void)
+{
+    struct turn *turn = &turns[current];
+
+    if (current == CREW_THREADS) {
+        return;
+    }
+    if (!turn->is_over) {
+        crew_weak.told[current] = turn->told;
+        position[current] = turn->position;
+        if (others() > 0) {
+            waiting |= 1u << current;
+            go_to(other(choose(others())));
+        } else {
+            awaken();
+        }
+    }
+    *turn = (struct turn){crew_weak.told[current], position[current], false};
 }
 
 /* => whether what one thread does to a word may matter to another. */
@@ -286,6 +329,16 @@ static void shared_settle(void)
     report.ends = 0;
 }
 
+static void step_made(bool is_write)
+{
+    position[current]++;
+    if (is_write) {
+        turns[current].is_over = true;
+        waiting = 0;
+        awakened = 0;
+    }
+}
+
 void crew_step(const char *operation, const volatile void *word, const char *file, int line)
 {
     struct step *step = &steps[nsteps];
@@ -305,14 +358,14 @@ void crew_step(const char *operation, const volatile void *word, const char *fil
     nsteps++;
     step->touched = touch(word, operation[0] != 'l');
     if (!step->touched->is_shared) {
-        position[current]++;
+        step_made(operation[0] != 'l');
         return;
     }
     leave_if_repeated();
     taken = has_arrived || preemptions_left == 0 || others() == 0 ? 0 : choose(others() + 1u);
     if (taken == 0) {
         has_arrived = false;
-        position[current]++;
+        step_made(operation[0] != 'l');
     } else {
         preemptions_left--;
         nsteps--; /* it comes when this thread comes back */
@@ -334,7 +387,10 @@ static void run(void)
         stack_pointers[thread] = hipti_stack_make(stacks[thread], STACK_BYTES, thread_main, NULL);
         past[thread] = 0;
         position[thread] = 0;
+        turns[thread].is_over = true;
     }
+    waiting = 0;
+    awakened = 0;
     hipti_weak_start(&crew_weak, task->stale);
     task->start();
     go_to(choose(task->threads));

@@ -57,6 +57,12 @@ unsigned crew_who(void);
 /* The running thread has been told something by the host. */
 void crew_learn(uint64_t value);
 
+/*
+ * The running thread waits in a loop: a turn of it is over, and what it has read is not what it waits for. A second turn
+ * in which it only read disables it until somebody writes, or until all others wait too; for ever they must not.
+ */
+void crew_wait(void);
+
 /* The running thread is between two operations: @past is all that the next one can depend on, as a hash. */
 void crew_settle(uint64_t past);
 

@@ -7,6 +7,7 @@
 
 #include "map/table.h"
 #include "explore/hash.h"
+#include "weak/cpus.h"
 #include "weak/memory.h"
 
 #define ASID_NUMBERS 4u /* asid_bits = 2 */
@@ -285,8 +286,13 @@ static enum hipt_status run_op(struct record *record)
     case NEXT:
         run_next(record);
         return HIPT_OK;
-    default:
+    case MAP:
+    case UNMAP:
+    case PROTECT:
+    case REMAP:
         return run_verb(record);
+    default:
+        return cpus_run(record);
     }
 }
 
@@ -311,7 +317,7 @@ static uint64_t record_hash(const struct record *record)
         hash = hipti_sim_hash(hash_mapping(hash, &mine->translation.mapping),
                               mine->translation.pte + mine->translation.slot);
     }
-    return hipti_sim_hash(hash, record->issued);
+    return hipti_sim_hash(hash, record->issued + cpus_hash(record->thread));
 }
 
 /* The same of a call: what it comes after, in time and as its thread knows. */
@@ -365,32 +371,42 @@ static void clocks_read(unsigned *clocks)
     }
 }
 
+static uint64_t pasts[CREW_THREADS]; /* of the operations that have returned */
+static unsigned made[CREW_THREADS];   /* how many they are, and the one under way */
+
+void history_make(const struct op *op, unsigned thread)
+{
+    struct record *record = record_new(op, thread, ++made[thread]);
+
+    if (history.is_joined) {
+        hipti_weak_give(&crew_weak, &joined);
+    }
+    clocks_read(record->known);
+    pasts[thread] = call_hash(pasts[thread], record);
+    crew_settle(pasts[thread]);
+    hipti_weak_tick(&crew_weak);
+    record->status = run_op(record);
+    clocks_read(record->after);
+    hipti_weak_tick(&crew_weak);
+    record->has_returned = true;
+    if (history.is_joined) {
+        hipti_weak_add(&crew_weak, &joined);
+    }
+    pasts[thread] = hipti_sim_hash(pasts[thread], record_hash(record));
+    crew_settle(pasts[thread]);
+}
+
 void history_body(unsigned thread)
 {
     const struct op *ops = history.program->thread[thread];
-    uint64_t past = 0;
     unsigned i;
 
+    pasts[thread] = 0;
+    made[thread] = 0;
     for (i = 0; i < PROGRAM_OPS && ops[i].kind != NOTHING; i++) {
-        struct record *record = record_new(&ops[i], thread, i + 1u);
-
-        if (history.is_joined) {
-            hipti_weak_give(&crew_weak, &joined);
-        }
-        clocks_read(record->known);
-        past = call_hash(past, record);
-        crew_settle(past);
-        hipti_weak_tick(&crew_weak);
-        record->status = run_op(record);
-        clocks_read(record->after);
-        hipti_weak_tick(&crew_weak);
-        record->has_returned = true;
-        if (history.is_joined) {
-            hipti_weak_add(&crew_weak, &joined);
-        }
-        past = hipti_sim_hash(past, record_hash(record));
-        crew_settle(past);
+        history_make(&ops[i], thread);
     }
+    cpus_leave(thread);
 }
 
 static void make_table(const struct weak_program *program, bool is_narrow)
@@ -414,7 +430,11 @@ static void make_table(const struct weak_program *program, bool is_narrow)
     config.version_bits = program->version_bits;
     config.sequence_bits = program->sequence_bits;
     config.secret = secret;
+    config.cpus = program->flags >> 8;
     status = hipt_table_create(&config, &history.table);
+    if (status == HIPT_OK && !cpus_open(&config, config.cpus)) {
+        status = HIPT_BAD_CPU;
+    }
     for (i = 0; status == HIPT_OK && i < 2u; i++) {
         history.asid[i].number = i;
         status = program->flags & UNISSUED ? HIPT_OK : hipt_asid_alloc(history.table, &history.asid[i]);

@@ -56,6 +56,9 @@ uint64_t history_vpn(uint32_t asid, unsigned vpn);
 enum hipt_status history_lookup(unsigned asid, unsigned vpn, struct hipt_translation *translation);
 enum hipt_status history_next(struct hipt_cursor *cursor, struct hipt_mapping *mapping);
 
+/* Let a thread make one more operation, which its program does not name. */
+void history_make(const struct op *op, unsigned thread);
+
 /* As crew_task wants them. */
 void history_start(void);
 void history_body(unsigned thread);

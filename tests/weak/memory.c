@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim/hash.h"
+#include "weak/cpus.h"
 #include "weak/crew.h"
 #include "weak/port.h"
 
@@ -129,6 +130,11 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     return memory;
 }
 
+void *host_take(size_t bytes)
+{
+    return host_alloc(NULL, bytes, 64, HIPT_ANY_NODE, true);
+}
+
 static void host_free(void *ctx, void *ptr, size_t bytes)
 {
     (void)ctx;
@@ -232,4 +238,6 @@ const struct hipt_ops host_ops = {
     .gp_start = host_gp_start,
     .gp_elapsed = host_gp_elapsed,
     .random = host_random,
+    .this_cpu = cpus_this,
+    .relax = cpus_relax,
 };

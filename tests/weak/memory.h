@@ -12,11 +12,15 @@
 #define HIPT_TESTS_WEAK_MEMORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <hipt/ops.h>
 
 extern const struct hipt_ops host_ops;
+
+/* Zeroed memory that is kept and restored with all the rest. */
+void *host_take(size_t bytes);
 
 /* Forget everything; keep what is there now; go back to it. */
 void host_clear(void);

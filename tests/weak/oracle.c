@@ -12,6 +12,7 @@
 
 #include "weak/history.h"
 
+#include "weak/cpus.h"
 #include "weak/memory.h"
 
 /* One page of the model: what it maps to. */
@@ -62,7 +63,7 @@ static bool concerns(const struct record *record, unsigned asid, unsigned vpn)
 static bool same_mapping(const struct hipt_mapping *a, const struct hipt_mapping *b)
 {
     return a->page.size == b->page.size && a->page.vpn == b->page.vpn && a->pfn == b->pfn && a->prot == b->prot &&
-           a->marks == b->marks;
+           (a->marks == b->marks || history.program->flags >> 8); /* CPUs mark what they use */
 }
 
 static bool is_page(const struct state *state, const struct op *op)
@@ -180,7 +181,7 @@ static bool step_marks(const struct search *search, struct state *state, const s
         state->mapping.marks |= marks;
         return true;
     }
-    if (record->out.marks != state->mapping.marks) {
+    if (record->out.marks != state->mapping.marks && !(history.program->flags >> 8)) {
         return false;
     }
     state->mapping.marks = (uint8_t)(state->mapping.marks & ~marks);
@@ -292,10 +293,27 @@ static bool has_ended(enum kind kind, unsigned asid)
     return false;
 }
 
+/* => whether some operation is more than one step for each page. */
+static bool has_ranges(void)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        if (history.record[i].op.kind == RANGE || history.record[i].op.kind == GATHER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool judge_pages(void)
 {
     unsigned asid;
     unsigned vpn;
+
+    if (has_ranges()) {
+        return true;
+    }
 
     for (asid = 0; asid < 2; asid++) {
         for (vpn = 0; vpn < PROGRAM_VPNS && !has_ended(RETIRE, asid); vpn++) {
@@ -539,5 +557,6 @@ void oracle_judge(void)
     }
     judge_asids();
     judge_knowledge();
+    judge_accesses();
     judge_drain();
 }

@@ -34,6 +34,16 @@ enum kind {
     NEXT,
     GET,   /* a frame's state */
     STATS,
+    READ,   /* an access of the thread's CPU; in a setup of CPU number .pfn, also the four below */
+    WRITE,
+    SERVE,
+    INSIDE,
+    OUTSIDE,
+    ATTACH, /* CPU number .pfn */
+    DETACH,
+    RANGE,  /* unmap .pfn pages */
+    GATHER, /* take .pfn pages away, HIPT_DEFERRED */
+    FINISH, /* that */
     KINDS
 };
 
@@ -48,6 +58,7 @@ struct op {
 };
 
 #define REFUSING 1u /* no memory while the threads run */
+#define CPUS(n) ((n) << 8) /* the table has so many, and as many threads are one each, attached and inside */
 #define UNISSUED 2u /* no asid is issued before the setup; asids 0 and 1 are the numbers 0 and 1 all the same */
 
 struct weak_program {
@@ -55,7 +66,7 @@ struct weak_program {
     unsigned sizes; /* size classes: 4 KiB, 16 KiB */
     unsigned version_bits;
     unsigned sequence_bits;
-    unsigned flags;   /* REFUSING, UNISSUED */
+    unsigned flags;   /* REFUSING, UNISSUED, CPUS() */
     unsigned lighter; /* so many preemptions fewer than the others: it is long */
     struct op setup[PROGRAM_SETUP];
     struct op thread[CREW_THREADS][PROGRAM_OPS];

@@ -30,6 +30,18 @@
 #define AL(a) {ALLOC, a, 0, 0, 0, 0}
 #define EN {ENTER, 0, 0, 0, 0, 0}
 #define EX {EXIT, 0, 0, 0, 0, 0}
+#define RD(v) {READ, 0, 0, v, 0, 0}
+#define WR(v) {WRITE, 0, 0, v, 0, 0}
+#define RC(c, v) {READ, 0, 0, v, c, 0} /* in a setup: CPU c */
+#define WC(c, v) {WRITE, 0, 0, v, c, 0}
+#define SV {SERVE, 0, 0, 0, 0, 0}
+#define IN {INSIDE, 0, 0, 0, 0, 0}
+#define OUT {OUTSIDE, 0, 0, 0, 0, 0}
+#define AT(c) {ATTACH, 0, 0, 0, c, 0}
+#define DT {DETACH, 0, 0, 0, 0, 0}
+#define RNG(v, n) {RANGE, 0, 0, v, n, 0}
+#define GA(v, n) {GATHER, 0, 0, v, n, 0}
+#define FI {FINISH, 0, 0, 0, 0, 0}
 #define NONE {NOTHING, 0, 0, 0, 0, 0}
 #define WARM M(15, 15), U(15), RP
 #define FILL4 M(8, 8), M(9, 9), M(10, 10), M(11, 11)
@@ -182,6 +194,42 @@ const struct weak_program programs[] = {
         {{RET(0), AL(2)}, {M(1, 1)}, {U(1)}, {AL(3)}}},
     {"unmap retire alloc", 1, 2, 6, 0, 1, {WARM, M(0, 0), MA(1, 0, 1)},
         {{U(0)}, {RET(0), AL(2), MA(2, 5, 2)}, {AL(3)}}},
+    /* CPUs: the first threads, inside, with what the setup has cached */
+    {"use, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {U(0)}}},
+    {"use twice, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), RD(0)}, {U(0)}}},
+    {"join, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0)}, {{RD(0)}, {U(0)}}},
+    {"join again, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), MA(1, 0, 2), RC(0, 0), RC(0, 1)},
+        {{{READ, 1, 0, 0, 0, 0}, RD(1)}, {U(0), U(1)}}},
+    {"come inside, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0), OUT}, {{IN, RD(0)}, {U(0)}}},
+    {"go and come, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), OUT, IN, RD(0)}, {U(0)}}},
+    {"unmap, unmap, serve", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)},
+        {{RD(0), RD(1)}, {U(0)}, {U(1)}}},
+    {"two unmaps, serve", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)},
+        {{RD(1), RD(0)}, {U(0), U(1)}}},
+    {"shoot at each other", 1, 2, 6, CPUS(2), 0, {WARM, M(0, 0), M(1, 1), RC(0, 1), RC(1, 0)},
+        {{U(0), RD(1)}, {U(1), RD(0)}}},
+    {"use, unmap, map again", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {U(0)}, {M(0, 1), L(0)}}},
+    {"write, remap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)}, {{WR(0), WR(0)}, {R(0, 1)}}},
+    {"write, remap, lookup", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)}, {{WR(0)}, {R(0, 1)}, {L(0)}}},
+    {"write, protect", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)}, {{WR(0)}, {P(0, 1)}}},
+    {"write, protect twice", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
+        {{WR(0)}, {P(0, 1)}, {P(0, 1)}}},
+    {"write, protect and widen", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
+        {{WR(0)}, {P(0, 1)}, {P(0, 3), P(0, 1)}}},
+    {"write, clean", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
+        {{WR(0), WR(0)}, {P(0, 1), EN, L(0), CL(2), EX, P(0, 3)}}},
+    {"use, range", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)}, {{RD(0), RD(1)}, {RNG(0, 2)}}},
+    {"use, gather", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), RD(0)}, {GA(0, 1), FI}}},
+    {"use, gather, map again", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)},
+        {{RD(0)}, {GA(0, 1), FI}, {M(0, 1)}}},
+    {"gather, map, gather", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0)}, {{OUT}, {GA(0, 1), FI}, {M(0, 1), GA(0, 1), FI}}},
+    {"gather, gather", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1)}, {{GA(0, 2), FI}, {GA(0, 2), FI}}},
+    {"use, retire", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {RET(0)}}},
+    {"use, retire, issue again", 1, 2, 6, CPUS(1), 1, {WARM, M(0, 0), RC(0, 0)},
+        {{RD(0), RD(0)}, {RET(0), AL(2), MA(2, 0, 5)}}},
+    {"join, retire", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0)}, {{RD(0)}, {RET(0)}}},
+    {"detach, attach, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)},
+        {{RD(0), DT}, {AT(0), RD(0), DT}, {U(0)}}},
 };
 /* clang-format on */
 
@@ -278,7 +326,8 @@ const char *kind_name(enum kind kind)
     static const char *const names[KINDS] = {"nothing", "map",   "unmap", "protect", "remap", "lookup",
                                              "mark",    "clean", "pin",   "unpin",   "reap",  "retire",
                                              "alloc",   "enter", "exit",  "reverse", "next",  "get",
-                                             "stats"};
+                                             "stats",   "read",  "write", "serve",   "inside", "outside",
+                                             "attach",  "detach", "range", "gather", "finish"};
 
     return names[kind];
 }

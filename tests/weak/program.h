@@ -41,7 +41,7 @@ enum kind {
     OUTSIDE,
     ATTACH, /* CPU number .pfn */
     DETACH,
-    RANGE,  /* unmap .pfn pages */
+    RANGE,  /* unmap .pfn pages; those behind the first are no pages of the program, unless keys are narrow */
     GATHER, /* take .pfn pages away, HIPT_DEFERRED */
     FINISH, /* that */
     KINDS

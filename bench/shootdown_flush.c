@@ -77,7 +77,8 @@ static bool flusher_attach(struct flusher *flusher, struct shoot_rig *rig, unsig
 {
     const struct hipt_tlb_level *level = geometries[geometry];
     struct hipt_mmu_config config = {
-        .number = 1 + geometry * WAYS + way, .tag_bits = 1, .level = {level[0], level[1]}, .entries = flusher->entries};
+        .number = 1 + geometry * WAYS + way, .tag_bits = 1, .level = {level[0], level[1]}, .entries = flusher->entries,
+        .nentries = sizeof(flusher->entries) / sizeof(flusher->entries[0])};
 
     flusher->hot = level[1].sets ? (uint64_t)level[1].sets * level[1].ways : (uint64_t)level[0].sets * level[0].ways;
     if (hipt_mmu_attach(&flusher->mmu, rig->table, &rig->config, &config) != HIPT_OK) {

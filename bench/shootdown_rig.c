@@ -103,7 +103,8 @@ static void hook_kick(void *ctx, const uint64_t *set, unsigned words)
 static bool cpu_attach(struct shoot_cpu *cpu)
 {
     const struct hipt_mmu_config config = {
-        .number = cpu->number, .tag_bits = TAG_BITS, .level = {{16, 4}, {128, 12}}, .entries = cpu->entries};
+        .number = cpu->number, .tag_bits = TAG_BITS, .level = {{16, 4}, {128, 12}}, .entries = cpu->entries,
+        .nentries = sizeof(cpu->entries) / sizeof(cpu->entries[0])};
 
     if (hipt_mmu_attach(&cpu->mmu, cpu->rig->table, &cpu->rig->config, &config) != HIPT_OK) {
         return false;

@@ -81,7 +81,9 @@ void cpu_close(struct cpu *cpu)
 
 static void cpu_attach(struct cpu *cpu)
 {
-    struct hipt_mmu_config config = {.number = cpu->thread, .entries = cpu->entry};
+    struct hipt_mmu_config config = {.number = cpu->thread,
+                                     .entries = cpu->entry,
+                                     .nentries = sizeof(cpu->entry) / sizeof(cpu->entry[0])};
     enum hipt_status status;
 
     config.tag_bits = 1u + crew_draw(&cpu->random, 3);

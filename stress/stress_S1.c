@@ -615,6 +615,9 @@ static void finish(struct crew *crew)
     if (crew->options.delivery == HIPT_USER_SIGNAL && crew_total(crew, WOKEN) == 0) {
         crew_broken(crew, "no CPU was woken by a signal: nothing was shown");
     }
+    if (crew_total(crew, AGES + 2u) + crew_total(crew, AGES + 3u) > 0) {
+        crew_broken(crew, "a translation was used after the shootdown of a later one of its page had begun");
+    }
 }
 
 int main(int argc, char **argv)

@@ -20,7 +20,13 @@
  * CPU runs in between, but interrupts.
  *
  * A walk whose hipt_mark() answers HIPT_CHANGED must not be filled: that is how a mapping that is being remapped or
- * split is kept out of the caches. sim/mmu.h does all of this over a modelled cache.
+ * split is kept out of the caches. hipt/mmu.h does all of this over a modelled cache.
+ *
+ * Where interrupts serve, hold them off from the look into the cache to the last use of what was found, by
+ * hipt_cpu_mask() or by the host's own means.
+ *
+ * A CPU that is inside must not wait for what may wait for it: a grace period, or a lock whose holder may unmap, unless
+ * it serves meanwhile.
  *
  * A thread that waits for other CPUs serves the one CPU that ops->this_cpu names. So it does not stand for two CPUs
  * that are inside, unless those are interrupted.
@@ -80,7 +86,6 @@ struct hipt_cpu {
     unsigned tag_bits;
     unsigned nactive;
     volatile unsigned masked;    /* hipt_cpu_interrupt() does nothing meanwhile */
-    volatile bool missed;        /* but this: what it was for is still to be served */
     struct {
         uint32_t asid;
         struct hipti_tag *tag;
@@ -151,7 +156,7 @@ void hipt_cpu_exit(struct hipt_cpu *cpu);
  *
  * Shape:    O(1), one load, where there is nothing to do; else O(active asids), and the cache's work.
  *           Returns whether there was something to do.
- * Progress: wait-free; once more for an interrupt that came meanwhile.
+ * Progress: lock-free; serves again only because a shootdown was posted meanwhile.
  * Order:    acq_rel with the shootdowns served.
  * Context:  the CPU's own thread; does not sleep.
  * Owns:     nothing.
@@ -206,13 +211,13 @@ void hipt_cpu_unmask(struct hipt_cpu *cpu);
  * hipt_cpu_use() - Become one of an asid's CPUs, before its first walk.
  * @cpu:  inside.
  * @asid: address space.
- * @tag:  receives the tag by which the cache knows the asid on OK; it holds until the next hipt_cpu_use().
+ * @tag:  receives the tag by which the cache knows the asid on OK; it holds until the CPU uses another asid or serves.
  *
  * Shape:    O(1) for the asids used last; otherwise one more word, and the cache's work if it is behind. Where all tags
  *           are in use, the whole cache is flushed and tags are given out anew.
  * Progress: wait-free.
  * Order:    acquire: a walk that follows sees every unmap that did not find this CPU among the asid's.
- * Context:  the CPU's own thread; does not sleep.
+ * Context:  the CPU's own thread; does not sleep; serves at its end, unless the CPU is masked.
  * Owns:     nothing; the CPU leaves an asid's CPUs by itself.
  * Errors:   HIPT_BAD_ASID: out of range, or not allocated.
  * Upholds:  S1, A1.

@@ -7,7 +7,7 @@
  * A gather is a value of fixed size, on the caller's stack or wherever it keeps it; nothing is allocated. Once it is
  * dispatched it is a ticket: its pages are absent to lookups, their frames stay accounted to them, and
  * hipt_gather_poll() says when the CPUs have acknowledged. It must be finished in the end, or its pages keep slot and
- * frame.
+ * frame: whoever maps one of them again helps itself, but nobody else takes the old mapping's frame out.
  *
  * hipt_unmap() and the other verbs of map.h do all of this in one call, in mode HIPT_SYNC.
  *
@@ -37,7 +37,8 @@ enum hipt_gather_mode {
     HIPT_DEFERRED, /* nobody waits: poll, then finish. Meanwhile CPUs may still use the old translations, and the frames
                       stay theirs. Written pages of files are refused (config.file_attrs): a CPU could still write after
                       the caller was told that the page is unmapped and ready to be written back */
-    HIPT_TTL       /* no CPU is asked: cached translations end by themselves, config.ttl after they were filled */
+    HIPT_TTL       /* no CPU is asked: cached translations end by themselves, config.ttl after their walk began; a use
+                      that began before goes on inside its read side */
 };
 
 /* Field key: the caller's thread only; the fields are hipt's. */
@@ -147,7 +148,8 @@ enum hipt_status hipt_gather_sync(struct hipt_gather *gather);
  * @gather: started.
  *
  * Shape:    O(pages of the ranges).
- * Progress: blocking, on the CPUs that were asked, for one round, as hipt_gather_sync(); lock-free after it.
+ * Progress: blocking, on the CPUs that were asked, in HIPT_SYNC only: in the other modes it does not wait (sync first,
+ *           to wait). Lock-free after the acknowledgements.
  * Order:    as hipt_unmap().
  * Context:  as hipt_gather_sync().
  * Owns:     takes @gather on OK.

@@ -33,10 +33,12 @@
  *   T3  an update hits the mapping that it was read from or says HIPT_CHANGED; never a slot that another page has since
  *   T4  stop any one thread at any step, for ever: all others complete their operations on other pages, and lookups
  *       complete on every page. (What waits for a grace period waits for a thread stopped inside a read side; memory is
- *       then taken anew, and HIPT_NOMEM or HIPT_BUSY is an answer, not a wait.)
+ *       then taken anew, and HIPT_NOMEM or HIPT_BUSY is an answer, not a wait. What ends or narrows a translation waits
+ *       for the CPUs that use its asid: a CPU that stops inside holds up these verbs, in these asids. An unmap that is
+ *       stopped keeps a slot and a reference on its frame; its page can be mapped again.)
  *   S1  when an unmap, a remap, a protection that allows less, a retirement or hipt_gather_finish() has returned, no
- *       attached CPU can use the old translation, nor take it up again later (of HIPT_DEFERRED and HIPT_TTL: when the
- *       gather is finished)
+ *       attached CPU can use the old translation, nor take it up again later (of HIPT_DEFERRED: when the gather
+ *       is finished; of HIPT_TTL: a use that began before goes on inside its read side)
  *   S2  a page is not mapped again before S1 holds for its last translation
  *   F1  hipt_reverse() never omits a mapping that was live during the whole call, and reports none that was not live
  *   F2  the first mapping of a frame needs no memory

@@ -46,15 +46,16 @@ struct hipt_mmu_config {
     uint32_t number;               /* of the CPU */
     unsigned tag_bits;
     struct hipt_tlb_level level[2];
-    struct hipt_tlb_entry *entries; /* room for all entries of both levels; the caller's, until detached */
+    struct hipt_tlb_entry *entries; /* for both levels; the caller's, until detached */
+    size_t nentries;                /* how many there are: at least as many as the levels have */
     bool interruptible;            /* serve also between walk and fill, as interrupts would come there */
 };
 
 /* What an MMU has done since it was attached. */
 struct hipt_mmu_counts {
-    uint64_t hits[2];    /* by level */
+    uint64_t hits[2];    /* entries found, by level; one that does not allow the access is followed by a walk */
     uint64_t walks;
-    uint64_t refills;    /* walks whose fill was dropped because the CPU had served meanwhile */
+    uint64_t refills;    /* accesses that were begun again because the CPU had served meanwhile */
     uint64_t evictions;  /* from the last level */
     uint64_t ranges;     /* invalidations, by kind */
     uint64_t tags;
@@ -99,7 +100,8 @@ struct hipt_access {
  * Order:    as hipt_cpu_attach().
  * Context:  may sleep.
  * Owns:     the caller keeps @mmu and @config->entries.
- * Errors:   as hipt_cpu_attach(); HIPT_BAD_SIZES: a level's sets are no power of two, its ways 0, or there is none.
+ * Errors:   as hipt_cpu_attach(); HIPT_BAD_SIZES: a level's sets are no power of two, its ways 0, there is none, or
+ *           there are too few entries.
  * Upholds:  S1.
  */
 enum hipt_status hipt_mmu_attach(struct hipt_mmu *mmu, struct hipt_table *table, const struct hipt_config *geometry,

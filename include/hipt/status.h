@@ -23,7 +23,7 @@ enum hipt_status {
     HIPT_PENDING, /* begun; other CPUs have not acknowledged yet: poll, or finish later */
     HIPT_DIRTY,   /* a written page of a file cannot be unmapped lazily; it stays mapped */
     HIPT_DENIED,  /* the mapping does not allow this access */
-    HIPT_CANNOT_WAIT, /* this would wait for other CPUs, and the caller may not: use a gather */
+    HIPT_CANNOT_WAIT, /* this would wait for other CPUs, and the caller may not; to unmap, use a gather */
     HIPT_UNLIKE,  /* pages cannot become one: their frames are not in a row, or they allow different things */
 
     /* Scarcity. */

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <hipt/gather.h>
+
 #include "map/gather.h"
+
+/* The numbers are bits of a word of the space, and stand in seven bits of a frozen one. */
+_Static_assert(HIPT_GATHERS_MAX < 64u, "a gather's number is a bit of a word");
 
 #define TURN 32u /* pages in one read side, so that a long range holds up no grace period */
 
@@ -29,42 +34,31 @@ enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_
     }
 }
 
-void hipti_destroy(struct hipt_table *table, struct hipti_taken taken)
+void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why)
 {
     uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
-    uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, HIPTI_UNLINK_END);
+    uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, why);
 
     hipti_slot_release(&table->buckets, taken.slot);
     hipti_asid_forget(&table->asids, taken.asid, cell);
 }
 
-/* Begin step 2 for one page. => the ticket. */
-static uint64_t shoot_begin(struct hipt_table *table, const struct hipt_page *page)
-{
-    hipti_shootdown_add(&table->shootdown, page->asid, page->vpn, hipti_size_pages(table, page->size));
-    return hipti_shootdown_dispatch(&table->shootdown, page->asid);
-}
-
 void hipti_shoot(struct hipt_table *table, const struct hipt_page *page)
 {
-    if (table->shootdown.ncpus) {
-        hipti_shootdown_wait(&table->shootdown, page->asid, shoot_begin(table, page));
+    struct hipti_shootdown *shootdown = &table->shootdown;
+
+    if (shootdown->ncpus) {
+        hipti_shootdown_add(shootdown, page->asid, page->vpn, hipti_size_pages(table, page->size));
+        hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
     }
 }
 
 enum hipt_status hipti_thaw(struct hipt_table *table, const struct hipt_page *page, hipti_slot slot, uint64_t pte)
 {
-    struct hipti_shootdown *shootdown = &table->shootdown;
-
-    if (shootdown->ncpus) {
-        uint64_t ticket = shoot_begin(table, page);
-
-        if (hipti_shootdown_can_wait(shootdown)) {
-            hipti_shootdown_wait(shootdown, page->asid, ticket);
-        } else if (!hipti_shootdown_poll(shootdown, page->asid, ticket, 0)) {
-            return HIPT_BUSY;
-        }
+    if (!hipti_shootdown_can_wait(&table->shootdown)) {
+        return HIPT_BUSY;
     }
+    hipti_shoot(table, page);
     /* P14. Whoever fails was helped, or finds the slot in its next life. */
     (void)hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_state(pte, HIPTI_ENDED));
     return HIPT_CHANGED;
@@ -138,8 +132,8 @@ static enum hipt_status gather_freeze(struct hipt_gather *gather, const struct h
         }
         status = hipti_freeze(table, taken.slot, &taken.pte, freezing);
     } while (status == HIPT_CHANGED);
-    if (status == HIPT_OK && gather->number == 0) {
-        hipti_destroy(table, taken); /* no CPU has a cache: nobody is to be asked */
+    if (status == HIPT_OK && table->shootdown.ncpus == 0) {
+        hipti_destroy(table, taken, HIPTI_UNLINK_END); /* no CPU has a cache: nobody is to be asked */
     }
     return status;
 }
@@ -239,7 +233,7 @@ static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uin
         taken.asid = gather->asid;
         if (hipti_bucket_find_ended(&table->buckets, hipti_page_place(table, page), gather->number, &taken.slot,
                                     &taken.pte)) {
-            hipti_destroy(table, taken);
+            hipti_destroy(table, taken, HIPTI_UNLINK_END);
         }
         page->vpn += hipti_size_pages(table, page->size);
     }
@@ -277,7 +271,7 @@ static enum hipt_status gather_room(struct hipt_gather *gather, const struct hip
 {
     enum hipt_status status;
 
-    if (gather->number == 0 || (!gather->is_dispatched && gather_range(gather, page, npages))) {
+    if (gather->table->shootdown.ncpus == 0 || (!gather->is_dispatched && gather_range(gather, page, npages))) {
         return HIPT_OK;
     }
     if (gather->mode != HIPT_SYNC && !gather->is_dispatched) {
@@ -297,6 +291,7 @@ enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_p
     struct hipt_page at = *page;
     uint64_t ended = 0;
 
+    HIPTI_REQUIRE(gather->number != 0 || gather->table->shootdown.ncpus == 0); /* started, and not finished */
     if (status == HIPT_OK && page->asid != gather->asid) {
         status = HIPT_BAD_ASID;
     }

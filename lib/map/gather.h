@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The law of destruction. A mapping ends in one order, and nothing else may take a frame from a mapping:
+ * The law of destruction. A mapping ends in one order:
  *
  *   1  freeze      the slot's word, by CAS: absent to lookups, closed to updates; the page can not be mapped again; the
  *                  marks are final, because no CPU may write before it has marked the live word
@@ -9,6 +9,9 @@
  *   4  unlink      the frame's pair; the last one sends the frame towards limbo, a grace period before it is free
  *   5  release     the slot
  *   6  forget      the address space's cell
+ *
+ * Two things keep to it in another form: a remap ends a mapping and not its slot (remap.c), and a collapse shoots down
+ * while the small mappings still translate, to the same frames (split.c).
  *
  * 1, 4, 5 and 6 are the same thread's, or the same gather's. Who wants the page mapped again meanwhile makes a round of
  * its own and ends the slot (P14): after 2 nothing but the memory of the slot is missing, and that nobody waits for.
@@ -43,8 +46,8 @@ struct hipti_freezing {
 enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_t *pte,
                               struct hipti_freezing freezing);
 
-/* Steps 4 to 6. Inside a read side. */
-void hipti_destroy(struct hipt_table *table, struct hipti_taken taken);
+/* Steps 4 to 6. @why: what becomes of the frame. Inside a read side. */
+void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why);
 
 /* Step 2 for one page. */
 void hipti_shoot(struct hipt_table *table, const struct hipt_page *page);
@@ -63,7 +66,7 @@ static inline enum hipt_status hipti_wait_check(const struct hipt_table *table)
 
 /*
  * End a frozen slot that is in the way, once the CPUs have acknowledged its page. Inside a read side.
- * => HIPT_CHANGED: it is out of the way, look again; HIPT_BUSY: they have not, and the caller may not wait.
+ * => HIPT_CHANGED: it is out of the way, look again; HIPT_BUSY: the caller may not wait for them.
  */
 enum hipt_status hipti_thaw(struct hipt_table *table, const struct hipt_page *page, hipti_slot slot, uint64_t pte);
 

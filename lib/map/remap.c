@@ -67,7 +67,7 @@ static enum hipt_status remap_page(struct hipt_table *table, const struct hipt_m
         hipti_unmap_if_retired(table, &mapping->page);
         return status;
     }
-    if (table->shootdown.ncpus) { /* a wait holds no grace period up; the held slot stays ours */
+    if (table->shootdown.ncpus) { /* not inside our read side; the slot stays ours */
         HIPT_PORT_READ_EXIT(&table->ops);
         hipti_shoot(table, &mapping->page);
         HIPT_PORT_READ_ENTER(&table->ops);

@@ -31,7 +31,7 @@ static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_as
 
     while (hipti_asid_walk_next(&walk, &taken.slot)) {
         if (sweep_slot(table, asid->number, &taken) == HIPT_OK) {
-            hipti_destroy(table, taken);
+            hipti_destroy(table, taken, HIPTI_UNLINK_END);
             report.pages++;
         }
     }

@@ -128,12 +128,9 @@ static enum hipt_status let_go(struct reshape *reshape, uint64_t i)
 /* Take a page out whose slot is frozen or ended and the caller's. */
 static void take_out(const struct reshape *reshape, hipti_slot slot, uint64_t pte, enum hipti_unlink why)
 {
-    struct hipt_table *table = reshape->table;
-    uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(pte), hipti_pte_is_swap(pte));
-    uint32_t cell = hipti_frame_unlink(&table->frames, number, slot, why);
+    struct hipti_taken taken = {slot, reshape->page.asid, pte};
 
-    hipti_slot_release(&table->buckets, slot);
-    hipti_asid_forget(&table->asids, reshape->page.asid, cell);
+    hipti_destroy(reshape->table, taken, why);
 }
 
 /* A committed page is held, unless a smaller map has aborted it, which is refused by what is held already (P16). */
@@ -171,7 +168,7 @@ static enum hipt_status put_in(const struct reshape *reshape, const struct hipt_
 }
 
 /* From here on who finds nothing where something is taken out looks again. */
-static void announce(struct hipt_table *table)
+static void announce_reshape(struct hipt_table *table)
 {
     (void)hipti_fetch_add_release(&table->reshapes, 1u); /* [publish:reshape] what has been put in */
 }
@@ -256,7 +253,7 @@ static void split_finish(struct reshape *reshape)
     unmap_parts_if_retired(reshape, reshape->count); /* while the large page keeps the asid from being issued */
     (void)each(reshape, reshape->hole, reshape->hole_end, release_frame, &status);
     HIPT_PORT_READ_ENTER(&table->ops);
-    hipti_destroy(table, taken);
+    hipti_destroy(table, taken, HIPTI_UNLINK_END);
     HIPT_PORT_READ_EXIT(&table->ops);
 }
 
@@ -276,7 +273,7 @@ static enum hipt_status split_begin(struct reshape *reshape)
         hipti_unmap_if_retired(table, &reshape->page);
         return status;
     }
-    announce(table);
+    announce_reshape(table);
     hipti_slot_publish(&table->buckets, reshape->slot, hipti_pte_ended(reshape->pte, HIPTI_FROZEN, 0)); /* P18 */
     each_left(reshape, let_go);
     return HIPT_OK;
@@ -418,7 +415,7 @@ static enum hipt_status collapse_begin(struct reshape *reshape)
         status = put_large(reshape);
     }
     if (status == HIPT_OK) {
-        announce(reshape->table);
+        announce_reshape(reshape->table);
     } else if (held > 0) {
         (void)each(reshape, 0, held, let_go, &ignored);
         unmap_parts_if_retired(reshape, held);

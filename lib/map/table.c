@@ -146,6 +146,10 @@ static enum hipt_status check_cpus(const struct hipt_config *config, struct hipt
         hipti_text_refuse(text, "cpus", config->cpus, " is above ", HIPT_CPUS_MAX);
         return HIPT_BAD_CPU;
     }
+    if (config->ttl && config->cpus == 0) {
+        hipti_text_refuse(text, "ttl", config->ttl, " needs CPUs, to keep frames from being used again; cpus is ", 0);
+        return HIPT_BAD_MODE;
+    }
     if ((config->ttl || config->slow_after) && !ops.clock) {
         hipti_text_refuse(text, config->ttl ? "ttl" : "slow_after", config->ttl ? config->ttl : config->slow_after,
                           " needs the hook clock; without it, it must be ", 0);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <hipt/gather.h>
+
 #include "map/gather.h"
 
 /*
@@ -35,12 +37,12 @@ static enum hipt_status unmap_page(struct hipt_table *table, const struct hipt_p
         (void)hipti_thaw(table, page, taken.slot, taken.pte);
         status = HIPT_ABSENT;
     } else if (status == HIPT_OK) {
-        if (table->shootdown.ncpus) { /* a wait holds no grace period up; the frozen slot stays ours */
+        if (table->shootdown.ncpus) { /* not inside our read side; the slot stays ours */
             HIPT_PORT_READ_EXIT(&table->ops);
             hipti_shoot(table, page);
             HIPT_PORT_READ_ENTER(&table->ops);
         }
-        hipti_destroy(table, taken);
+        hipti_destroy(table, taken, HIPTI_UNLINK_END);
     }
     HIPT_PORT_READ_EXIT(&table->ops);
     if (status == HIPT_OK && out) {

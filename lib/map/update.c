@@ -14,7 +14,7 @@ struct protecting {
  * A page is about to allow less. Whoever widens it again, or finds it as narrow as wanted, must not return before the
  * CPUs have forgotten: so this is to be seen by all who see the word that we are about to write.
  */
-static void announce(struct protecting *protecting)
+static void announce_narrowing(struct protecting *protecting)
 {
     if (!protecting->is_narrowing && protecting->space) {
         protecting->is_narrowing = true;
@@ -33,7 +33,7 @@ static enum hipt_status protect_page(struct protecting *protecting, const struct
         switch (hipti_pte_state(pte)) {
         case HIPTI_LIVE:
             if (hipti_pte_unpack(pte, *page).prot & ~protecting->prot) {
-                announce(protecting);
+                announce_narrowing(protecting);
             }
             if (hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_with_prot(pte, protecting->prot))) {
                 return HIPT_OK;

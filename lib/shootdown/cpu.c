@@ -12,9 +12,6 @@
 
 #include "base/check.h"
 
-#define OPEN UINT64_C(1)
-#define GENERATION UINT64_C(2)
-
 /* An asid's tag on one CPU, in a hash table of twice as many places as there are tags. Field key: the CPU's only. */
 struct hipti_tag {
     uint64_t seen;     /* the asid's generation, as it is in its space */
@@ -68,19 +65,17 @@ static uint64_t cpu_bit(const struct hipt_cpu *cpu)
     return UINT64_C(1) << (cpu->number % 64u);
 }
 
-/* Between these two an interrupt on this thread does not serve. */
+/* Between these two an interrupt on this thread does not serve: who lets them in again looks what came meanwhile. */
 static void interrupts_off(struct hipt_cpu *cpu)
 {
     cpu->masked++;
     HIPT_PORT_COMPILER_BARRIER();
 }
 
-/* => whether one has come meanwhile, and is still to be served. */
-static bool interrupts_on(struct hipt_cpu *cpu)
+static void interrupts_on(struct hipt_cpu *cpu)
 {
     HIPT_PORT_COMPILER_BARRIER();
     cpu->masked--;
-    return cpu->missed && !cpu->masked;
 }
 
 /* Leave the set of an asid (C5). */
@@ -130,14 +125,14 @@ static bool forget_ranges(struct hipt_cpu *cpu, struct hipti_space *space, uint3
 static bool catch_up(struct hipt_cpu *cpu, struct hipti_space *space, struct hipti_tag *tag)
 {
     uint64_t now = hipti_load_acquire(&space->generation); /* C3, C2 [observe:generation] */
-    uint64_t behind = now / GENERATION - tag->seen / GENERATION;
+    uint64_t behind = now / HIPTI_GENERATION - tag->seen / HIPTI_GENERATION;
 
     if (behind > HIPTI_FLUSHES ||
-        !forget_ranges(cpu, space, tag->tag, tag->seen / GENERATION, now / GENERATION)) {
+        !forget_ranges(cpu, space, tag->tag, tag->seen / HIPTI_GENERATION, now / HIPTI_GENERATION)) {
         cpu->cache.flush_tag(cpu->cache.ctx, tag->tag);
     }
     tag->seen = now;
-    return now & OPEN;
+    return now & HIPTI_OPEN;
 }
 
 /* C3, C4. */
@@ -153,22 +148,20 @@ static void serve(struct hipt_cpu *cpu, uint64_t posted)
 
 bool hipt_cpu_serve(struct hipt_cpu *cpu)
 {
-    if (hipti_load_relaxed(&cpu->line->posted) == cpu->served) { /* only compared */
-        return false;
-    }
-    do {
-        cpu->missed = false;
+    bool has_served = false;
+
+    while (hipti_load_relaxed(&cpu->line->posted) != cpu->served) { /* only compared */
         interrupts_off(cpu);
         serve(cpu, hipti_load_acquire(&cpu->line->posted)); /* [observe:post] */
-    } while (interrupts_on(cpu)); /* what it was for may have come after the look */
-    return true;
+        interrupts_on(cpu);
+        has_served = true;
+    }
+    return has_served;
 }
 
 void hipt_cpu_interrupt(struct hipt_cpu *cpu)
 {
-    if (cpu->masked) {
-        cpu->missed = true;
-    } else {
+    if (!cpu->masked) {
         (void)hipt_cpu_serve(cpu);
     }
 }
@@ -180,10 +173,8 @@ void hipt_cpu_mask(struct hipt_cpu *cpu)
 
 void hipt_cpu_unmask(struct hipt_cpu *cpu)
 {
-    (void)interrupts_on(cpu);
-    if (!cpu->masked) {
-        (void)hipt_cpu_serve(cpu);
-    }
+    interrupts_on(cpu);
+    hipt_cpu_interrupt(cpu);
 }
 
 void hipt_cpu_enter(struct hipt_cpu *cpu)
@@ -258,7 +249,7 @@ static enum hipt_status cpu_join(struct hipt_cpu *cpu, uint32_t asid)
     bool is_new;
     bool is_open;
 
-    if (!space || !(hipti_load_relaxed(&space->generation) & OPEN)) { /* a hint: looked at again below */
+    if (!space || !(hipti_load_relaxed(&space->generation) & HIPTI_OPEN)) { /* a hint: looked at again below */
         return HIPT_BAD_ASID;
     }
     tag = tag_take(cpu, asid, &is_new);
@@ -266,7 +257,7 @@ static enum hipt_status cpu_join(struct hipt_cpu *cpu, uint32_t asid)
     (void)hipti_fetch_or_acq_rel(cpu_word(cpu, asid), cpu_bit(cpu)); /* C2 [publish:set] */
     if (is_new) {
         tag->seen = hipti_load_acquire(&space->generation); /* nothing is cached [observe:generation] */
-        is_open = tag->seen & OPEN;
+        is_open = tag->seen & HIPTI_OPEN;
     } else {
         is_open = catch_up(cpu, space, tag);
     }
@@ -315,9 +306,6 @@ enum hipt_status hipt_cpu_use(struct hipt_cpu *cpu, uint32_t asid, uint32_t *tag
     if (status == HIPT_OK) {
         *tag = cpu->active[0].tag->tag;
     }
-    if (interrupts_on(cpu)) {
-        cpu->missed = false;
-        (void)hipt_cpu_serve(cpu);
-    }
+    hipt_cpu_unmask(cpu);
     return status;
 }

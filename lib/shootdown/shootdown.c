@@ -5,8 +5,6 @@
 
 #include "base/check.h"
 
-#define OPEN UINT64_C(1)
-#define GENERATION UINT64_C(2)
 #define WRITING (UINT64_C(1) << 63)
 #define SPACES_BLOCK ((size_t)1 << 20)
 #define FIRST_KICK 64u /* of the looks for acknowledgements, and then at each power of two */
@@ -60,7 +58,7 @@ void hipti_space_open(struct hipti_shootdown *shootdown, uint32_t asid)
 {
     if (shootdown->ncpus) {
         /* [publish:generation] */
-        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, GENERATION + OPEN);
+        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, HIPTI_GENERATION + HIPTI_OPEN);
     }
 }
 
@@ -68,7 +66,7 @@ void hipti_space_close(struct hipti_shootdown *shootdown, uint32_t asid)
 {
     if (shootdown->ncpus) {
         /* [publish:generation] */
-        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, GENERATION - OPEN);
+        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, HIPTI_GENERATION - HIPTI_OPEN);
     }
 }
 
@@ -76,7 +74,8 @@ void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint6
 {
     struct hipti_space *space = space_at(shootdown, asid);
     /* S1 [publish:generation] */
-    uint64_t generation = (hipti_fetch_add_release(&space->generation, GENERATION) + GENERATION) / GENERATION;
+    uint64_t before = hipti_fetch_add_release(&space->generation, HIPTI_GENERATION);
+    uint64_t generation = before / HIPTI_GENERATION + 1u;
     struct hipti_flush *flush = &space->flush[generation % HIPTI_FLUSHES];
     uint64_t state = hipti_load_relaxed(&flush->state); /* only compared */
 

@@ -43,7 +43,6 @@
 #include <stdint.h>
 
 #include <hipt/cpu.h>
-#include <hipt/gather.h>
 #include <hipt/ops.h>
 #include <hipt/status.h>
 #include <hipt/table.h>
@@ -54,6 +53,10 @@
 
 #define HIPTI_FLUSHES 4u /* ranges of an asid that are remembered */
 #define HIPTI_SET_WORDS (HIPT_CPUS_MAX / 64u)
+
+/* Of a space's word: the asid may be used, and what it moves by. */
+#define HIPTI_OPEN UINT64_C(1)
+#define HIPTI_GENERATION UINT64_C(2)
 
 /*
  * What one generation has to forget. .state is that generation when vpn and npages are of it, with the top bit while
@@ -67,7 +70,7 @@ struct hipti_flush {
 
 /* Field key: all atomic. Behind it stands the set: a bit for each CPU. */
 struct hipti_space {
-    HIPTI_ATOMIC(uint64_t) generation; /* times two; the lowest bit: the asid may be used */
+    HIPTI_ATOMIC(uint64_t) generation; /* times HIPTI_GENERATION; and HIPTI_OPEN */
     HIPTI_ATOMIC(uint64_t) gathers;    /* numbers in use, a bit each */
     HIPTI_ATOMIC(uint64_t) narrowing;  /* protections that are being narrowed */
     struct hipti_flush flush[HIPTI_FLUSHES];

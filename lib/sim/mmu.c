@@ -20,7 +20,7 @@ enum hipt_status hipt_mmu_attach(struct hipt_mmu *mmu, struct hipt_table *table,
     enum hipt_status status;
     unsigned i;
 
-    if (level[0].sets == 0 || level_is_bad(level[0]) || level_is_bad(level[1])) {
+    if (level[0].sets == 0 || level_is_bad(level[0]) || level_is_bad(level[1]) || count > config->nentries) {
         return HIPT_BAD_SIZES;
     }
     status = hipt_cpu_attach(table, &fresh.cpu, &cpu);

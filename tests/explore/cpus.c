@@ -333,7 +333,8 @@ static void owners_set(struct cpus *cpus, const struct program *program)
 static bool one_open(struct cpus_one *one, uint32_t number, const struct hipt_config *config)
 {
     struct hipt_mmu_config mmu = {.number = number, .tag_bits = TAG_BITS, .level = {{1, CPUS_ENTRIES}, {0, 0}},
-                                  .entries = one->entries, .interruptible = true};
+                                  .entries = one->entries,
+                                  .nentries = sizeof(one->entries) / sizeof(one->entries[0]), .interruptible = true};
     size_t before = world_used();
 
     if (hipt_mmu_attach(&one->mmu, world.table, config, &mmu) != HIPT_OK) {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <hipt/gather.h>
+
 #include "map/gather.h"
 #include "support/cpus.h"
 #include "support/step.h"
@@ -644,23 +646,25 @@ Test(gather, S2_map_helps)
     stop();
 }
 
-/* The same where the acknowledgements are in already, for a caller that cannot wait. */
-Test(gather, S2_map_helps_without_a_wait)
+/* A caller that may not wait leaves it to others, and asks nobody. */
+Test(gather, S2_map_that_cannot_wait)
 {
     struct hipt_gather gather;
     struct hipt_page at;
 
     start();
-    hipt_cpu_exit(cpu(0));
-    hipt_cpu_exit(cpu(1));
     cr_assert_eq(map(5, 7), HIPT_OK);
     at = page(5);
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
     cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
     cpus.cannot_wait = true;
-    cr_assert_eq(map(5, 8), HIPT_OK);
+    cr_assert_eq(map(5, 8), HIPT_BUSY);
+    cr_assert_eq(rounds(), 0);
     hipt_gather_dispatch(&gather);
+    serve_all();
+    cr_assert_eq(map(5, 8), HIPT_BUSY, "not finished yet");
     cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    cr_assert_eq(map(5, 8), HIPT_OK);
     stop();
 }
 

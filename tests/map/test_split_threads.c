@@ -146,6 +146,7 @@ static void reader(unsigned index)
     uint64_t random = index + 1u;
 
     config.entries = entries;
+    config.nentries = sizeof(entries) / sizeof(entries[0]);
     config.interruptible = index == 1u;
     TEST_HOLDS(hipt_mmu_attach(&mmu, rig.table, &rig.config, &config) == HIPT_OK);
     hipt_cpu_enter(&mmu.cpu);

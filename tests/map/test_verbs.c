@@ -347,7 +347,7 @@ static struct hipti_taken freeze(uint64_t vpn)
 static void destroy(struct hipti_taken taken)
 {
     hipt_read_enter(rig.table);
-    hipti_destroy(rig.table, taken);
+    hipti_destroy(rig.table, taken, HIPTI_UNLINK_END);
     hipt_read_exit(rig.table);
 }
 

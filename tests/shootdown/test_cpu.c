@@ -131,8 +131,11 @@ Test(cpu, a_configuration_says_what_is_wrong)
     rig.config.cpus = HIPT_CPUS_MAX + 1u;
     cr_assert_eq(hipt_config_check(&rig.config, text, sizeof(text)), HIPT_BAD_CPU);
     cr_assert_str_eq(text, "cpus 1025 is above 1024");
-    rig.config.cpus = 1;
+    rig.config.cpus = 0;
     rig.config.ttl = 5;
+    cr_assert_eq(hipt_config_check(&rig.config, text, sizeof(text)), HIPT_BAD_MODE);
+    cr_assert(strstr(text, "ttl") && strstr(text, "5") && strstr(text, "cpus"), "%s", text);
+    rig.config.cpus = 1;
     cr_assert_eq(hipt_config_check(&rig.config, text, sizeof(text)), HIPT_OK);
     rig.host.ops.clock = NULL;
     cr_assert_eq(hipt_config_check(&rig.config, text, sizeof(text)), HIPT_BAD_MODE);
@@ -281,12 +284,14 @@ Test(cpu, S1_who_has_left_is_not_waited_for)
 
     start(1, 8);
     (void)cpus_use(0, asid);
+    hipt_cpu_mask(cpu(0));
     ticket = shoot(asid, 5, 1);
     for (i = 0; i < HIPT_CPU_ACTIVE; i++) {
         cr_assert(!is_done(ticket));
         (void)cpus_use(0, rig_asid(&rig).number);
     }
     cr_assert(is_done(ticket));
+    hipt_cpu_unmask(cpu(0));
     cr_assert(cpus_told_nothing(0));
     (void)cpus_use(0, asid);
     cr_assert_eq(cpus.cpu[0].count, 1u);
@@ -509,7 +514,7 @@ Test(cpu, S1_a_record_changes_under_its_reader)
             has_range |= cpus.cpu[0].log[i].vpn == 5;
         }
         cr_assert(has_tag && !has_range, "skip %u", skip);
-        cr_assert(hipt_cpu_serve(cpu(0)), "the later ones are not served yet");
+        cr_assert(!hipt_cpu_serve(cpu(0)), "the later ones are served as well");
         stop();
     }
 }

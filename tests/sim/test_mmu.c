@@ -20,6 +20,7 @@ static void attach(unsigned sets, unsigned ways, unsigned sets2, unsigned ways2)
     struct hipt_mmu_config config = {.number = 0, .tag_bits = 2, .level = {{sets, ways}, {sets2, ways2}}};
 
     config.entries = entries;
+    config.nentries = ENTRIES;
     cr_assert_eq(hipt_mmu_attach(&mmu, rig.table, &rig.config, &config), HIPT_OK);
     hipt_cpu_enter(&mmu.cpu);
     cpus.self = &mmu.cpu;
@@ -79,8 +80,9 @@ static uint8_t marks_of(uint64_t vpn)
 Test(mmu, bad_geometry)
 {
     static const struct hipt_tlb_level bad[][2] = {
-        {{0, 4}, {0, 0}}, {{3, 4}, {0, 0}}, {{4, 0}, {0, 0}}, {{4, 4}, {6, 1}}, {{4, 4}, {4, 0}}};
-    struct hipt_mmu_config config = {.number = 0, .tag_bits = 2, .entries = entries};
+        {{0, 4}, {0, 0}}, {{3, 4}, {0, 0}}, {{4, 0}, {0, 0}}, {{4, 4}, {6, 1}}, {{4, 4}, {4, 0}},
+        {{16, 4}, {1, 1}}};
+    struct hipt_mmu_config config = {.number = 0, .tag_bits = 2, .entries = entries, .nentries = ENTRIES};
     size_t i;
 
     start(4, 4, 0, 0);

@@ -51,7 +51,9 @@ void cpus_relax(void *ctx)
 static enum hipt_status attach(struct own *mine, uint32_t number)
 {
     struct hipt_mmu_config config = {.number = number, .tag_bits = TAG_BITS, .level = {{1, ENTRIES}, {0, 0}},
-                                     .entries = mine->entries, .interruptible = true};
+                                     .entries = mine->entries,
+                                     .nentries = sizeof(mine->entries) / sizeof(mine->entries[0]),
+                                     .interruptible = true};
     enum hipt_status status = hipt_mmu_attach(&mine->mmu, history.table, &geometry, &config);
 
     mine->is_attached = status == HIPT_OK;

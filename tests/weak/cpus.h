@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads that are CPUs, with modelled MMUs of two entries and two tags; and what their accesses must have been like. */
+/* Threads that are CPUs, with modelled MMUs of two entries and two tags; and what their accesses must be like. */
 #ifndef HIPT_TESTS_WEAK_CPUS_H
 #define HIPT_TESTS_WEAK_CPUS_H
 
@@ -29,7 +29,8 @@ void cpus_leave(unsigned thread);
 /*
  * S1  who has ended a mapping, or forbidden writing, knows at its return of every access that the mapping allowed
  * S2  so does who has mapped the page again, or found that
- * S3  a write is known to a clean that reports the mapping dirty, or whoever ends the mapping reports it, or it is dirty
+ * S3  a write is known to a clean that reports the mapping dirty, or whoever ends the mapping reports it, or it is
+ * dirty
  */
 void judge_accesses(void);
 

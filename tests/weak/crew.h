@@ -58,8 +58,8 @@ unsigned crew_who(void);
 void crew_learn(uint64_t value);
 
 /*
- * The running thread waits in a loop: a turn of it is over, and what it has read is not what it waits for. A second turn
- * in which it only read disables it until somebody writes, or until all others wait too; for ever they must not.
+ * The running thread waits in a loop: a turn of it is over, and what it has read is not what it waits for. A second
+ * turn in which it only read disables it until somebody writes, or until all others wait too; for ever they must not.
  */
 void crew_wait(void);
 

@@ -38,6 +38,7 @@ enum hipt_status replay_cpu_attach(struct replay_cpu *cpu, const struct populati
                                            .tag_bits = CPU_TAG_BITS,
                                            .level = {{CPU_L1_SETS, CPU_L1_WAYS}, {CPU_L2_SETS, CPU_L2_WAYS}},
                                            .entries = cpu->entries,
+                                           .nentries = sizeof(cpu->entries) / sizeof(cpu->entries[0]),
                                            .interruptible = true};
     enum hipt_status status = hipt_mmu_attach(&cpu->mmu, population->table, &population->config, &config);
     if (status == HIPT_OK) {

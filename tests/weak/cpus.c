@@ -15,6 +15,8 @@
 
 /* Of a thread: its CPU, and its gather. In the host's memory. */
 struct own {
+    bool is_kicked;  /* since it last looked */
+    bool is_leaving; /* it has made all its operations, but perhaps to stay */
     struct hipt_mmu mmu;
     struct hipt_tlb_entry entries[ENTRIES];
     bool is_attached;
@@ -24,6 +26,7 @@ struct own {
     int gathered; /* the record that began it */
 };
 
+static struct hipti_weak_view kicked_by[CREW_THREADS]; /* what those knew who have kicked each thread */
 static struct own *own; /* of each thread; NULL: the table has no CPUs */
 static struct hipt_config geometry;
 
@@ -46,6 +49,69 @@ void cpus_relax(void *ctx)
             (void)hipt_cpu_serve(&own[i].mmu.cpu);
         }
     }
+}
+
+void cpus_kick(void *ctx, const uint64_t *set, unsigned words)
+{
+    unsigned i;
+
+    (void)ctx;
+    (void)words;
+    crew_step("kick", &own->is_kicked, "host", __LINE__);
+    for (i = 0; i < CREW_THREADS; i++) {
+        if (own[i].is_attached && (set[0] >> own[i].mmu.cpu.number & 1u)) {
+            own[i].is_kicked = true;
+            if (crew_who() < CREW_THREADS) {
+                hipti_weak_add(&crew_weak, &kicked_by[i]);
+            }
+        }
+    }
+}
+
+void cpus_start(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CREW_THREADS; i++) {
+        hipti_weak_forget(&kicked_by[i]);
+    }
+}
+
+/* => whether no thread has more to do than to stay. */
+static bool all_leave(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CREW_THREADS; i++) {
+        if (history.program->thread[i][0].kind != NOTHING && !own[i].is_leaving) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void leave(struct own *mine)
+{
+    crew_step("leave", &own->is_kicked, "host", __LINE__);
+    mine->is_leaving = true;
+}
+
+/* An interrupt comes when somebody kicks, and at no other time. */
+static void stay(struct own *mine)
+{
+    leave(mine);
+    do {
+        crew_step("load: kicked", &own->is_kicked, "host", __LINE__);
+        if (mine->is_kicked) {
+            mine->is_kicked = false;
+            hipti_weak_give(&crew_weak, &kicked_by[crew_who()]);
+            hipt_cpu_interrupt(&mine->mmu.cpu);
+        } else if (!all_leave()) {
+            crew_wait();
+        } else {
+            return;
+        }
+    } while (true);
 }
 
 static enum hipt_status attach(struct own *mine, uint32_t number)
@@ -160,6 +226,9 @@ static enum hipt_status run_cpu(struct record *record, struct own *mine)
     case OUTSIDE:
         go(mine);
         return HIPT_OK;
+    case KICKED:
+        stay(mine);
+        return HIPT_OK;
     case DETACH:
         go(mine);
         hipt_mmu_detach(&mine->mmu);
@@ -198,6 +267,7 @@ void cpus_leave(unsigned thread)
     if (!own) {
         return;
     }
+    leave(&own[thread]);
     if (own[thread].is_attached) {
         go(&own[thread]);
     }
@@ -244,6 +314,17 @@ static uint64_t cpu_hash(const struct own *mine)
     return hipti_sim_hash(hash, entries_hash(mine));
 }
 
+uint64_t cpus_host_hash(void)
+{
+    uint64_t hash = 0;
+    unsigned i;
+
+    for (i = 0; own && i < CREW_THREADS; i++) {
+        hash = hipti_sim_hash(hash, kicked_by[i].hash << 2 | (unsigned)own[i].is_kicked << 1 | own[i].is_leaving);
+    }
+    return hash;
+}
+
 uint64_t cpus_hash(unsigned thread)
 {
     uint64_t hash;
@@ -282,6 +363,26 @@ static bool is_first(uint64_t pfn)
 
     for (i = 0; i < history.nbefore; i++) {
         if (history.before[i].pfn == pfn) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* => whether the frame has been the page's at all. */
+static bool was_put(const struct record *access)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nbefore; i++) {
+        if (history.before[i].pfn == access->out.pfn && history.before[i].page.vpn == access->op.vpn) {
+            return true;
+        }
+    }
+    for (i = 0; i < history.nrecords; i++) {
+        const struct op *op = &history.record[i].op;
+
+        if ((op->kind == MAP || op->kind == REMAP) && op->vpn == access->op.vpn && op->pfn == access->out.pfn) {
             return true;
         }
     }
@@ -398,6 +499,11 @@ void judge_accesses(void)
                           access->op.vpn);
                 return;
             }
+        }
+        if (is_access(access) && !was_put(access)) {
+            crew_fail("S1: thread %u uses frame %u for page %u, which had lost it before", access->thread,
+                      (unsigned)access->out.pfn, access->op.vpn);
+            return;
         }
         if (is_access(access) && access->op.kind == WRITE && !is_saved(access)) {
             crew_fail("S3: what thread %u has written to frame %u is lost", access->thread,

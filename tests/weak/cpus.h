@@ -13,15 +13,22 @@
 /* Hooks of the host. */
 struct hipt_cpu *cpus_this(void *ctx);
 void cpus_relax(void *ctx);
+void cpus_kick(void *ctx, const uint64_t *set, unsigned words);
 
 /* Attach the CPUs of a program to its table, and let them come inside. => false: they cannot be. */
 bool cpus_open(const struct hipt_config *config, unsigned count);
+
+/* Before each run. */
+void cpus_start(void);
 
 /* An operation of a CPU, or one about a gather. */
 enum hipt_status cpus_run(struct record *record);
 
 /* => all that the thread knows by its CPU and its gather, as a hash. */
 uint64_t cpus_hash(unsigned thread);
+
+/* => what hooks have changed, as a hash. */
+uint64_t cpus_host_hash(void);
 
 /* The thread has made all its operations: it owes nobody an acknowledgement any more. */
 void cpus_leave(unsigned thread);

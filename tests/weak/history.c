@@ -337,7 +337,7 @@ static uint64_t call_hash(uint64_t hash, const struct record *record)
 
 uint64_t history_state(void)
 {
-    uint64_t state = hipti_sim_hash(host_state(), joined.hash);
+    uint64_t state = hipti_sim_hash(host_state(), joined.hash + cpus_host_hash());
     unsigned i;
 
     for (i = 0; i < PROGRAM_ASIDS; i++) {
@@ -480,6 +480,7 @@ void history_start(void)
     unsigned i;
 
     host_restore();
+    cpus_start();
     host_refuse((history.program->flags & REFUSING) != 0);
     memcpy(history.asid, kept_asid, sizeof(kept_asid));
     history.nrecords = 0;

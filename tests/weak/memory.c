@@ -240,4 +240,5 @@ const struct hipt_ops host_ops = {
     .random = host_random,
     .this_cpu = cpus_this,
     .relax = cpus_relax,
+    .kick = cpus_kick,
 };

@@ -39,6 +39,7 @@ enum kind {
     SERVE,
     INSIDE,
     OUTSIDE,
+    KICKED, /* serve when kicked, until all others have made their operations; the last one */
     ATTACH, /* CPU number .pfn */
     DETACH,
     RANGE,  /* unmap .pfn pages; those behind the first are no pages of the program, unless keys are narrow */

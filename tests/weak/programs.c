@@ -36,6 +36,7 @@
 #define WC(c, v) {WRITE, 0, 0, v, c, 0}
 #define SV {SERVE, 0, 0, 0, 0, 0}
 #define IN {INSIDE, 0, 0, 0, 0, 0}
+#define STAY {KICKED, 0, 0, 0, 0, 0}
 #define OUT {OUTSIDE, 0, 0, 0, 0, 0}
 #define AT(c) {ATTACH, 0, 0, 0, c, 0}
 #define DT {DETACH, 0, 0, 0, 0, 0}
@@ -231,8 +232,19 @@ const struct weak_program programs[] = {
     {"cpu: use, retire, issue again", 1, 2, 6, CPUS(1), 1, {WARM, M(0, 0), RC(0, 0)},
         {{RD(0), RD(0)}, {RET(0), AL(2), MA(2, 0, 5)}}},
     {"cpu: join, retire", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0)}, {{RD(0)}, {RET(0)}}},
+    {"cpu: detach, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), DT}, {U(0)}}},
     {"cpu: detach, attach, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)},
         {{RD(0), DT}, {AT(0), RD(0), DT}, {U(0)}}},
+    {"cpu: detach, attach, serve", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0)},
+        {{RD(1), DT}, {AT(0), SV, DT}, {U(0)}}},
+    {"cpu: far behind", 1, 2, 6, CPUS(1), 0,
+        {WARM, M(0, 0), M(1, 1), M(2, 2), M(3, 3), M(4, 4), RC(0, 0), OUT, U(0), U(1), U(2)},
+        {{IN, RD(0)}, {U(3), U(4)}}},
+    {"cpu: five generations", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), M(2, 2), M(3, 3), M(4, 4)},
+        {{OUT}, {U(0)}, {U(1), U(2), U(3), U(4)}}},
+    {"cpu: kicked when inside", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0), OUT}, {{IN, STAY}, {U(0)}}},
+    {"cpu: two that are kicked", 1, 2, 6, CPUS(2), 0, {WARM, M(0, 0), RC(0, 0), RC(1, 0), OUT},
+        {{IN, STAY}, {STAY}, {U(0)}}},
 };
 /* clang-format on */
 
@@ -330,7 +342,8 @@ const char *kind_name(enum kind kind)
                                              "mark",    "clean", "pin",   "unpin",   "reap",  "retire",
                                              "alloc",   "enter", "exit",  "reverse", "next",  "get",
                                              "stats",   "read",  "write", "serve",   "inside", "outside",
-                                             "attach",  "detach", "range", "gather", "finish"};
+                                             "kicked",  "attach", "detach", "range", "gather",
+                                             "finish"};
 
     return names[kind];
 }

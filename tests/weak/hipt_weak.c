@@ -120,7 +120,7 @@ static bool explore(const struct weak_program *program, bool is_joined, struct b
         task.threads++;
     }
     task.preemptions = bounds.preemptions > program->lighter ? bounds.preemptions - program->lighter : 0;
-    task.stale = bounds.stale;
+    task.stale = bounds.stale + (bounds.stale > 0 ? program->flags >> 4 & 15u : 0);
     task.seconds = until - start > 0.001 ? until - start : 0.001;
     history_prepare(program, is_joined, bounds.is_narrow);
     report = crew_search(&task);

@@ -60,6 +60,7 @@ struct op {
 
 #define REFUSING 1u /* no memory while the threads run */
 #define CPUS(n) ((n) << 8) /* the table has so many, and as many threads are one each, attached and inside */
+#define STALER(n) ((n) << 4) /* so many stale loads more than the others: what it shows takes as many */
 #define UNISSUED 2u /* no asid is issued before the setup; asids 0 and 1 are the numbers 0 and 1 all the same */
 
 struct weak_program {
@@ -67,7 +68,7 @@ struct weak_program {
     unsigned sizes; /* size classes: 4 KiB, 16 KiB */
     unsigned version_bits;
     unsigned sequence_bits;
-    unsigned flags;   /* REFUSING, UNISSUED, CPUS() */
+    unsigned flags;   /* REFUSING, UNISSUED, CPUS(), STALER() */
     unsigned lighter; /* so many preemptions fewer than the others: it is long */
     struct op setup[PROGRAM_SETUP];
     struct op thread[CREW_THREADS][PROGRAM_OPS];

@@ -95,8 +95,8 @@ struct hipt_ops {
 
     /*
      * can_wait: whether the caller may wait for other CPUs now (in a kernel: not with interrupts off, nor under a lock
-     * that an interrupt handler takes); the answer holds for as long as the verb that asks runs. Not set: it always may.
-     * Whoever may not can unmap by a gather and poll it (gather.h); all else that would wait is refused.
+     * that an interrupt handler takes); the answer holds for as long as the verb that asks runs. Not set: it always
+     * may. Whoever may not can unmap by a gather and poll it (gather.h); all else that would wait is refused.
      */
     bool (*can_wait)(void *ctx);
 

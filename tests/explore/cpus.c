@@ -272,8 +272,10 @@ static void using_set(struct cpus_one *one)
 {
     struct hipt_cpu *cpu = &one->mmu.cpu;
 
+    cpu->masked++; /* so that it does not serve, and is no step */
     one->is_using = one->is_inside && cpu->nactive > 0 &&
-                    hipt_cpu_use(cpu, cpu->active[0].asid, &one->tag) == HIPT_OK; /* which is no step */
+                    hipt_cpu_use(cpu, cpu->active[0].asid, &one->tag) == HIPT_OK;
+    cpu->masked--;
 }
 
 /* Nobody uses this frame as the page's any more; what it holds is written back, or dropped, or neither. */

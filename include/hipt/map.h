@@ -98,7 +98,8 @@ void hipt_read_exit(struct hipt_table *table);
  * @vpn:   base page; a mapping of any size that covers it is found.
  * @out:   receives the mapping that covers it (its page and pfn are the mapping's own first ones) on OK.
  *
- * Shape:    expected O(1): one cache line for each size class in use in the asid, twice where nothing is found.
+ * Shape:    expected O(1): one cache line for each size class in use in the asid, twice where there are several and
+ *           nothing is found.
  * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping, or another
  *           verb around this page went on: a map, an unmap, or one of huge.h.
  * Order:    acquire: pairs with the release of the map or remap that published the mapping.

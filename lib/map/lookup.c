@@ -157,6 +157,30 @@ static inline bool is_single(unsigned sizes)
     return sizes != 0 && (sizes & (sizes - 1u)) == 0;
 }
 
+/*
+ * The only size class of an asid, its @line at hand. A miss is one, with no second look, if the class still is the only
+ * one: who takes a page out of the line that goes on in another class has set that one's bit before.
+ */
+static inline bool lookup_single(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
+                                 struct hipti_place place, struct hipti_line *line, struct hipt_translation *out)
+{
+    if (lookup_line(table, page_around(table, asid, vpn, size), place, line, out)) {
+        return true;
+    }
+    if (table->split.nsizes == 1u ||
+        (hipti_line_is_absent(line, place) && hipti_sizes_in_use(table, asid) == 1u << size)) {
+        return false;
+    }
+    return lookup_again(table, asid, vpn, out);
+}
+
+/* All but the only size class of an asid. */
+static inline bool lookup_others(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+                                 struct hipt_translation *out)
+{
+    return lookup_sizes(table, asid, vpn, sizes, out) || lookup_again(table, asid, vpn, out);
+}
+
 enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
 {
     enum hipt_status status = lookup_check(table, asid, vpn);
@@ -168,10 +192,14 @@ enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t v
     }
     HIPT_PORT_READ_ENTER(&table->ops);
     sizes = hipti_sizes_in_use(table, asid);
-    is_mapped = is_single(sizes) ? lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)
-                                 : lookup_sizes(table, asid, vpn, sizes, out);
-    if (!is_mapped && table->split.nsizes > 1u) {
-        is_mapped = lookup_again(table, asid, vpn, out);
+    if (is_single(sizes)) {
+        uint32_t size = hipti_lowest_bit(sizes);
+        struct hipti_place place = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
+        struct hipti_line *line = hipti_buckets_bucket(&table->buckets, place.bucket);
+
+        is_mapped = lookup_single(table, asid, vpn, size, place, line, out);
+    } else {
+        is_mapped = lookup_others(table, asid, vpn, sizes, out);
     }
     HIPT_PORT_READ_EXIT(&table->ops);
     return is_mapped ? HIPT_OK : HIPT_ABSENT;
@@ -237,18 +265,11 @@ static inline void intend(const struct hipt_table *table, const struct hipt_page
 static inline bool fulfil(const struct hipt_table *table, const struct hipt_page *wanted, const struct intent *intent,
                           struct hipt_translation *out)
 {
-    bool is_mapped;
-
     if (is_single(intent->sizes)) {
-        uint32_t size = hipti_lowest_bit(intent->sizes);
-
-        struct hipt_page page = page_around(table, wanted->asid, wanted->vpn, size);
-
-        is_mapped = lookup_line(table, page, intent->place, intent->line, out);
-    } else {
-        is_mapped = lookup_sizes(table, wanted->asid, wanted->vpn, intent->sizes, out);
+        return lookup_single(table, wanted->asid, wanted->vpn, hipti_lowest_bit(intent->sizes), intent->place,
+                             intent->line, out);
     }
-    return is_mapped || (table->split.nsizes > 1u && lookup_again(table, wanted->asid, wanted->vpn, out));
+    return lookup_others(table, wanted->asid, wanted->vpn, intent->sizes, out);
 }
 
 /* Up to GROUP lookups. => how many were found. */

@@ -8,16 +8,17 @@ struct search {
     struct hipt_mapping *out;
     size_t room;
     size_t count;
-    size_t larger;    /* of those given out: of larger pages than are looked for now */
+    size_t larger;    /* of .count: those of larger pages than are looked for now */
     bool is_outdated; /* a larger page has come after it was looked for, or a small one was met on its way out */
 };
 
 /* => whether a page lies in a larger one that has been given out: it is being split or collapsed. */
 static bool is_covered(const struct search *search, const struct hipt_page *page)
 {
+    size_t given = search->larger < search->room ? search->larger : search->room;
     size_t i;
 
-    for (i = 0; i < search->larger; i++) {
+    for (i = 0; i < given; i++) {
         const struct hipt_page *larger = &search->out[i].page;
 
         if (larger->asid == page->asid &&
@@ -45,10 +46,12 @@ static bool pair_maps(struct search *search, uint32_t slot, uint64_t head, uint3
     if (mapping->page.size != size || is_covered(search, &mapping->page)) {
         return false;
     }
-    if (table->split.nsizes > 1u && !hipti_is_shown(table, &found)) {
-        search->is_outdated = true;
+    if (hipti_pte_state(found.pte) == HIPTI_LIVE || hipti_is_shown(table, &found)) {
+        return true;
     }
-    return true;
+    /* What hides it has been counted, unless all that was counted has been given out and was looked through. */
+    search->is_outdated |= search->larger <= search->room;
+    return false;
 }
 
 /* All mappings of pages of class @size that reach the wanted frame. */
@@ -89,7 +92,7 @@ static void search_sizes(struct search *search)
     while (sizes != 0) {
         uint32_t size = hipti_highest_bit(sizes);
 
-        search->larger = search->count < search->room ? search->count : search->room;
+        search->larger = search->count;
         search_size(search, size);
         sizes ^= 1u << size;
     }

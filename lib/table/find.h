@@ -84,4 +84,20 @@ static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_p
     return pte;
 }
 
+/*
+ * => whether @line has no slot with the remainder of @place, as hipti_line_lookup() says, and no more lines follow.
+ * What has become of a slot that had it is acquired, so who took it out is known to have done so.
+ */
+static inline bool hipti_line_is_absent(struct hipti_line *line, struct hipti_place place)
+{
+    uint64_t lo = hipti_place_lo(place);
+    unsigned candidates = hipti_is_zero(hipti_load_acquire(&line->lo[0]) ^ lo) | /* [observe:lo/hi] */
+                          hipti_is_zero(hipti_load_acquire(&line->lo[1]) ^ lo) | /* [observe:lo/hi] */
+                          hipti_is_zero(hipti_load_acquire(&line->lo[2]) ^ lo) | /* [observe:lo/hi] */
+                          hipti_is_zero(hipti_load_acquire(&line->lo[3]) ^ lo); /* [observe:lo/hi] */
+    uint32_t link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+
+    return candidates == 0 && link == HIPTI_NONE;
+}
+
 #endif

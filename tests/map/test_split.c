@@ -1025,6 +1025,37 @@ Test(split, in_the_midst_of_a_lookup, .timeout = 120)
     }
 }
 
+/* The large page's size is the only one in use, is split meanwhile, and its slot is another page's already. */
+static hipti_slot slot_before;
+
+static void split_and_reuse(void)
+{
+    uint64_t i = 0;
+
+    cr_assert_eq(split(1, 0), HIPT_OK);
+    while (hipti_pte_state(hipti_slot_load(&rig.table->buckets, slot_before)) != HIPTI_LIVE) {
+        cr_assert_eq(map(0, 4096 + i, i), HIPT_OK);
+        i++;
+    }
+}
+
+Test(split, in_the_midst_of_a_lookup_that_knows_one_size)
+{
+    struct hipt_translation t;
+    bool has_run = true;
+    unsigned step;
+
+    for (step = 0; has_run; step++) {
+        start();
+        map_large(1, 0);
+        slot_before = slot_of(1, VPN);
+        step_interrupt(NULL, NULL, step, split_and_reuse);
+        cr_assert_eq(hipt_lookup(rig.table, asid, VPN + 5, &t), HIPT_OK, "step %u", step);
+        has_run = step_interrupted();
+        stop();
+    }
+}
+
 /* --- three size classes: a map of the third looks at the two others one after another */
 
 static void collapse_then_split(void)

@@ -239,6 +239,15 @@ static void read_reverse(uint64_t k)
     }
 }
 
+/* Only counted: it may be in both forms, but never in none. */
+static void read_count(uint64_t k)
+{
+    size_t count;
+
+    (void)hipt_reverse(rig.table, (struct hipt_frame){.pfn = PFN + k}, NULL, 0, &count);
+    TEST_HOLDS(count == 1u || count == 2u || (count == 0 && cases[verb.which].may_be_absent));
+}
+
 static void start(void)
 {
     rig_init(&rig);
@@ -305,6 +314,7 @@ static void test_thread(void *ctx, unsigned index)
     *(unsigned *)ctx += run_all(read_lookup, 1, 2, TO_THE_END);
     *(unsigned *)ctx += run_all(read_reverse, 1, 2, TO_THE_END);
     *(unsigned *)ctx += run_all(read_reverse, 0, 5, TO_THE_END);
+    *(unsigned *)ctx += run_all(read_count, 1, 5, TO_THE_END);
     for (second = 0; second < 300; second += 17) {
         *(unsigned *)ctx += run_all(read_lookup, 1, 23, second);
         *(unsigned *)ctx += run_all(read_reverse, 0, 23, second);

@@ -110,7 +110,7 @@ bool shoot_staleness(const struct shoot_options *options);
 bool shoot_tails(const struct shoot_options *options);
 bool shoot_threshold(const struct shoot_options *options);
 
-/* One goal of the issue: its text, the figure, and whether that is as it should be. */
+/* One goal: its text, the figure, and whether that is as it should be. */
 struct shoot_goal {
     const char *name;
     const char *goal;

@@ -51,6 +51,8 @@ struct hipt_gather {
     bool is_dispatched;
     uint64_t ticket;       /* 0: nobody is to acknowledge */
     unsigned looks;        /* for acknowledgements */
+    bool is_slow;          /* the host has been told so */
+    uint64_t dispatched;   /* the clock then */
     uint64_t due;          /* HIPT_TTL: the clock at which all cached translations have ended */
     struct {
         struct hipt_page first;

@@ -176,6 +176,8 @@ void hipt_gather_dispatch(struct hipt_gather *gather)
     }
     gather->is_dispatched = true;
     gather->looks = 0;
+    gather->is_slow = false;
+    gather->dispatched = table->ops.clock ? table->ops.clock(table->ops.ctx) : 0;
     for (i = 0; i < gather->nranges; i++) {
         const struct hipt_page *first = &gather->range[i].first;
 
@@ -183,7 +185,7 @@ void hipt_gather_dispatch(struct hipt_gather *gather)
                             gather->range[i].npages * hipti_size_pages(table, first->size));
     }
     if (gather->mode == HIPT_TTL) {
-        gather->due = time_after(table->ops.clock(table->ops.ctx), table->ttl);
+        gather->due = time_after(gather->dispatched, table->ttl);
     } else if (gather->nranges > 0) {
         gather->ticket = hipti_shootdown_dispatch(&table->shootdown, gather->asid);
     }
@@ -200,6 +202,10 @@ bool hipt_gather_poll(struct hipt_gather *gather)
     if (gather->ticket != 0 && hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket, ++gather->looks)) {
         gather->ticket = 0; /* once is enough: a CPU that was outside may come in again, and has not served yet */
     }
+    if (gather->ticket != 0 && !gather->is_slow) {
+        gather->is_slow =
+            hipti_shootdown_report(&table->shootdown, gather->asid, gather->ticket, gather->dispatched);
+    }
     return gather->ticket == 0;
 }
 
@@ -212,9 +218,7 @@ enum hipt_status hipt_gather_sync(struct hipt_gather *gather)
         if (!hipti_shootdown_can_wait(&table->shootdown)) {
             return HIPT_PENDING;
         }
-        if (gather->mode != HIPT_TTL) {
-            hipti_shootdown_wait(&table->shootdown, gather->asid, gather->ticket);
-        } else if (table->ops.relax) {
+        if (table->ops.relax) {
             table->ops.relax(table->ops.ctx);
         }
     }

@@ -217,10 +217,10 @@ static bool is_time_to_kick(unsigned look)
     return look >= FIRST_KICK && (look & (look - 1u)) == 0;
 }
 
-/* As hipti_shootdown_poll(), and *waited is whom it waits for. */
-static bool poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look, uint64_t *waited)
+bool hipti_shootdown_poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look)
 {
     struct hipt_cpu *self = this_cpu(shootdown);
+    uint64_t waited[HIPTI_SET_WORDS];
 
     if (self) {
         hipt_cpu_interrupt(self);
@@ -232,13 +232,6 @@ static bool poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t tick
         kick(shootdown, waited);
     }
     return false;
-}
-
-bool hipti_shootdown_poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look)
-{
-    uint64_t waited[HIPTI_SET_WORDS];
-
-    return poll(shootdown, asid, ticket, look, waited);
 }
 
 static void report_slow(const struct hipti_shootdown *shootdown, const uint64_t *waited)
@@ -259,21 +252,29 @@ static void report_slow(const struct hipti_shootdown *shootdown, const uint64_t 
     }
 }
 
-void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+bool hipti_shootdown_report(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, uint64_t since)
 {
     const struct hipt_ops *ops = shootdown->ops;
-    bool is_timed = shootdown->slow_after != 0;
-    uint64_t since = is_timed ? ops->clock(ops->ctx) : 0;
     uint64_t waited[HIPTI_SET_WORDS];
+
+    if (shootdown->slow_after == 0 || ops->clock(ops->ctx) - since < shootdown->slow_after ||
+        !set_waited_for(shootdown, asid, ticket, waited)) {
+        return false;
+    }
+    report_slow(shootdown, waited);
+    return true;
+}
+
+void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket)
+{
+    bool is_timed = shootdown->slow_after != 0;
+    uint64_t since = is_timed ? shootdown->ops->clock(shootdown->ops->ctx) : 0;
     unsigned look;
 
-    for (look = 1; !poll(shootdown, asid, ticket, look, waited); look++) {
-        if (is_timed && ops->clock(ops->ctx) - since >= shootdown->slow_after) {
-            report_slow(shootdown, waited);
-            is_timed = false;
-        }
-        if (ops->relax) {
-            ops->relax(ops->ctx);
+    for (look = 1; !hipti_shootdown_poll(shootdown, asid, ticket, look); look++) {
+        is_timed = is_timed && !hipti_shootdown_report(shootdown, asid, ticket, since);
+        if (shootdown->ops->relax) {
+            shootdown->ops->relax(shootdown->ops->ctx);
         }
     }
 }

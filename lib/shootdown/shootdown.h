@@ -127,6 +127,9 @@ uint64_t hipti_shootdown_dispatch(struct hipti_shootdown *shootdown, uint32_t as
  */
 bool hipti_shootdown_poll(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, unsigned look);
 
+/* Tell the host of those that have not, if @since is long ago. => whether it has been told. */
+bool hipti_shootdown_report(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket, uint64_t since);
+
 /* Wait until then. */
 void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket);
 

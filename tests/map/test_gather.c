@@ -724,6 +724,69 @@ Test(gather, S1_slow_cpu)
     stop();
 }
 
+/* The same for a gather that is polled. */
+Test(gather, S1_slow_cpu_of_a_ticket)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+
+    start_with(with_slow);
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    at = page(5);
+    cpus.now = 1000;
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    cpus.now = 1099;
+    cr_assert(!hipt_gather_poll(&gather));
+    cr_assert_eq(cpus.slow, 0);
+    cpus_serve(1);
+    cpus.now = 1100;
+    cr_assert(!hipt_gather_poll(&gather));
+    cr_assert(!hipt_gather_poll(&gather));
+    cr_assert(cpus.slow == 1u && cpus.slow_cpu == 1u);
+    cpus_serve(2);
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    stop();
+}
+
+/* A wait, or many polls, kick again: whoever was to do so first may have been stopped before. */
+static void serve_late(void)
+{
+    if (cpus.turns == 300u) {
+        cpus_serve(3);
+    }
+}
+
+Test(gather, S1_kicked_again)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+    unsigned i;
+
+    start();
+    map_many(5, 7, 2);
+    cpus.turn = serve_late;
+    cr_assert_eq(unmap(5), HIPT_OK);
+    cr_assert_eq(cpus.kicks, 4u, "at first, and at the 64th, 128th and 256th look");
+    cpus.kicks = 0;
+    at = page(6);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    cpus_serve(1);
+    cpus.kicked = 0;
+    for (i = 1; i < 64u; i++) {
+        cr_assert(!hipt_gather_poll(&gather));
+    }
+    cr_assert_eq(cpus.kicks, 1u);
+    cr_assert(!hipt_gather_poll(&gather));
+    cr_assert(cpus.kicks == 2u && cpus.kicked == 2u);
+    cpus_serve(2);
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    stop();
+}
+
 static void with_slow_only(void)
 {
     rig.config.slow_after = 100;

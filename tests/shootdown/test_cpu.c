@@ -922,3 +922,34 @@ Test(cpu, S1_a_record_of_two_writers)
     cr_assert(cpus_told(0, tag, 0, 0) || cpus_told(0, tag, 200, 9));
     stop();
 }
+
+/* A1: the usual widths: the tag after the last one makes the cache forget all, no earlier one does. */
+static void use_one_more_than_tags(unsigned tag_bits)
+{
+    uint32_t count = UINT32_C(1) << tag_bits;
+    uint32_t i;
+
+    cpus_init(&rig);
+    rig.config.asid_bits = tag_bits + 1u;
+    rig.config.va_bits = 30;
+    cr_assert(rig_create(&rig));
+    cpus_attach(&rig, 0, tag_bits);
+    hipt_cpu_enter(cpu(0));
+    for (i = 0; i < count; i++) {
+        cr_assert_eq(cpus_use(0, rig_asid(&rig).number), i);
+    }
+    cr_assert(cpus_told_nothing(0));
+    cr_assert_eq(cpus_use(0, rig_asid(&rig).number), 0);
+    cr_assert(cpus_told(0, CPUS_EVERYTHING, 0, 0));
+    stop();
+}
+
+Test(cpu, A1_tags_of_8_bits)
+{
+    use_one_more_than_tags(8);
+}
+
+Test(cpu, A1_tags_of_16_bits)
+{
+    use_one_more_than_tags(16);
+}

@@ -211,6 +211,21 @@ static enum hipt_status gather_finish(struct record *record, struct own *mine)
     return status;
 }
 
+/* To attach asks for memory once. No other thread of a program is refused any. */
+static enum hipt_status attach_with(struct own *mine, const struct op *op)
+{
+    enum hipt_status status;
+
+    if (op->prot) {
+        host_refuse_to(crew_who());
+    }
+    status = attach(mine, op->pfn);
+    if (op->prot) {
+        host_refuse_to(CREW_THREADS);
+    }
+    return status;
+}
+
 static enum hipt_status run_cpu(struct record *record, struct own *mine)
 {
     if (!mine->is_attached) {
@@ -247,7 +262,7 @@ enum hipt_status cpus_run(struct record *record)
 
     switch (record->op.kind) {
     case ATTACH:
-        return mine->is_attached ? HIPT_EXISTS : attach(mine, record->op.pfn);
+        return mine->is_attached ? HIPT_EXISTS : attach_with(mine, &record->op);
     case RANGE:
         page = page_of(&record->op);
         return hipt_unmap_range(history.table, &page, record->op.pfn, NULL);

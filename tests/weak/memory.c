@@ -23,6 +23,7 @@ static char kept[POOL_BYTES];
 static size_t used;
 static size_t kept_used;
 static bool is_refusing;
+static unsigned refused = CREW_THREADS; /* the thread that gets none at all */
 static struct cookie cookies[COOKIES_MAX];
 static uint64_t ncookies;
 static uint64_t kept_ncookies;
@@ -61,6 +62,7 @@ void host_restore(void)
     memcpy(pool, kept, kept_used);
     used = kept_used;
     ncookies = kept_ncookies;
+    refused = CREW_THREADS;
     hipti_weak_forget(&started);
     hipti_weak_forget(&ended);
     memset(depth, 0, sizeof(depth));
@@ -70,6 +72,11 @@ void host_restore(void)
 void host_refuse(bool refuse)
 {
     is_refusing = refuse;
+}
+
+void host_refuse_to(unsigned thread)
+{
+    refused = thread;
 }
 
 unsigned host_depth(unsigned thread)
@@ -91,7 +98,8 @@ static unsigned cookie_waits_for(const struct cookie *cookie)
 
 uint64_t host_state(void)
 {
-    uint64_t state = hipti_sim_hash(hipti_sim_hash(used, ncookies), hipti_sim_hash(started.hash, ended.hash));
+    uint64_t state = hipti_sim_hash(hipti_sim_hash(used, ncookies << 8 | refused),
+                                    hipti_sim_hash(started.hash, ended.hash));
     uint64_t i;
 
     for (i = kept_ncookies; i < ncookies; i++) {
@@ -112,7 +120,7 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
 
     (void)ctx;
     (void)node;
-    if (is_refusing && !may_wait) {
+    if ((is_refusing && !may_wait) || (refused < CREW_THREADS && refused == crew_who())) {
         return NULL;
     }
     used = (used + align - 1u) & ~(align - 1u);

@@ -30,6 +30,9 @@ void host_restore(void);
 /* From now on memory that may not wait is refused. */
 void host_refuse(bool refuse);
 
+/* From now on this thread is refused all memory; CREW_THREADS: none is. */
+void host_refuse_to(unsigned thread);
+
 /* => how deep in read sides a thread is. */
 unsigned host_depth(unsigned thread);
 

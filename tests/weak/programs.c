@@ -39,6 +39,7 @@
 #define STAY {KICKED, 0, 0, 0, 0, 0}
 #define OUT {OUTSIDE, 0, 0, 0, 0, 0}
 #define AT(c) {ATTACH, 0, 0, 0, c, 0}
+#define AN(c) {ATTACH, 0, 0, 0, c, 1} /* there is no memory for it */
 #define DT {DETACH, 0, 0, 0, 0, 0}
 #define RNG(v, n) {RANGE, 0, 0, v, n, 0}
 #define GA(v, n) {GATHER, 0, 0, v, n, 0}
@@ -203,27 +204,27 @@ const struct weak_program programs[] = {
         {{{READ, 1, 0, 0, 0, 0}, RD(1)}, {U(0), U(1)}}},
     {"cpu: come inside, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0), OUT}, {{IN, RD(0)}, {U(0)}}},
     {"cpu: go and come, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), OUT, IN, RD(0)}, {U(0)}}},
-    {"cpu: unmap, unmap, serve", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)},
+    {"cpu: unmap, unmap, serve", 1, 2, 6, CPUS(1), 1, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)},
         {{RD(0), RD(1)}, {U(0)}, {U(1)}}},
     {"cpu: two unmaps, serve", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)},
         {{RD(1), RD(0)}, {U(0), U(1)}}},
     {"cpu: shoot at each other", 1, 2, 6, CPUS(2), 0, {WARM, M(0, 0), M(1, 1), RC(0, 1), RC(1, 0)},
         {{U(0), RD(1)}, {U(1), RD(0)}}},
-    {"cpu: use, unmap, map again", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {U(0)}, {M(0, 1), L(0)}}},
+    {"cpu: use, unmap, map again", 1, 2, 6, CPUS(1), 1, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {U(0)}, {M(0, 1), L(0)}}},
     {"cpu: write, remap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)}, {{WR(0), WR(0)}, {R(0, 1)}}},
     {"cpu: write, remap, lookup", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
         {{WR(0)}, {R(0, 1)}, {L(0)}}},
     {"cpu: write, protect", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)}, {{WR(0)}, {P(0, 1)}}},
     {"cpu: write, protect twice", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
         {{WR(0)}, {P(0, 1)}, {P(0, 1)}}},
-    {"cpu: write, protect and widen", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
+    {"cpu: write, protect and widen", 1, 2, 6, CPUS(1), 1, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
         {{WR(0)}, {P(0, 1)}, {P(0, 3), P(0, 1)}}},
     {"cpu: write, clean", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), P(0, 3), WC(0, 0)},
         {{WR(0), WR(0)}, {P(0, 1), EN, L(0), CL(2), EX, P(0, 3)}}},
     {"cpu: use, range", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), RC(0, 1)},
         {{RD(0), RD(1)}, {RNG(0, 1)}}},
     {"cpu: use, gather", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), RD(0)}, {GA(0, 1), FI}}},
-    {"cpu: use, gather, map again", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)},
+    {"cpu: use, gather, map again", 1, 2, 6, CPUS(1), 1, {WARM, M(0, 0), RC(0, 0)},
         {{RD(0)}, {GA(0, 1), FI}, {M(0, 1)}}},
     {"cpu: gather, map, gather", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0)},
         {{OUT}, {GA(0, 1), FI}, {M(0, 1), GA(0, 1), FI}}},
@@ -238,6 +239,8 @@ const struct weak_program programs[] = {
         {{RD(0), DT}, {AT(0), RD(0), DT}, {U(0)}}},
     {"cpu: detach, attach, serve", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0)},
         {{RD(1), DT}, {AT(0), SV, DT}, {U(0)}}},
+    {"cpu: detach, no memory to attach, attach", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), RC(0, 0), U(1)},
+        {{SV, DT}, {AN(0)}, {AT(0), SV, DT}}},
     {"cpu: far behind", 1, 2, 6, CPUS(1), 0,
         {WARM, M(0, 0), M(1, 1), M(2, 2), M(3, 3), M(4, 4), RC(0, 0), OUT, U(0), U(1), U(2)},
         {{IN, RD(0)}, {U(3), U(4)}}},
@@ -247,7 +250,7 @@ const struct weak_program programs[] = {
     {"cpu: five generations", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), M(1, 1), M(2, 2), M(3, 3), M(4, 4)},
         {{OUT}, {U(0)}, {U(1), U(2), U(3), U(4)}}},
     {"cpu: kicked when inside", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0), OUT}, {{IN, STAY}, {U(0)}}},
-    {"cpu: two that are kicked", 1, 2, 6, CPUS(2), 0, {WARM, M(0, 0), RC(0, 0), RC(1, 0), OUT},
+    {"cpu: two that are kicked", 1, 2, 6, CPUS(2), 1, {WARM, M(0, 0), RC(0, 0), RC(1, 0), OUT},
         {{IN, STAY}, {STAY}, {U(0)}}},
 };
 /* clang-format on */
@@ -321,6 +324,7 @@ const struct purpose purposes[] = {
     {"hipti_line_lookup", "reuse, lookup of the new page"},
     {"hipti_line_lookup", "protect lookup"},
     {"hipti_cpu_attach", "cpu: detach, attach, serve"},
+    {"hipti_cpu_attach", "cpu: detach, no memory to attach, attach"},
     {"hipt_cpu_detach", "cpu: detach, attach, serve"},
     {"set_leave", "cpu: detach, unmap"},
     {"forget_ranges", "cpu: far behind"},

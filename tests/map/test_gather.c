@@ -849,3 +849,27 @@ Test(gather, A1_map_beside_a_retirement)
         stop();
     }
 }
+
+/* Without CPUs a gather has nobody to ask: what is added is gone at once, and it needs no number. */
+Test(gather, no_cpus)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+    uint64_t done;
+
+    rig_init(&rig);
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    map_many(5, 7, 3);
+    at = page(5);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, 16, HIPT_SYNC), HIPT_BAD_ASID);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 3, &done), HIPT_OK);
+    cr_assert_eq(done, 3u);
+    cr_assert_eq(mappings_of(7), 0);
+    hipt_gather_dispatch(&gather);
+    cr_assert(hipt_gather_poll(&gather));
+    cr_assert_eq(hipt_gather_sync(&gather), HIPT_OK);
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    rig_destroy(&rig);
+}

@@ -71,7 +71,7 @@ enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table
     struct hipti_space *space = NULL;
 
     *gather = none;
-    if ((unsigned)mode > HIPT_TTL || (mode == HIPT_TTL && !(table->ttl && table->ops.clock))) {
+    if ((unsigned)mode > HIPT_TTL || (mode == HIPT_TTL && !table->ttl)) {
         return HIPT_BAD_MODE;
     }
     if (asid > table->split.last_asid) {

@@ -64,10 +64,8 @@ void hipti_space_open(struct hipti_shootdown *shootdown, uint32_t asid)
 
 void hipti_space_close(struct hipti_shootdown *shootdown, uint32_t asid)
 {
-    if (shootdown->ncpus) {
-        /* [publish:generation] */
-        (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, HIPTI_GENERATION - HIPTI_OPEN);
-    }
+    /* [publish:generation] */
+    (void)hipti_fetch_add_release(&space_at(shootdown, asid)->generation, HIPTI_GENERATION - HIPTI_OPEN);
 }
 
 void hipti_shootdown_add(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t vpn, uint64_t npages)

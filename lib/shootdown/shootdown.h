@@ -109,7 +109,7 @@ bool hipti_space_prepare(struct hipti_shootdown *shootdown, uint32_t asid);
 /* Let CPUs use an asid that is closed; the only one who does so. What they had of it before is forgotten. */
 void hipti_space_open(struct hipti_shootdown *shootdown, uint32_t asid);
 
-/* No CPU may use it any more. To be followed by a dispatch: after that round, none does. */
+/* Where there are CPUs: none may use it any more. To be followed by a dispatch: after that round, none does. */
 void hipti_space_close(struct hipti_shootdown *shootdown, uint32_t asid);
 
 /* => the space of an asid that was prepared, or NULL. */

@@ -140,7 +140,7 @@ static bool line_match_ended(struct hipti_line *line, unsigned i, struct hipti_p
         return false;
     }
     *pte = hipti_load_relaxed(&line->pte[i]); /* the caller's own, unless it is another life by now */
-    return hipti_pte_same_life(before, *pte) && hipti_pte_gather(*pte) == gather;
+    return hipti_pte_same_life(before, *pte);
 }
 
 bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_place place, unsigned gather,

@@ -241,19 +241,34 @@ Test(config, buckets_from_capacity)
     }
 }
 
+static bool never_called(void *ctx)
+{
+    (void)ctx;
+    cr_assert_fail("a hook beyond the host's structure");
+    return false;
+}
+
 /* A host whose structure ends before block_max works; the hook that it does not know counts as not set. */
 Test(config, a_shorter_ops_structure)
 {
-    struct hipt_asid asid;
+    static const size_t sizes[] = {offsetof(struct hipt_ops, block_max), offsetof(struct hipt_ops, this_cpu)};
+    unsigned i;
 
-    rig_init(&rig);
-    rig.host.ops.size = offsetof(struct hipt_ops, block_max);
-    rig.host.ops.block_max = 1; /* beyond the host's structure: not to be read */
-    cr_assert(rig_create(&rig));
-    asid = rig_asid(&rig);
-    cr_assert_eq(hipt_map(rig.table, &(struct hipt_mapping){.page = {.asid = asid.number}, .prot = HIPT_READ}),
-                 HIPT_OK);
-    rig_destroy(&rig);
+    for (i = 0; i < 2u; i++) {
+        struct hipt_asid asid;
+
+        rig_init(&rig);
+        rig.host.ops.size = sizes[i];
+        rig.host.ops.block_max = i == 0; /* beyond the host's structure: not to be read */
+        rig.host.ops.can_wait = never_called;
+        rig.config.cpus = 1;
+        cr_assert(rig_create(&rig));
+        asid = rig_asid(&rig);
+        cr_assert_eq(hipt_map(rig.table, &(struct hipt_mapping){.page = {.asid = asid.number}, .prot = HIPT_READ}),
+                     HIPT_OK);
+        cr_assert_eq(hipt_unmap(rig.table, &(struct hipt_page){.asid = asid.number}, NULL), HIPT_OK);
+        rig_destroy(&rig);
+    }
 }
 
 /* Blocks are no larger than the host gives readily. */

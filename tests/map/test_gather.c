@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <hipt/gather.h>
+#include <hipt/huge.h>
 
 #include "map/gather.h"
 #include "support/cpus.h"
@@ -872,4 +873,221 @@ Test(gather, no_cpus)
     cr_assert_eq(hipt_gather_sync(&gather), HIPT_OK);
     cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
     rig_destroy(&rig);
+}
+
+/* --- corners */
+
+static hipti_slot slot_of(uint64_t vpn)
+{
+    struct hipt_page at = page(vpn);
+    hipti_slot slot = 0;
+    uint64_t pte;
+
+    cr_assert(hipti_bucket_find(&rig.table->buckets, hipti_page_place(rig.table, &at), &slot, &pte, NULL));
+    return slot;
+}
+
+/* As if a remap of the page were stopped, or went on. */
+static void set_state(hipti_slot slot, enum hipti_state state)
+{
+    uint64_t pte = hipti_slot_load(&rig.table->buckets, slot);
+
+    hipti_slot_publish(&rig.table->buckets, slot, hipti_pte_with_state(pte, state));
+}
+
+/* Held pages are left, by whatever way a range goes. */
+Test(gather, T1_held_pages_are_left)
+{
+    static struct hipt_gather gather[HIPT_GATHERS_MAX];
+    struct hipt_page at;
+    uint64_t done;
+    unsigned i;
+
+    start();
+    map_many(0, 0, 4);
+    cpus.turn = serve_all;
+    set_state(slot_of(1), HIPTI_HELD);
+    set_state(slot_of(2), HIPTI_HELD);
+    for (i = 0; i < HIPT_GATHERS_MAX; i++) {
+        cr_assert_eq(hipt_gather_start(&gather[i], rig.table, asid, HIPT_SYNC), HIPT_OK);
+    }
+    at = page(0);
+    cr_assert_eq(hipt_unmap_range(rig.table, &at, 3, &done), HIPT_BUSY);
+    cr_assert_eq(done, 1u);
+    for (i = 0; i < HIPT_GATHERS_MAX; i++) {
+        cr_assert_eq(hipt_gather_finish(&gather[i]), HIPT_OK);
+    }
+    cr_assert_eq(hipt_unmap_range(rig.table, &at, 4, &done), HIPT_BUSY);
+    cr_assert_eq(done, 1u);
+    set_state(slot_of(1), HIPTI_LIVE);
+    set_state(slot_of(2), HIPTI_LIVE);
+    stop();
+}
+
+/* A gather that was dispatched takes no more before it is complete. */
+Test(gather, S1_add_after_dispatch)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+
+    start();
+    map_many(0, 0, 4);
+    at = page(0);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    at = page(1);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_PENDING);
+    cr_assert_eq(pfn_of(1), 1u);
+    serve_all();
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    cr_assert(mappings_of(0) == 0 && mappings_of(1) == 1u && gather.nranges == 1u);
+    hipt_gather_dispatch(&gather);
+    serve_all();
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    cr_assert_eq(mappings_of(1), 0);
+    stop();
+}
+
+static void with_longest_ttl(void)
+{
+    rig.config.ttl = UINT64_MAX - 1u;
+}
+
+/* A time to live beyond the end of time does not come round. */
+Test(gather, S1_longest_ttl)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+
+    start_with(with_longest_ttl);
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    cpus.now = 1000;
+    at = page(5);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_TTL), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    cpus.now = UINT64_MAX - 1u;
+    cr_assert(!hipt_gather_poll(&gather));
+    cpus.now = UINT64_MAX;
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    stop();
+}
+
+/* An asid so far from those issued that nothing is kept for it. */
+Test(gather, far_asid)
+{
+    struct hipt_gather gather;
+
+    cpus_init(&rig);
+    rig.config.asid_bits = 20;
+    rig.config.va_bits = 30;
+    cr_assert(rig_create(&rig));
+    (void)rig_asid(&rig);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, 1u << 19, HIPT_SYNC), HIPT_BAD_ASID);
+    rig_destroy(&rig);
+}
+
+static struct hipt_gather beside;
+
+static void start_beside(void)
+{
+    cr_assert_eq(hipt_gather_start(&beside, rig.table, asid, HIPT_SYNC), HIPT_OK);
+}
+
+/* Two gathers that begin at once have two numbers. */
+Test(gather, S1_two_numbers)
+{
+    struct hipt_gather gather;
+
+    start();
+    step_interrupt("cas", &hipti_space_find(&rig.table->shootdown, asid)->gathers, 0, start_beside);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_SYNC), HIPT_OK);
+    cr_assert(step_interrupted());
+    cr_assert(gather.number != 0 && beside.number != 0 && gather.number != beside.number);
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    cr_assert_eq(hipt_gather_finish(&beside), HIPT_OK);
+    stop();
+}
+
+/* Where a wait has no hook to relax in, a gather waits too. */
+Test(gather, S1_sync_without_relax)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+
+    cpus_init(&rig);
+    rig.host.ops.relax = NULL;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cpus_attach(&rig, 0, 8);
+    hipt_cpu_enter(cpu(0));
+    (void)cpus_use(0, asid);
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    at = page(5);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_SYNC), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    step_interrupt("load_acquire", &cpu(0)->line->served, 3, serve_in_a_step);
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    cr_assert(step_interrupted());
+    stop();
+}
+
+/* A host that is always inside a read side: every verb that ends translations, with CPUs to ask. */
+Test(gather, S1_no_read_hooks)
+{
+    struct hipt_page large = {.size = 2, .vpn = RIG_LARGE};
+    struct hipt_page hole = {.size = 1, .vpn = RIG_LARGE + RIG_MEDIUM};
+    struct hipt_page at;
+    uint64_t done;
+
+    cpus_init(&rig);
+    rig.host.ops.read_enter = NULL;
+    rig.host.ops.read_exit = NULL;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cpus_attach(&rig, 0, 8);
+    hipt_cpu_enter(cpu(0));
+    (void)cpus_use(0, asid);
+    cpus.self = cpu(0);
+    large.asid = hole.asid = asid;
+    map_many(0, 0, 8);
+    cr_assert_eq(map_size(2, RIG_LARGE, RIG_LARGE), HIPT_OK);
+    cr_assert_eq(unmap(0), HIPT_OK);
+    cr_assert_eq(remap(1, 9), HIPT_OK);
+    cr_assert_eq(protect(1, HIPT_READ), HIPT_OK);
+    at = page(0);
+    cr_assert_eq(hipt_protect_range(rig.table, &at, 0, HIPT_READ, &done), HIPT_OK);
+    cr_assert_eq(done, 0);
+    cr_assert_eq(hipt_split(rig.table, &large, 1), HIPT_OK);
+    cr_assert_eq(hipt_collapse(rig.table, &large, 1), HIPT_OK);
+    cr_assert_eq(hipt_punch(rig.table, &large, &hole, 1, NULL), HIPT_OK);
+    cr_assert_eq(hipt_unmap_range(rig.table, &at, 8, &done), HIPT_OK);
+    cr_assert_eq(done, 7u);
+    cr_assert_eq(hipt_asid_retire(rig.table, (struct hipt_asid){asid, 1}, NULL), HIPT_OK);
+    stop();
+}
+
+/* No pages: nothing to ask for, also where another thread narrows. */
+static void narrow_none(void)
+{
+    struct hipt_page at = page(5);
+    unsigned turns = cpus.turns;
+
+    if (turns == 1u) {
+        cr_assert_eq(hipt_protect_range(rig.table, &at, 0, HIPT_READ, NULL), HIPT_OK);
+        cr_assert_eq(cpus.turns, 1u);
+    }
+    serve_all();
+}
+
+Test(gather, S1_protect_of_no_pages)
+{
+    start();
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    cr_assert_eq(protect(5, HIPT_READ | HIPT_WRITE), HIPT_OK);
+    cpus.turn = narrow_none;
+    cr_assert_eq(protect(5, HIPT_READ), HIPT_OK);
+    cr_assert_eq(rounds(), 1u);
+    stop();
 }

@@ -600,3 +600,36 @@ Test(bucket_races, P12_a_slot_being_parked_is_not_claimed)
     cr_assert_eq(state_of(0), HIPTI_PARKED);
     stop();
 }
+
+static hipti_slot another_life;
+
+/* The slot is given up and used for key 1. */
+static void use_for_1(void)
+{
+    struct hipti_line *line = hipti_buckets_line(&buckets, 0);
+
+    hipti_store_release(word(another_life), pte_of(PFN + 1) | UINT64_C(1) << HIPTI_PTE_VERSION_SHIFT);
+    hipti_store_release(&line->lo[another_life], hipti_place_lo(place_of(1)));
+    hipti_store_release(&line->hi[another_life], hipti_place_hi(place_of(1)));
+}
+
+/* T3: what a gather of another key has ended is not taken for ours because the slot is our key's a moment later. */
+Test(bucket_races, T3_find_ended_reads_one_life)
+{
+    hipti_slot slot;
+    uint64_t pte;
+
+    start(HIPT_VERSION_BITS_MAX);
+    another_life = put(0);
+    hipti_slot_publish(&buckets, another_life, hipti_pte_ended(pte_of(PFN), HIPTI_FROZEN, 3));
+    cr_assert(hipti_bucket_find_ended(&buckets, place_of(0), 3, &slot, &pte));
+    cr_assert_eq(slot, another_life);
+    cr_assert(!hipti_bucket_find_ended(&buckets, place_of(0), 2, &slot, &pte));
+    cr_assert(!hipti_bucket_find_ended(&buckets, place_of(1), 3, &slot, &pte));
+    hipti_slot_publish(&buckets, another_life, hipti_pte_ended(pte_of(PFN), HIPTI_ENDED, 3));
+    cr_assert(hipti_bucket_find_ended(&buckets, place_of(0), 3, &slot, &pte));
+    step_interrupt("load", &hipti_buckets_line(&buckets, 0)->lo[another_life], 0, use_for_1);
+    cr_assert(!hipti_bucket_find_ended(&buckets, place_of(1), 3, &slot, &pte));
+    cr_assert(step_interrupted());
+    stop();
+}

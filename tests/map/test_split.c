@@ -1181,3 +1181,105 @@ Test(split, of_an_asid_that_is_retired_leaves_nothing, .timeout = 120)
         }
     }
 }
+
+static void split_now(void)
+{
+    cr_assert_eq(split(2, 0), HIPT_OK);
+}
+
+/* T1: a split at any step of a lookup whose lines are counted: it finds the one page or the other. */
+Test(split, T1_lines_of_a_lookup_beside)
+{
+    bool is_over = false;
+    unsigned skip;
+
+    for (skip = 0; !is_over; skip++) {
+        bool found = false;
+
+        start();
+        cr_assert_eq(map(0, 0, 0), HIPT_OK); /* small pages are looked for too */
+        map_large(2, 0);
+        step_interrupt(NULL, NULL, skip, split_now);
+        cr_assert_geq(hipt_lookup_lines(rig.table, asid, VPN + 3, &found), 1u);
+        is_over = !step_interrupted();
+        cr_assert(found, "skip %u", skip);
+        if (is_over) {
+            step_interrupt(NULL, NULL, 0, split_now);
+            (void)hipt_lookup_lines(rig.table, asid, VPN, &found);
+        }
+        stop();
+    }
+    cr_assert_gt(skip, 5u);
+}
+
+/* In a table of one size there is nothing to look for again. */
+Test(split, lines_in_a_table_of_one_size)
+{
+    bool found = true;
+
+    cpus_init(&rig);
+    rig.config.cpus = 0;
+    rig.config.nsizes = 1;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid, VPN, &found), 1u);
+    cr_assert(!found);
+    rig_destroy(&rig);
+}
+
+static hipti_slot slot_of_small(void)
+{
+    struct hipt_page small = page(0, VPN);
+    hipti_slot slot = 0;
+    uint64_t pte;
+
+    cr_assert(hipti_bucket_find(&rig.table->buckets, hipti_page_place(rig.table, &small), &slot, &pte, NULL));
+    return slot;
+}
+
+/* The held page is given up, and another put in its place is held in its turn, in another slot. */
+static hipti_slot given_up;
+
+static void put_another(void)
+{
+    uint64_t pte = hipti_slot_load(&rig.table->buckets, given_up);
+
+    hipti_slot_publish(&rig.table->buckets, given_up, hipti_pte_ended(pte, HIPTI_ENDED, 0));
+    cr_assert_eq(map(0, VPN, 9), HIPT_OK);
+    set_state(slot_of_small(), HIPTI_HELD);
+}
+
+/* T2: a held page that is there no more when it is looked at again was not what translates. */
+Test(split, T2_a_held_page_changes_its_slot)
+{
+    bool is_over = false;
+    unsigned skip;
+
+    for (skip = 0; !is_over; skip++) {
+        struct hipt_translation found;
+        struct hipti_taken taken = {.asid = 0};
+
+        start();
+        cr_assert_eq(map(0, VPN, 7), HIPT_OK);
+        cr_assert_eq(map(2, VPN + RIG_LARGE, RIG_LARGE), HIPT_OK); /* larger pages are looked for too */
+        given_up = slot_of_small();
+        set_state(given_up, HIPTI_HELD);
+        step_interrupt(NULL, NULL, skip, put_another);
+        cr_assert_eq(hipt_lookup(rig.table, asid, VPN, &found), HIPT_OK, "skip %u", skip);
+        is_over = !step_interrupted();
+        cr_assert(found.mapping.pfn == 7 || found.mapping.pfn == 9);
+        if (is_over) {
+            step_interrupt(NULL, NULL, 0, put_another);
+            cr_assert_eq(hipt_lookup(rig.table, asid, VPN, &found), HIPT_OK);
+        }
+        taken.slot = given_up;
+        taken.asid = asid;
+        taken.pte = hipti_slot_load(&rig.table->buckets, given_up);
+        hipt_read_enter(rig.table);
+        hipti_destroy(rig.table, taken, HIPTI_UNLINK_END);
+        hipt_read_exit(rig.table);
+        set_state(slot_of_small(), HIPTI_LIVE);
+        stop();
+    }
+    cr_assert_gt(skip, 5u);
+}

@@ -451,7 +451,7 @@ static void collapse_finish(struct reshape *reshape)
     hipti_slot_publish(&table->buckets, slot, hipti_pte_ended(pte, HIPTI_FROZEN, 0)); /* P18 */
     let_page_go(table, &reshape->page);
     hipti_unmap_if_retired(table, &reshape->page); /* while the first page keeps the asid from being issued */
-    take_out(reshape, slot, pte, HIPTI_UNLINK_MERGE);
+    take_out(reshape, slot, pte, HIPTI_UNLINK_END); /* the large page has this frame too, and may have ended by now */
     HIPT_PORT_READ_EXIT(&table->ops);
 }
 

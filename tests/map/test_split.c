@@ -1283,3 +1283,42 @@ Test(split, T2_a_held_page_changes_its_slot)
     }
     cr_assert_gt(skip, 5u);
 }
+
+static enum hipt_status ended_meanwhile;
+
+static void end_large(void)
+{
+    struct hipt_page large = page(1, VPN);
+
+    ended_meanwhile = hipt_unmap(rig.table, &large, NULL);
+}
+
+/* R1: a large page that ends as soon as its collapse lets it go: its first frame goes to limbo, as any does. */
+Test(collapse, R1_the_large_page_ends_at_once)
+{
+    bool is_over = false;
+    unsigned ended = 0;
+    unsigned skip;
+
+    for (skip = 0; !is_over; skip++) {
+        struct hipt_frame_status status;
+
+        start();
+        map_small(0, RIG_MEDIUM, 1);
+        ended_meanwhile = HIPT_ABSENT;
+        step_interrupt(NULL, NULL, skip, end_large);
+        (void)collapse(0, 1);
+        is_over = !step_interrupted();
+        cr_assert_eq(hipt_frame_get(rig.table, (struct hipt_frame){.pfn = PFN}, &status), HIPT_OK);
+        if (ended_meanwhile == HIPT_OK) {
+            cr_assert_eq(status.state, HIPT_FRAME_LIMBO, "skip %u", skip);
+            ended++;
+        }
+        if (is_over) {
+            step_interrupt(NULL, NULL, 0, end_large);
+            end_large();
+        }
+        stop();
+    }
+    cr_assert_gt(ended, 3u);
+}

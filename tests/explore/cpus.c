@@ -410,7 +410,7 @@ static bool was_there(unsigned pfn, unsigned invoked)
 }
 
 /* All frames that a range of pages had when the call began. */
-static void let_go_range(const struct event *began, unsigned npages, bool is_saved, bool is_dropped)
+static void let_go_range(const struct event *began, unsigned npages, bool is_dropped)
 {
     const struct call *call = &began->call;
     unsigned pfn;
@@ -420,7 +420,7 @@ static void let_go_range(const struct event *began, unsigned npages, bool is_sav
 
         if (owner->is_known && owner->asid == call->asid && owner->vpn >= call->vpn &&
             owner->vpn - call->vpn < npages && was_there(pfn, began->invoked)) {
-            let_go(pfn, is_saved, is_dropped);
+            let_go(pfn, false, is_dropped);
         }
     }
 }
@@ -473,7 +473,7 @@ static void after_unmap(const struct event *event)
         let_go_mapping(&event->out);
     }
     if (event->status == HIPT_OK || event->status == HIPT_ABSENT) {
-        let_go_range(event, event->call.size ? 4u : 1u, false, false);
+        let_go_range(event, event->call.size ? 4u : 1u, false);
     }
 }
 
@@ -485,7 +485,7 @@ static void after_finish(const struct event *event)
     if (one->gathered >= 0 && event->status == HIPT_OK) {
         one->gathered = -1;
         if (began->status == HIPT_OK) {
-            let_go_range(began, began->call.pfn, false, true);
+            let_go_range(began, began->call.pfn, true);
         }
     }
 }
@@ -515,12 +515,7 @@ void cpus_after(const struct event *event)
         break;
     case VERB_UNMAP_RANGE:
         if (is_ok) {
-            let_go_range(event, call->pfn, false, true);
-        }
-        break;
-    case VERB_PUNCH:
-        if (is_ok) {
-            let_go_range(event, call->pfn, event->out.marks & HIPT_DIRTY, false);
+            let_go_range(event, call->pfn, true);
         }
         break;
     case VERB_RETIRE:

@@ -13,48 +13,33 @@
 /* CPUs (cpus.h): each frame is one page's only, and a page is cleaned by one thread at a time. */
 static const char *const shootdowns[] = {
     /* unmap, map and use of one page: cached before or not, by one CPU or by the CPU that unmaps */
-    "2/1/6c1 M0.4 t1.1 | U0 m1.1 | t1 t2",
-    /* ranges that overlap; two shootdowns of one CPU; CPUs that shoot at each other */
-    "1/2/6c01 m0.0 m1.1 m2.2 t1.0 t1.1 | n0.2 t1 | n1.2 t1",
-    "1/2/6c01 m0.0 m1.1 t1.0 t0.1 | u0 t1 | u1 t0",
-    /* a cleaner, a writer, an unmap */
-    "1/2/6c1 m0.0 p0 | y0 | s0 s0 s0",
-    "1/2/6c1 m0.0 p0 | u0 | t0 s0",
-    /* a space that is retired, and issued again, while it is used; tags that are used up */
-    "1/2/6c1 m0.0 m1.1 t0.1 | x0 | t0 t1",
-    "1/2/6c1 m0.0 t0.1 | x0 a2 2:m0.5 | t0 2:t0",
-    "1/2/6c1 a2 m0.0 1:m0.1 2:m0.2 t0.1 1:t0.1 | u0 | 2:t0 t0",
-    /* remaps and writers */
-    "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0 s0",
-    /* CPUs that come and go, join and leave, and are far behind */
-    "1/2/6c1 m0.0 t0.1 | u0 | q e j0 t0",
-    "1/2/6c1 m0.0 m1.1 t0.1 | u0 u1 | t1 j0 z",
-    "1/2/6c1 m0.0 m1.2 1:m0.1 t0.1 t1.1 1:t0.1 | u0 u1 | 1:t0 t1",
-    "1/2/6c1 m0.0 1:m0.1 t0.1 1:t0.1 | u0 | t0 1:t0",
-    "1/2/6c1 m0.0 m1.1 m2.2 m3.3 m4.4 t4.1 t0.1 q1 | u0 u1 u2 u3 u4 | e t0 t4",
-    NULL,
-};
-
-static const char *const shootdowns_of_three[] = {
-    /* unmap, map and use of one page: cached before or not, by one CPU or by the CPU that unmaps */
     "1/1/6c2 m0.0 t0.2 | u0 | m0.1 | t0 t0",
     "1/1/6c2 m0.0 | u0 | m0.1 | t0 t0",
     "1/1/6c02 m0.0 t0.0 t0.2 | u0 t0 | m0.1 | t0 t0",
     "2/1/6c2 M0.4 t1.2 | U0 | m1.1 | t1 t1",
+    "2/1/6c1 M0.4 t1.1 | U0 m1.1 | t1 t2",
     /* ranges that overlap; two shootdowns of one CPU; CPUs that shoot at each other */
     "1/2/6c2 m0.0 m1.1 m2.2 t1.2 | n0.2 | n1.2 | t1 t1",
+    "1/2/6c01 m0.0 m1.1 m2.2 t1.0 t1.1 | n0.2 t1 | n1.2 t1",
     "1/2/6c2 m0.0 m1.1 t0.2 t1.2 | u0 | u1 | t0 t1",
     "1/2/6c2 m0.0 m1.1 t0.2 t1.2 | u0 | u1 | k t0 t1",
+    "1/2/6c01 m0.0 m1.1 t1.0 t0.1 | u0 t1 | u1 t0",
     /* a cleaner, a writer, an unmap */
+    "1/2/6c1 m0.0 p0 | y0 | s0 s0 s0",
+    "1/2/6c1 m0.0 p0 | u0 | t0 s0",
     "1/2/6c1 m0.0 p0 s0.1 | y0 | s0 s0 | u0",
     "1/2/6c2 m0.0 p0 s0.2 | y0 | h0 | s0 s0",
     /* a space that is retired, and issued again, while it is used; tags that are used up */
+    "1/2/6c1 m0.0 m1.1 t0.1 | x0 | t0 t1",
     "1/2/6c2 m0.0 t0.2 | x0 | m1.1 | t1 t0",
+    "1/2/6c1 m0.0 t0.1 | x0 a2 2:m0.5 | t0 2:t0",
+    "1/2/6c1 a2 m0.0 1:m0.1 2:m0.2 t0.1 1:t0.1 | u0 | 2:t0 t0",
     /* what is taken away now and finished later */
     "1/2/6c2 m0.0 t0.2 | b0.1 f | m0.1 | t0 t0",
     "1/2/6c2 m0.0 t0.2 | b0.1 f | u0 | t0 t0",
     "1/2/6c2 m0.0 m1.1 m2.2 t1.2 | b0.2 f | b1.2 f | t1 t1",
     /* remaps and writers */
+    "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0 s0",
     "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0 s0 | l0",
     "1/2/6c12 m0.0 p0 s0.1 t0.2 | r0.1 | s0 s0 | t0 t0",
     "1/2/6c2 m0.0 p0 s0.2 | r0.1 | r0.2 | s0 s0",
@@ -63,86 +48,47 @@ static const char *const shootdowns_of_three[] = {
     "1/2/6c2 m0.0 p0 s0.2 | h0 | p0 | s0 s0",
     "1/2/6c2 m0.0 p0 s0.2 | h0 | h0 | s0 s0",
     /* CPUs that come and go, join and leave, and are far behind */
+    "1/2/6c1 m0.0 t0.1 | u0 | q e j0 t0",
     "1/2/6c2 m0.0 t0.2 q2 | u0 | m0.1 | e t0 j0",
+    "1/2/6c1 m0.0 m1.1 t0.1 | u0 u1 | t1 j0 z",
     "1/2/6c2 m0.0 m1.1 t0.2 1:m0.2 | u0 | u1 | 1:t0 t1 z",
     "1/2/6c12 m0.0 m1.1 t0.1 | u0 | k z | t1 z",
+    "1/2/6c1 m0.0 m1.2 1:m0.1 t0.1 t1.1 1:t0.1 | u0 u1 | 1:t0 t1",
+    "1/2/6c1 m0.0 1:m0.1 t0.1 1:t0.1 | u0 | t0 1:t0",
+    "1/2/6c1 m0.0 m1.1 m2.2 m3.3 m4.4 t4.1 t0.1 q1 | u0 u1 u2 u3 u4 | e t0 t4",
     NULL,
 };
 
-/* One call each. */
 static const char *const shootdowns_of_two[] = {
-    "1/1/6c1 m0.0 t0.1 | u0 | t0",
-    "1/1/6c1 m0.0 | u0 | t0",
-    "1/1/6c1 m0.0 t0.1 | u0 m0.1 | t0",
-    "1/2/6c1 m0.0 t0.1 | n0.2 | t0",
-    "1/2/6c01 m0.0 m1.1 t1.0 t0.1 | u0 | u1",
-    "1/2/6c1 m0.0 p0 s0.1 | y0 | s0",
-    "1/2/6c1 m0.0 t0.1 | x0 | t0",
-    "1/2/6c1 m0.0 t0.1 | b0.1 f | t0",
-    "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0",
-    "1/2/6c1 m0.0 p0 s0.1 | h0 | s0",
-    "1/2/6c1 m0.0 t0.1 q1 | u0 | e t0",
-    "2/1/6c1 M0.4 t1.1 | U0 | t1",
-    NULL,
-};
-
-/* A large page and its four parts. */
-#define PARTS "m0.4 m1.5 m2.6 m3.7"
-
-static const char *const reshapes[] = {
-    "2/1/6 M0.4 | /0 | l1 l2",
-    "2/1/6 M0.4 | /0 +0 | l1 l2",
-    "2/1/6 M0.4 | /0 +0 | v5 v4",
-    "2/1/6 " PARTS " | +0 | l1 l2",
-    "2/1/6 " PARTS " | +0 /0 | v5 v4",
-    "2/1/6 M0.4 | -0.2 | l2 l1",
-    "2/1/6 M0.4 | -0.1 | m0.8",
-    "2/1/6 M0.4 | /0 | u1 m1.8",
-    "2/1/6 M0.4 | /0 | U0",
-    "2/1/6 M0.4 | /0 | R0.8",
-    "2/1/6 M0.4 | /0 | /0",
-    "2/1/6 M0.4 | /0 | x0",
-    "2/1/6 " PARTS " | +0 | u1 m1.5",
-    "2/1/6 " PARTS " | +0 | p1",
-    "2/1/6 " PARTS " | +0 | +0",
-    "2/1/6 " PARTS " | +0 | x0",
-    "2/1/6c1 M0.4 t1.1 | /0 | t1 t2",
-    "2/1/6c1 M0.4 P0 s1.1 | /0 | s1 s2",
-    "2/1/6c1 M0.4 t1.1 | -0.2 | t1 t2",
-    "2/1/6c1 M0.4 P0 s1.1 | -0.2 | s1 s2",
-    "2/1/6c1 M0.4 P0 s1.1 | /0 u1 | s1 s2",
-    "2/1/6c1 " PARTS " t1.1 | +0 | t1 t2",
-    "2/1/6c1 " PARTS " t1.1 | +0 U0 | t1 t2",
-    "2/1/6c1 " PARTS " p0 p1 p2 p3 s1.1 | +0 | s1 s2",
+    "1/1/6c1 m0.0 t0.1 | u0 | t0",     "1/1/6c1 m0.0 | u0 | t0",          "1/1/6c1 m0.0 t0.1 | u0 m0.1 | t0",
+    "1/2/6c1 m0.0 t0.1 | n0.2 | t0",   "1/2/6c01 m0.0 m1.1 t1.0 t0.1 | u0 | u1", "1/2/6c1 m0.0 p0 s0.1 | y0 | s0",
+    "1/2/6c1 m0.0 t0.1 | x0 | t0",     "1/2/6c1 m0.0 t0.1 | b0.1 f | t0", "1/2/6c1 m0.0 p0 s0.1 | r0.1 | s0",
+    "1/2/6c1 m0.0 p0 s0.1 | h0 | s0",  "1/2/6c1 m0.0 t0.1 q1 | u0 | e t0", "2/1/6c1 M0.4 t1.1 | U0 | t1",
     NULL,
 };
 
 /* Page 15 is mapped and unmapped first, so that a frame is in limbo's list and an address space has its memory. */
 const struct group groups[GROUPS] = {
-    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL, 0},
-    {"one bucket, 2x2", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL},
-     "m0.0 u0 m1.1 u8 l0 r0.1", 2, 2, false, NULL, 0},
-    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false, NULL, 0},
-    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false, NULL, 0},
+    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL},
+    {"one bucket, 2x2", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1", 2, 2, false, NULL},
+    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false, NULL},
+    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false, NULL},
     {"spaces, 2x2", "1/2/6", {"m15.15 u15 g m0.0", "m15.15 u15 m0.0 x1", NULL}, "m1.1 u0 r0.1 x0 a2 n0.2 w", 2, 2,
-     false, NULL, 0},
-    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false, NULL, 0},
-    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false, NULL, 0},
-    {"one bucket, 3x1", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL},
-     "m0.0 u0 m1.1 u8 l0 r0.1 w", 3, 1, false, NULL, 0},
-    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false, NULL, 0},
+     false, NULL},
+    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false, NULL},
+    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false, NULL},
+    {"one bucket, 3x1", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1 w", 3, 1, false, NULL},
+    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false, NULL},
     {"frames and spaces, 3x1", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 3, 1,
-     false, NULL, 0},
-    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true, NULL, 0},
+     false, NULL},
+    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true, NULL},
     {"one bucket, no bound", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL},
-     "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true, NULL, 0},
-    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true, NULL, 0},
+     "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true, NULL},
+    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true, NULL},
     {"frames and spaces, no bound", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL},
-     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true, NULL, 0},
-    {"shootdown", "", {NULL}, "", 2, 0, false, shootdowns, 0},
-    {"shootdown, 3 threads", "", {NULL}, "", 3, 0, false, shootdowns_of_three, 2},
-    {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two, 0},
-    {"split and collapse", "", {NULL}, "", 2, 0, false, reshapes, 2},
+     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true, NULL},
+    {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns},
+    {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two},
 };
 
 struct sequences {

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { GROUPS = 18, GROUP_PREFILLS_MAX = 4 };
+enum { GROUPS = 16, GROUP_PREFILLS_MAX = 4 };
 
 struct group {
     const char *name;
@@ -21,7 +21,6 @@ struct group {
     unsigned ncalls;
     bool is_unbounded; /* as many preemptions as it takes */
     const char *const *programs; /* these, up to a NULL, and no others */
-    unsigned bound_max;          /* preemptions, unless they were asked for; 0: as wherever */
 };
 
 extern const struct group groups[GROUPS];

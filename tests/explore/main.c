@@ -30,8 +30,7 @@ static const char usage[] =
     "                   pages, w walk; capital M U P R: the larger page size; \"1:\" before a call: the second asid;\n"
     "                   threads named behind c, as in \"1/1/6c12\", are CPUs: tV read, sV write, jV use the cached\n"
     "                   translation, q go outside, e come inside, k serve, z serve to the end; beside CPUs hV forbid\n"
-    "                   writing, yV clean and write back, bV.N take N pages away, f finish that; /V split the large\n"
-    "                   page over V, +V collapse its parts, -V.N split it but for N parts)\n"
+    "                   writing, yV clean and write back, bV.N take N pages away, f finish that)\n"
     "  --replay TEXT    with --program: that schedule, printed step by step\n"
     "\n"
     "  --bound N        preemptions at most (3); \"none\": no bound\n"
@@ -58,6 +57,7 @@ struct options {
     bool is_bytes;
     bool is_pct;
     bool is_plain;
+    bool is_bounded; /* by --bound */
     const char *program;
     const char *replay;
     uint64_t executions; /* 0: the default */
@@ -119,7 +119,7 @@ static bool value_parse(const char *name, const char *value, struct options *opt
         bool is_right = is_none || number_of(value, 0, 100, &number);
 
         options->report.bound = is_none ? HIPTI_SEARCH_UNBOUNDED : (unsigned)number;
-        options->report.is_bounded = true;
+        options->is_bounded = true;
         return is_right;
     }
     if (!number_of(value, 0, UINT64_MAX, &number)) {
@@ -310,7 +310,7 @@ int main(int argc, char **argv)
     if (!options.is_report && !options.report.is_short && !options.is_stop && !options.is_soak && !options.program) {
         options.report.is_short = true;
     }
-    if (options.report.is_short && !options.report.is_bounded) {
+    if (options.report.is_short && !options.is_bounded) {
         options.report.bound = 2;
     }
     if (options.executions) {

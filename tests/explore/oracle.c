@@ -17,7 +17,6 @@ enum { JUDGED_BITS = 16 }; /* half of the last table is ORACLE_ENDS_MAX */
 static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
 static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};
 
-static bool has_reshapes; /* some pages are split or collapsed */
 static bool is_per_page; /* every call is one atomic step of the model: no retirement, no range, no access by a CPU */
 
 static bool is_one_step(enum verb verb)
@@ -30,18 +29,10 @@ static bool is_one_step(enum verb verb)
     case VERB_WRITE:
     case VERB_CACHED:
     case VERB_GATHER:
-    case VERB_SPLIT:
-    case VERB_COLLAPSE:
-    case VERB_PUNCH:
         return false;
     default:
         return true;
     }
-}
-
-static bool is_reshape(enum verb verb)
-{
-    return verb == VERB_SPLIT || verb == VERB_COLLAPSE || verb == VERB_PUNCH;
 }
 
 bool oracle_open(void)
@@ -54,7 +45,6 @@ bool oracle_open(void)
     hipti_seen_start(&judged);
     memset(&start, 0, sizeof(start));
     is_per_page = true;
-    has_reshapes = false;
     frames_named = 1u;
     for (i = 0; i < count; i++) {
         frames_named |= 1u << events[i].call.pfn;
@@ -68,7 +58,6 @@ bool oracle_open(void)
 
             frames_named |= 1u << world.program->calls[i][k].pfn;
             is_per_page = is_per_page && is_one_step(verb);
-            has_reshapes = has_reshapes || is_reshape(verb);
         }
     }
     return true;
@@ -268,12 +257,9 @@ static bool may_change(const struct call *call, const struct call *page)
     case VERB_MAP:
     case VERB_UNMAP:
     case VERB_REMAP:
-        return call->asid == page->asid &&
-               (has_reshapes ? call->vpn / 4u == page->vpn / 4u : call->vpn == page->vpn);
+        return call->asid == page->asid && call->vpn == page->vpn;
     case VERB_RETIRE:
         return call->asid == page->asid;
-    case VERB_PUNCH:
-        return call->asid == page->asid && call->vpn / 4u == page->vpn / 4u;
     case VERB_UNMAP_RANGE:
     case VERB_GATHER:
         return call->asid == page->asid && page->vpn >= call->vpn && page->vpn < call->vpn + call->pfn;
@@ -326,50 +312,17 @@ static void check_seen(const struct event *event)
     }
 }
 
-/* => whether the page that a setup's map made covers a base page. */
-static bool covers(const struct call *map, const struct call *page)
-{
-    return map->verb == VERB_MAP && map->asid == page->asid && map->vpn <= page->vpn &&
-           page->vpn < map->vpn + (map->size ? 4u : 1u);
-}
-
-/* A lookup, or a CPU, finds what is there throughout, whatever the sizes of its pages are. */
-static void check_found(const struct event *event)
+/* A CPU that finds nothing where a mapping is throughout. */
+static void check_access(const struct event *event)
 {
     unsigned nsetup;
     const struct event *setup = world_setup_events(&nsetup);
     unsigned i;
 
-    for (i = 0; i < nsetup; i++) {
-        const struct call *map = &setup[i].call;
-        bool is_lookup = event->call.verb == VERB_LOOKUP;
-        uint64_t pfn = event->out.pfn + (is_lookup ? event->call.vpn - event->out.page.vpn : 0);
-
-        if (!covers(map, &event->call) || !is_constant(setup, nsetup, i)) {
-            continue;
-        }
-        if (event->status == HIPT_ABSENT) {
-            world_fail("T1: thread %u does not find page %u", event->thread, event->call.vpn);
-        } else if (event->status == HIPT_OK && pfn != map->pfn + (event->call.vpn - map->vpn)) {
-            world_fail("T2: thread %u finds page %u at frame %u", event->thread, event->call.vpn, (unsigned)pfn);
-        }
-    }
-}
-
-/* A reverse walk gives the large page or its part, once. */
-static void check_reverse(const struct event *event)
-{
-    unsigned nsetup;
-    const struct event *setup = world_setup_events(&nsetup);
-    unsigned i;
-
-    for (i = 0; i < nsetup; i++) {
-        const struct call *map = &setup[i].call;
-
-        if (map->verb == VERB_MAP && map->pfn <= event->call.pfn &&
-            event->call.pfn < map->pfn + (map->size ? 4u : 1u) && is_constant(setup, nsetup, i) &&
-            event->nmany != 1u) {
-            world_fail("F1: reverse saw frame %u mapped %u times", event->call.pfn, (unsigned)event->nmany);
+    for (i = 0; i < nsetup && event->status == HIPT_ABSENT; i++) {
+        if (setup[i].call.verb == VERB_MAP && setup[i].call.asid == event->call.asid &&
+            setup[i].call.vpn == event->call.vpn && is_constant(setup, nsetup, i)) {
+            world_fail("T1: CPU %u does not find page %u", event->thread, event->call.vpn);
         }
     }
 }
@@ -425,22 +378,18 @@ static void check_ended(void)
         world_fail("T1: not linearizable, or the state at the end is another");
         return;
     }
-    if (!has_reshapes) {
-        check_frames(); /* a part's frame is free, and in use as the whole's */
-    }
+    check_frames();
     for (i = 0; i < world.nevents; i++) {
         const struct event *event = &world.events[i];
 
         if (event->call.verb == VERB_RETIRE && event->status == HIPT_OK) {
             check_retired(event);
         }
-        if (has_reshapes && event->call.verb == VERB_REVERSE) {
-            check_reverse(event);
-        } else if (!has_reshapes && (event->call.verb == VERB_REVERSE || event->call.verb == VERB_WALK)) {
+        if (event->call.verb == VERB_REVERSE || event->call.verb == VERB_WALK) {
             check_seen(event);
         }
-        if (event->call.verb == VERB_READ || event->call.verb == VERB_WRITE || event->call.verb == VERB_LOOKUP) {
-            check_found(event);
+        if (event->call.verb == VERB_READ || event->call.verb == VERB_WRITE) {
+            check_access(event);
         }
     }
     cpus_check_end();

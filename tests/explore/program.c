@@ -8,7 +8,7 @@
 
 enum { SETUP = -1 };
 
-static const char letters[] = "mulprdcviogxanwtshyqekjzbf/+-"; /* in the order of enum verb */
+static const char letters[] = "mulprdcviogxanwtshyqekjzbf"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
@@ -16,8 +16,7 @@ const char *verb_name(enum verb verb)
                                                   "mark",  "clean", "reverse", "pin",    "unpin",
                                                   "reap",  "retire", "alloc", "unmap_range", "walk",
                                                   "read",  "write", "narrow", "cleaner", "exit",
-                                                  "enter", "serve", "cached", "stay",  "gather", "finish",
-                                                  "split", "collapse", "punch"};
+                                                  "enter", "serve", "cached", "stay",  "gather", "finish"};
 
     return names[verb];
 }
@@ -55,7 +54,6 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     case VERB_REMAP:
     case VERB_UNMAP_RANGE:
     case VERB_GATHER:
-    case VERB_PUNCH:
         call->vpn = operand[0];
         call->pfn = operand[1];
         return count == 2;
@@ -236,7 +234,6 @@ static void call_write(struct program *program, const struct call *call)
     case VERB_REMAP:
     case VERB_UNMAP_RANGE:
     case VERB_GATHER:
-    case VERB_PUNCH:
         append(program, "%u.%u", call->vpn, call->pfn);
         break;
     case VERB_READ:

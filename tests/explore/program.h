@@ -11,7 +11,6 @@
  *   vF reverse   iF pin   oF unpin   g reap   xA retire asid A   aA allocate asid A   nV.N unmap N pages   w walk
  *   hV protect against writing   yV protect against writing, clean, write back, protect as p does
  *   bV.N take N pages away, to be finished later   f finish that
- *   /V split the large page over V   +V collapse the small pages there   -V.N split it, but for N small pages from V on
  *
  * And of CPUs; a setup names the CPU behind a dot, or, where there is no page, directly (0 is the default):
  *
@@ -56,9 +55,6 @@ enum verb {
     VERB_STAY,
     VERB_GATHER,
     VERB_FINISH,
-    VERB_SPLIT,
-    VERB_COLLAPSE,
-    VERB_PUNCH,
     VERB_COUNT
 };
 

@@ -14,7 +14,6 @@ struct report_options {
     bool is_json;
     const char *only;  /* groups with this in their name */
     unsigned bound;
-    bool is_bounded;   /* it was asked for */
     unsigned depth;    /* of PCT */
     uint64_t pct;      /* schedules of PCT for each program */
     uint64_t seed;

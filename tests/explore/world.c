@@ -382,25 +382,6 @@ static void lookup(struct event *event)
     mine->is_valid = event->status == HIPT_OK && host.depth[event->thread] > 0;
 }
 
-/* A large page and its parts. */
-static void reshape(struct event *event)
-{
-    struct hipt_page page = {world.asids[event->call.asid].number, 1, event->call.vpn & ~3u};
-    struct hipt_page hole = {page.asid, 0, event->call.vpn};
-
-    switch (event->call.verb) {
-    case VERB_SPLIT:
-        event->status = hipt_split(world.table, &page, 0);
-        break;
-    case VERB_COLLAPSE:
-        event->status = hipt_collapse(world.table, &page, 0);
-        break;
-    default:
-        event->status = hipt_punch(world.table, &page, &hole, event->call.pfn, &event->out);
-        break;
-    }
-}
-
 static void call_page(struct event *event)
 {
     struct hipt_mapping mapping = call_mapping(&event->call);
@@ -500,11 +481,6 @@ struct event *world_call(const struct call *call)
         break;
     case VERB_WALK:
         walk(event);
-        break;
-    case VERB_SPLIT:
-    case VERB_COLLAPSE:
-    case VERB_PUNCH:
-        reshape(event);
         break;
     case VERB_READ:
     case VERB_WRITE:

@@ -25,6 +25,7 @@ struct model {
     unsigned npages;
     uint8_t lives;
     uint8_t pins[WORLD_FRAMES];
+    bool was_used[WORLD_FRAMES]; /* and not given back: it is in limbo when nobody maps or pins it */
     uint8_t found[WORLD_EVENTS]; /* the life that each lookup found */
     struct model_page page[MODEL_PAGES];
 };

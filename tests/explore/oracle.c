@@ -17,6 +17,7 @@ enum { JUDGED_BITS = 16 }; /* half of the last table is ORACLE_ENDS_MAX */
 static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
 static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};
 
+static bool is_reshaping; /* there are splits, punches or collapses */
 static bool is_per_page; /* every call is one atomic step of the model: no retirement, no range, no access by a CPU */
 
 static bool is_one_step(enum verb verb)
@@ -35,6 +36,34 @@ static bool is_one_step(enum verb verb)
     }
 }
 
+/* What a call names. A part of a large page has a frame too, which has an account of its own after a split. */
+static void frames_name(const struct call *call)
+{
+    unsigned frames = call->size > 0 || is_reshaping ? 0xfu << (call->pfn & ~3u) : 1u << call->pfn;
+
+    if (!verb_reshapes(call->verb)) {
+        frames_named |= frames & ((1u << WORLD_FRAMES) - 1u);
+    }
+}
+
+/* => whether a program has a split, punch or collapse. */
+static bool program_reshapes(const struct program *program)
+{
+    bool does = false;
+    unsigned i;
+    unsigned k;
+
+    for (i = 0; i < program->nsetup; i++) {
+        does = does || verb_reshapes(program->setup[i].verb);
+    }
+    for (i = 0; i < program->nthreads; i++) {
+        for (k = 0; k < program->ncalls[i]; k++) {
+            does = does || verb_reshapes(program->calls[i][k].verb);
+        }
+    }
+    return does;
+}
+
 bool oracle_open(void)
 {
     unsigned count;
@@ -45,9 +74,10 @@ bool oracle_open(void)
     hipti_seen_start(&judged);
     memset(&start, 0, sizeof(start));
     is_per_page = true;
+    is_reshaping = program_reshapes(world.program);
     frames_named = 1u;
     for (i = 0; i < count; i++) {
-        frames_named |= 1u << events[i].call.pfn;
+        frames_name(&events[i].call);
         if (!model_step(&start, events, &events[i])) {
             return false;
         }
@@ -56,7 +86,7 @@ bool oracle_open(void)
         for (k = 0; k < world.program->ncalls[i]; k++) {
             enum verb verb = world.program->calls[i][k].verb;
 
-            frames_named |= 1u << world.program->calls[i][k].pfn;
+            frames_name(&world.program->calls[i][k]);
             is_per_page = is_per_page && is_one_step(verb);
         }
     }
@@ -139,6 +169,10 @@ static bool model_is_final(const struct model *model)
         if (status.mappings != mappings[i] || status.pins != model->pins[i]) {
             return false;
         }
+        if (is_reshaping && mappings[i] == 0 && model->pins[i] == 0 &&
+            status.state != (model->was_used[i] ? HIPT_FRAME_LIMBO : HIPT_FRAME_FREE)) {
+            return false;
+        }
     }
     return left == 0;
 }
@@ -178,7 +212,7 @@ static bool linearize(const struct model *model, uint64_t done)
 
 /* --- the other letters --- */
 
-/* R1: a frame that was in use is, or is to be had; one that never was is free. */
+/* R1: a frame that was in use is, or is to be had; one that never was is free. Where pages change, the model knows. */
 static void check_frames(void)
 {
     bool touched[WORLD_FRAMES] = {false};
@@ -209,7 +243,7 @@ static void check_frames(void)
             continue;
         }
         hipt_frame_get(world.table, (struct hipt_frame){i, false}, &status);
-        if (status.mappings == 0 && status.pins == 0 &&
+        if (status.mappings == 0 && status.pins == 0 && !is_reshaping &&
             ((touched[i] && !reaped[i] && status.state != HIPT_FRAME_LIMBO) ||
              (!touched[i] && status.state != HIPT_FRAME_FREE))) {
             world_fail("R1: frame %u was %sin use, and ends in state %d", i, touched[i] ? "" : "never ",
@@ -253,7 +287,13 @@ static void check_retired(const struct event *event)
 /* => whether a call may have changed the mapping of this page, or may change the frame of it. */
 static bool may_change(const struct call *call, const struct call *page)
 {
+    if (is_reshaping && (call->verb == VERB_MAP || call->verb == VERB_UNMAP || call->verb == VERB_REMAP)) {
+        return call->asid == page->asid && call->vpn / 4u == page->vpn / 4u;
+    }
     switch (call->verb) {
+    case VERB_PUNCH:
+        return call->asid == page->asid && call->vpn / 4u == page->vpn / 4u &&
+               (page->size > 0 || (page->vpn >= call->vpn && page->vpn < call->vpn + call->pfn));
     case VERB_MAP:
     case VERB_UNMAP:
     case VERB_REMAP:
@@ -286,7 +326,24 @@ static bool is_constant(const struct event *setup, unsigned nsetup, unsigned i)
     return true;
 }
 
-/* F1 */
+/* => whether a call makes another page of this one, for the same frame. */
+static bool is_reshaped(const struct call *page)
+{
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    unsigned i;
+
+    for (i = 0; i < nsetup + world.nevents; i++) {
+        const struct call *call = i < nsetup ? &setup[i].call : &world.events[i - nsetup].call;
+
+        if (verb_reshapes(call->verb) && call->asid == page->asid && call->vpn / 4u == page->vpn / 4u) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* F1: a large page and its first part are one mapping to a reverse walk; the other parts, and a walk, may see either. */
 static void check_seen(const struct event *event)
 {
     unsigned nsetup;
@@ -296,14 +353,16 @@ static void check_seen(const struct event *event)
 
     for (i = 0; i < nsetup; i++) {
         const struct call *page = &setup[i].call;
+        bool is_any_size = is_reshaped(page);
         unsigned times = 0;
 
         if (page->verb != VERB_MAP || (event->call.verb == VERB_REVERSE && page->pfn != event->call.pfn) ||
-            !is_constant(setup, nsetup, i)) {
+            (is_any_size && (event->call.verb == VERB_WALK || page->vpn % 4u > 0)) || !is_constant(setup, nsetup, i)) {
             continue;
         }
         for (k = 0; k < event->nmany; k++) {
-            times += event->many[k].page.vpn == page->vpn && event->many[k].page.size == page->size &&
+            times += event->many[k].page.vpn == page->vpn &&
+                     (is_any_size || event->many[k].page.size == page->size) &&
                      event->many[k].page.asid == world.asids[page->asid].number;
         }
         if (times != 1) {

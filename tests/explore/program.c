@@ -8,7 +8,7 @@
 
 enum { SETUP = -1 };
 
-static const char letters[] = "mulprdcviogxanwtshyqekjzbf"; /* in the order of enum verb */
+static const char letters[] = "mulprdcviogxanwtshyqekjzbfSHC"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
@@ -16,9 +16,15 @@ const char *verb_name(enum verb verb)
                                                   "mark",  "clean", "reverse", "pin",    "unpin",
                                                   "reap",  "retire", "alloc", "unmap_range", "walk",
                                                   "read",  "write", "narrow", "cleaner", "exit",
-                                                  "enter", "serve", "cached", "stay",  "gather", "finish"};
+                                                  "enter", "serve", "cached", "stay",  "gather", "finish",
+                                                  "split", "punch", "collapse"};
 
     return names[verb];
+}
+
+bool verb_reshapes(enum verb verb)
+{
+    return verb == VERB_SPLIT || verb == VERB_PUNCH || verb == VERB_COLLAPSE;
 }
 
 static bool number_parse(const char **at, unsigned *number)
@@ -54,6 +60,7 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     case VERB_REMAP:
     case VERB_UNMAP_RANGE:
     case VERB_GATHER:
+    case VERB_PUNCH:
         call->vpn = operand[0];
         call->pfn = operand[1];
         return count == 2;
@@ -87,21 +94,30 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     }
 }
 
+/* => the verb of a call's letter; VERB_COUNT: none. Capital ones are verbs of their own, or of a larger page. */
+static enum verb verb_parse(char letter)
+{
+    const char *at = letter ? strchr(letters, letter) : NULL;
+
+    if (!at && letter && strchr("MUPR", letter)) {
+        at = strchr(letters, tolower((unsigned char)letter));
+    }
+    return at ? (enum verb)(at - letters) : VERB_COUNT;
+}
+
 static bool call_parse(const char **at, struct call *call)
 {
     unsigned operand[2] = {0, 0};
-    const char *letter;
 
     memset(call, 0, sizeof(*call));
     if (isdigit((unsigned char)(*at)[0]) && (*at)[1] == ':') {
         call->asid = (unsigned)((*at)[0] - '0');
         *at += 2;
     }
-    letter = **at ? strchr(letters, tolower((unsigned char)**at)) : NULL;
-    if (!letter || call->asid > 3u || (isupper((unsigned char)**at) && !strchr("MUPR", **at))) {
+    call->verb = verb_parse(**at);
+    if (call->verb == VERB_COUNT || call->asid > 3u) {
         return false;
     }
-    call->verb = (enum verb)(letter - letters);
     call->size = isupper((unsigned char)**at) ? 1u : 0u;
     (*at)++;
     return operands_place(call, operand, operands_parse(at, operand)) && call->pfn < 16u;
@@ -234,6 +250,7 @@ static void call_write(struct program *program, const struct call *call)
     case VERB_REMAP:
     case VERB_UNMAP_RANGE:
     case VERB_GATHER:
+    case VERB_PUNCH:
         append(program, "%u.%u", call->vpn, call->pfn);
         break;
     case VERB_READ:

@@ -17,7 +17,10 @@
  *   tV read through the MMU   sV write through it   jV use what is cached, without looking at what was posted
  *   q go outside   e come inside   k serve   z serve until all others have made their calls
  *
- * Capital M U P R: a page of the second size, which holds four of the first. "A:" before a call: in asid A, not 0.
+ * Capital M U P R: a page of the second size, which holds four of the first. "A:" before a call: in asid A, not 0. Of
+ * these large pages:
+ *
+ *   SV split   HV.N punch N small pages from small page V on out of the large one   CV collapse
  */
 #ifndef EXPLORE_PROGRAM_H
 #define EXPLORE_PROGRAM_H
@@ -55,6 +58,9 @@ enum verb {
     VERB_STAY,
     VERB_GATHER,
     VERB_FINISH,
+    VERB_SPLIT,
+    VERB_PUNCH,
+    VERB_COLLAPSE,
     VERB_COUNT
 };
 
@@ -83,6 +89,9 @@ struct program {
 };
 
 const char *verb_name(enum verb verb);
+
+/* => whether it makes pages of one size of pages of another. */
+bool verb_reshapes(enum verb verb);
 
 /* => false: @text is no program; *wrong is where it stops being one. */
 bool program_parse(const char *text, struct program *program, const char **wrong);

@@ -382,6 +382,22 @@ static void lookup(struct event *event)
     mine->is_valid = event->status == HIPT_OK && host.depth[event->thread] > 0;
 }
 
+/* The calls that turn pages of one size into pages of another. */
+static void call_reshape(struct event *event)
+{
+    uint32_t asid = world.asids[event->call.asid].number;
+    struct hipt_page page = {.asid = asid, .size = 1, .vpn = event->call.vpn & ~3u};
+    struct hipt_page hole = {.asid = asid, .size = 0, .vpn = event->call.vpn};
+
+    if (event->call.verb == VERB_SPLIT) {
+        event->status = hipt_split(world.table, &page, 0);
+    } else if (event->call.verb == VERB_PUNCH) {
+        event->status = hipt_punch(world.table, &page, &hole, event->call.pfn, &event->out);
+    } else {
+        event->status = hipt_collapse(world.table, &page, 0);
+    }
+}
+
 static void call_page(struct event *event)
 {
     struct hipt_mapping mapping = call_mapping(&event->call);
@@ -492,6 +508,11 @@ struct event *world_call(const struct call *call)
     case VERB_GATHER:
     case VERB_FINISH:
         cpus_call(event);
+        break;
+    case VERB_SPLIT:
+    case VERB_PUNCH:
+    case VERB_COLLAPSE:
+        call_reshape(event);
         break;
     default:
         call_page(event);

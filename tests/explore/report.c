@@ -246,6 +246,8 @@ static const char *const regressions[] = {
     /* an overflow line that nobody saw went back to the spare ones with its first slot still claimed */
     "1/1/4 m8.8 m9.9 m10.10 m11.11 | m0.0 | m0.1",
     "1/1/6 m8.8 m9.9 m10.10 m11.11 | m0.0 u0 | m1.1 u1",
+    /* the first frame of a large page that ended as soon as its collapse let it go became free without limbo */
+    "2/1/6 m0.4 m1.5 m2.6 m3.7 | C0 | U0",
 };
 
 bool report_regressions(const struct report_options *options)

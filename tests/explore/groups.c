@@ -67,28 +67,64 @@ static const char *const shootdowns_of_two[] = {
     NULL,
 };
 
+#define PARTS "m0.4 m1.5 m2.6 m3.7"
+
+/* Pages of one size that become pages of the other, and others that look, reverse, map, end and change them. */
+static const char *const reshapes[] = {
+    /* split */
+    "2/1/6 M0.4 | S0 | l1", "2/1/6 M0.4 | S0 | l1 l1", "2/1/6 M0.4 | S0 | l3 l0",
+    "2/1/6 M0.4 | S0 | l1 v4", "2/1/6 M0.4 | S0 | v4 v5", "2/1/6 M0.4 | S0 | m1.9",
+    "2/1/6 M0.4 | S0 | U0", "2/1/6 M0.4 | S0 | u1 l1", "2/1/6 M0.4 | S0 | P0 l1",
+    "2/1/6 M0.4 | S0 | p1 l1", "2/1/6 M0.4 | S0 | R0.8 l1", "2/1/6 M0.4 | S0 | r1.9",
+    "2/1/6 M0.4 d1 | S0 | d1", "2/1/6 M0.4 d1 | S0 | c1", "2/1/6 M0.4 | S0 | S0",
+    "2/1/6 M0.4 | S0 | C0", "2/1/6 M0.4 | S0 C0 | l1 l2", "2/1/6 M0.4 | S0 u1 | l1",
+    "2/1/6 M0.4 | S0 | x0", "2/1/6 M0.4 | S0 | x0 a2", "2/1/6s M0.4 | S0 | l1 l1",
+    "2/1/6 m15.15 M0.4 | S0 | x0 l1", "2/1/6 M0.4 | S0 | n0.4 l3", "2/1/6 M0.4 | S0 g | l1 g",
+    /* punch */
+    "2/1/6 M0.4 | H1.2 | l1 l0", "2/1/6 M0.4 | H1.2 | l3 l2", "2/1/6 M0.4 | H0.4 | l1",
+    "2/1/6 M0.4 | H0.4 | m1.9", "2/1/6 M0.4 | H1.3 | m1.9", "2/1/6 M0.4 | H0.1 | v4 v5",
+    "2/1/6 M0.4 | H1.1 | U0", "2/1/6 M0.4 d1 | H1.1 | d1", "2/1/6 M0.4 | H1.2 | x0",
+    "2/1/6 M0.4 | H1.2 | u1 u0", "2/1/6 M0.4 | H1.2 | H0.1 l1", "2/1/6 M0.4 | H3.0 | C0",
+    /* collapse */
+    "2/1/6 " PARTS " | C0 | l1", "2/1/6 " PARTS " | C0 | l1 l1", "2/1/6 " PARTS " | C0 | l3 l0",
+    "2/1/6 " PARTS " | C0 | l1 v4", "2/1/6 " PARTS " | C0 | v4 v5", "2/1/6 " PARTS " | C0 | u1 l1",
+    "2/1/6 " PARTS " | C0 | p1 l1", "2/1/6 " PARTS " | C0 | r3.9", "2/1/6 m0.4 m1.5 m2.6 | C0 | m3.7",
+    "2/1/6 " PARTS " | C0 | u3 m3.9", "2/1/6 " PARTS " d1 | C0 | d2", "2/1/6 " PARTS " d1 | C0 | c1",
+    "2/1/6 " PARTS " | C0 | C0", "2/1/6 " PARTS " | C0 | S0", "2/1/6 " PARTS " | C0 | U0",
+    "2/1/6 " PARTS " | C0 U0 | l1 l3", "2/1/6 " PARTS " | C0 | x0", "2/1/6 " PARTS " | C0 | R0.8",
+    "2/1/6 " PARTS " | C0 | n0.4", "2/1/6 " PARTS " p2 | C0 | p0 p1", "2/1/6 " PARTS " | C0 g | l1 g",
+    /* a CPU that has the page cached, or takes it up */
+    "2/1/6c1 M0.4 t1.1 | S0 | t1 t2", "2/1/6c1 M0.4 | S0 | s1 s1", "2/1/6c2 M0.4 t1.2 | S0 u1 | l0 | t1",
+    "2/1/6c1 " PARTS " t1.1 | C0 | t1 t2",
+    "2/1/6c1 " PARTS " | C0 U0 | t1 t1",
+    NULL,
+};
+
 /* Page 15 is mapped and unmapped first, so that a frame is in limbo's list and an address space has its memory. */
 const struct group groups[GROUPS] = {
-    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL},
-    {"one bucket, 2x2", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1", 2, 2, false, NULL},
-    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false, NULL},
-    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false, NULL},
+    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL, 0},
+    {"one bucket, 2x2", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1", 2, 2, false, NULL,
+     0},
+    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false, NULL, 0},
+    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false, NULL, 0},
     {"spaces, 2x2", "1/2/6", {"m15.15 u15 g m0.0", "m15.15 u15 m0.0 x1", NULL}, "m1.1 u0 r0.1 x0 a2 n0.2 w", 2, 2,
-     false, NULL},
-    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false, NULL},
-    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false, NULL},
-    {"one bucket, 3x1", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1 w", 3, 1, false, NULL},
-    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false, NULL},
+     false, NULL, 0},
+    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false, NULL, 0},
+    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false, NULL, 0},
+    {"one bucket, 3x1", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1 w", 3, 1, false, NULL,
+     0},
+    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false, NULL, 0},
     {"frames and spaces, 3x1", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 3, 1,
-     false, NULL},
-    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true, NULL},
+     false, NULL, 0},
+    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true, NULL, 0},
     {"one bucket, no bound", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL},
-     "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true, NULL},
-    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true, NULL},
+     "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true, NULL, 0},
+    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true, NULL, 0},
     {"frames and spaces, no bound", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL},
-     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true, NULL},
-    {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns},
-    {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two},
+     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true, NULL, 0},
+    {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns, 0},
+    {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two, 0},
+    {"reshape", "", {NULL}, "", 2, 0, false, reshapes, 2},
 };
 
 struct sequences {

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { GROUPS = 16, GROUP_PREFILLS_MAX = 4 };
+enum { GROUPS = 17, GROUP_PREFILLS_MAX = 4 };
 
 struct group {
     const char *name;
@@ -21,6 +21,7 @@ struct group {
     unsigned ncalls;
     bool is_unbounded; /* as many preemptions as it takes */
     const char *const *programs; /* these, up to a NULL, and no others */
+    unsigned preemptions_max;    /* of a report that asks for more; 0: as it asks */
 };
 
 extern const struct group groups[GROUPS];

@@ -27,8 +27,8 @@ static const char usage[] =
     "                   bits, the calls that prepare the table, then the calls of each thread\n"
     "                   (mV.F map, uV unmap, lV lookup, pV protect, rV.F remap, dV look up and mark dirty, cV look up\n"
     "                   and clean, vF reverse, iF pin, oF unpin, g reap, xA retire, aA allocate an asid, nV.N unmap N\n"
-    "                   pages, w walk; capital M U P R: the larger page size, of four; SV split it, HV.N and leave N small\n"
-    "                   pages from V on out, CV collapse; \"1:\" before a call: the second asid;\n"
+    "                   pages, w walk; capital M U P R: the larger page size, of four; of large pages SV split, HV.N\n"
+    "                   split without N small pages from V on, CV collapse; \"1:\" before a call: the second asid;\n"
     "                   threads named behind c, as in \"1/1/6c12\", are CPUs: tV read, sV write, jV use the cached\n"
     "                   translation, q go outside, e come inside, k serve, z serve to the end; beside CPUs hV forbid\n"
     "                   writing, yV clean and write back, bV.N take N pages away, f finish that)\n"
@@ -245,11 +245,11 @@ static bool stop_run(const struct options *options)
 
     printf(options->report.is_json
                ? "{\"group\": \"T4\", \"places\": %llu, \"calls\": %llu, \"own_steps_max\": %u, \"bound\": %d, "
-                 "\"worst\": \"%s\", \"seconds\": %.1f}\n"
+                 "\"worst\": \"%s\", \"own_steps_max_reshape\": %u, \"bound_reshape\": %d, \"seconds\": %.1f}\n"
                : "T4: stopped at %llu places, %llu calls of others completed, at most %u own steps (bound %d): %s; "
-                 "%.1f s\n",
+                 "of a split, punch or collapse %u (bound %d); %.1f s\n",
            (unsigned long long)stop.places, (unsigned long long)stop.calls, stop.maximum, STOP_BOUND, stop.worst,
-           drive_now() - began);
+           stop.maximum_reshape, STOP_BOUND_RESHAPE, drive_now() - began);
     return is_well;
 }
 

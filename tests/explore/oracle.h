@@ -4,7 +4,8 @@
  *
  *   T1  at no step is one key visible in two slots; the history is linearizable: there is an order of the calls, true
  *       to real time, in which a table used by one thread at a time answers the same and ends in the same state
- *   F1  reverse and walk report each mapping that was there throughout, once; reverse also one that is split or collapsed
+ *   F1  reverse and walk report each mapping that was there throughout, once; to a reverse walk a page is still there
+ *       when it has been split or collapsed
  *   R1  no frame is lost, and none comes back under a reader (world.c)
  *   A1  a retired asid that was not issued again has nothing mapped at the end
  *   S1 to S3  no CPU uses what it must not, and no write is lost (cpus.h)
@@ -32,5 +33,8 @@ uint64_t oracle_ends(void);
 
 /* At a step: T1 for the whole table. */
 void oracle_check_step(void);
+
+/* Of an execution that is not over, too: a lookup or an access that finds nothing where a page always translates. */
+void oracle_check_access(const struct event *event);
 
 #endif

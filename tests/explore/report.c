@@ -110,11 +110,20 @@ static uint64_t group_wanted(const struct group *group, const struct report_opti
     return is_left_out(group, options) ? 0 : (group_programs(group) + stride - 1u) / stride;
 }
 
+/* => how many preemptions its programs are searched with. */
+static unsigned group_bound(const struct group *group, const struct report_options *options)
+{
+    if (group->is_unbounded) {
+        return HIPTI_SEARCH_UNBOUNDED;
+    }
+    return group->preemptions_max && group->preemptions_max < options->bound ? group->preemptions_max : options->bound;
+}
+
 /* This process's share of a group. */
 static void group_run(const struct group *group, const struct report_options *options, unsigned job, double deadline,
                       struct tally *tally)
 {
-    unsigned bound = group->is_unbounded ? HIPTI_SEARCH_UNBOUNDED : options->bound;
+    unsigned bound = group_bound(group, options);
     uint64_t wanted = group_wanted(group, options);
     unsigned stride = group_stride(group, options);
     double began = drive_now();

@@ -28,6 +28,11 @@ static const struct scene scenes[] = {
     /* two sizes of one page */
     {"2/1/6", "m15.15 u15 M4.4 M8.8 m0.0", "M12.12,m12.3,U4,u0,R4.12,r0.3,p0,P4,d4",
      "m1.1,U8,u13,P8,R8.12,d8,g,w,v8", "l0,l4,l5,l8,l12", NULL},
+    /* pages of one size that become pages of the other; lookups of all of them, in a hole too */
+    {"2/1/6", "m15.15 u15 M4.4 M8.8 m0.0", "S4,H5.2,H4.4", "m1.1,U8,S8,H9.1,C0,u0,P8,R8.12,d8,c8,g,w,v8,v4",
+     "l0,l4,l5,l7,l8", NULL},
+    {"2/1/6", "m4.4 m5.5 m6.6 m7.7 M8.8 m0.0", "C4", "m1.1,U8,S8,H9.1,C0,u0,P8,R8.12,d8,c8,g,w,v8,v4",
+     "l0,l4,l5,l7,l8", NULL},
     /* address spaces */
     {"1/1/6", "m15.15 u15 m0.0 1:m0.1 1:m1.2", "x0,a2,m4.4,u0,r0.3", "1:m2.3,1:u0,1:p0,1:r0.3,1:d0,x1,a3,g,w",
      "l0,1:l0,1:l1", NULL},
@@ -39,6 +44,8 @@ static const struct scene scenes[] = {
      "j0 t8 z"},
     {"1/1/6c2", "m0.0 1:m0.1 1:p0 1:t0.2 t0.2", "x0", "1:m2.3,1:u0,1:h0,1:r0.3,1:b0.1,x1,a3", "l0,1:l0", "j0 1:t0 z"},
     {"2/1/6c2", "M0.4 t1.2", "U0", "m1.1,M0.8", "l1", "t1 z"},
+    {"2/1/6c2", "M0.4 M8.8 t9.2 t1.2", "S0,H1.1", "m12.2,U8,S8,H9.1,P8", "l0,l1,l3,l8", "j1 t8 z"},
+    {"2/1/6c2", "m0.4 m1.5 m2.6 m3.7 M8.8 t9.2 t1.2", "C0", "m12.2,U8,S8,H9.1,P8", "l0,l1,l3,l8", "j1 t8 z"},
 };
 
 /* Thread 0 makes @limit steps and none after; thread 1 then runs alone, and a CPU where it waits. */
@@ -74,8 +81,13 @@ static bool stop_judge(struct stop *stop, const struct program *program, unsigne
         }
         stop->calls++;
         returned++;
+        if (event->call.verb == VERB_LOOKUP) {
+            oracle_check_access(event);
+        }
         if (program->cpus) {
             is_helped = is_helped && (event->call.verb != VERB_MAP || event->status != HIPT_BUSY);
+        } else if (verb_reshapes(event->call.verb)) {
+            stop->maximum_reshape = steps > stop->maximum_reshape ? steps : stop->maximum_reshape;
         } else if (steps > stop->maximum) {
             stop->maximum = steps;
             snprintf(stop->worst, sizeof(stop->worst), "%s, with %s stopped after %u steps",
@@ -83,7 +95,8 @@ static bool stop_judge(struct stop *stop, const struct program *program, unsigne
         }
     }
     return (world.sim->finished & 2u) && world.sim->spins == 0 && world.violation[0] == '\0' &&
-           stop->maximum <= STOP_BOUND && is_helped && returned >= program->ncalls[1];
+           stop->maximum <= STOP_BOUND && stop->maximum_reshape <= STOP_BOUND_RESHAPE && is_helped &&
+           returned >= program->ncalls[1];
 }
 
 /* One program: its first thread is stopped at each of its steps in turn. */

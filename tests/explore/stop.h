@@ -12,13 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { STOP_BOUND = 400 }; /* own steps of one call; the longest seen, a retirement, makes 267 */
+enum {
+    STOP_BOUND = 400,         /* own steps of one call; the longest seen, a retirement, makes 267 */
+    STOP_BOUND_RESHAPE = 1000 /* of a split, punch or collapse, which are five updates in one */
+};
 
 struct stop {
     uint64_t executions;
     uint64_t calls;   /* completed while another thread was stopped */
     uint64_t places;  /* at which a thread was stopped */
-    unsigned maximum; /* own steps of one call */
+    unsigned maximum; /* own steps of one call that is no split, punch or collapse */
+    unsigned maximum_reshape;
     char worst[160];  /* which, and where the other stood */
     uint64_t violations;
 };

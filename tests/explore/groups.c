@@ -95,6 +95,7 @@ static const char *const reshapes[] = {
     "2/1/6 " PARTS " | C0 | n0.4", "2/1/6 " PARTS " p2 | C0 | p0 p1", "2/1/6 " PARTS " | C0 g | l1 g",
     /* a CPU that has the page cached, or takes it up */
     "2/1/6c1 M0.4 t1.1 | S0 | t1 t2", "2/1/6c1 M0.4 | S0 | s1 s1", "2/1/6c2 M0.4 t1.2 | S0 u1 | l0 | t1",
+    "2/1/6c1 M0.4 t1.1 | H1.1 m1.9 | t1 t1",
     "2/1/6c1 " PARTS " t1.1 | C0 | t1 t2",
     "2/1/6c1 " PARTS " | C0 U0 | t1 t1",
     NULL,

@@ -197,6 +197,38 @@ Test(gather, S1_own_cpu_is_served)
     stop();
 }
 
+static struct hipt_gather mutual;
+
+/* Another thread shoots at the CPU that waits. */
+static void mutual_turn(void)
+{
+    struct hipt_page at = page(6);
+
+    if (cpus.turns == 1u) {
+        cpus.self = NULL;
+        cr_assert_eq(hipt_gather_start(&mutual, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+        cr_assert_eq(hipt_gather_add(&mutual, &at, 1, NULL), HIPT_OK);
+        hipt_gather_dispatch(&mutual);
+        cpus.self = cpu(0);
+    } else {
+        cr_assert_eq(hipt_cpu_served(cpu(0)), mutual.ticket, "the CPU that waits serves meanwhile");
+        cpus_serve(2);
+    }
+}
+
+/* S1: two CPUs that shoot at each other wait for each other, and both get on. */
+Test(gather, S1_two_that_shoot_at_each_other)
+{
+    start();
+    map_many(5, 7, 2);
+    cpus.self = cpu(0);
+    cpus.turn = mutual_turn;
+    cr_assert_eq(unmap(5), HIPT_OK);
+    cr_assert_eq(cpus.turns, 2u);
+    cr_assert_eq(hipt_gather_finish(&mutual), HIPT_OK);
+    stop();
+}
+
 /* A host without a hook to relax in, nor one to kick with: the CPU answers by itself, at the third look. */
 static void serve_in_a_step(void)
 {

@@ -255,10 +255,10 @@ bool hipti_shootdown_report(struct hipti_shootdown *shootdown, uint32_t asid, ui
     const struct hipt_ops *ops = shootdown->ops;
     uint64_t waited[HIPTI_SET_WORDS];
 
-    if (shootdown->slow_after == 0 || ops->clock(ops->ctx) - since < shootdown->slow_after ||
-        !set_waited_for(shootdown, asid, ticket, waited)) {
+    if (shootdown->slow_after == 0 || ops->clock(ops->ctx) - since < shootdown->slow_after) {
         return false;
     }
+    (void)set_waited_for(shootdown, asid, ticket, waited);
     report_slow(shootdown, waited);
     return true;
 }

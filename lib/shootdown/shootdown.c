@@ -18,7 +18,7 @@ bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_o
     shootdown->ncpus = config->cpus;
     shootdown->words = (config->cpus + 63u) / 64u;
     shootdown->flush_max = config->flush_max;
-    shootdown->slow_after = ops->clock && ops->slow ? config->slow_after : 0;
+    shootdown->slow_after = ops->slow ? config->slow_after : 0; /* then there is a clock */
     if (config->cpus == 0) {
         return true;
     }

@@ -1128,3 +1128,36 @@ Test(gather, S1_protect_of_no_pages)
     cr_assert_eq(rounds(), 1u);
     stop();
 }
+
+/* S1: whoever dispatches serves its own CPU at once: nobody kicks it, and another thread may poll. */
+Test(gather, S1_own_cpu_at_dispatch)
+{
+    struct hipt_gather gather;
+    struct hipt_page at;
+
+    start();
+    hipt_cpu_exit(cpu(1));
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    cpus.self = cpu(0);
+    at = page(5);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    cr_assert_eq(hipt_cpu_served(cpu(0)), gather.ticket);
+    cpus.self = NULL;
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    stop();
+}
+
+/* Without CPUs nothing waits, so nobody is asked whether he may. */
+Test(gather, no_cpus_no_wait)
+{
+    cpus_init(&rig);
+    rig.config.cpus = 0;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cpus.cannot_wait = true;
+    cr_assert_eq(map(5, 7), HIPT_OK);
+    cr_assert_eq(unmap(5), HIPT_OK);
+    rig_destroy(&rig);
+}

@@ -96,7 +96,7 @@ void shoot_rig_map(struct shoot_rig *rig, uint64_t vpn, uint64_t npages);
 void shoot_rig_unmap(struct shoot_rig *rig, uint64_t vpn, uint64_t npages);
 
 /* The CPU that the calling thread is; another one of the same thread, for a while. */
-void shoot_become(struct hipt_cpu *cpu);
+void shoot_become(struct shoot_rig *rig, struct hipt_cpu *cpu);
 
 uint64_t shoot_now(void);
 void shoot_nap(uint64_t ns);

@@ -139,7 +139,7 @@ static void run_way(struct curves *curves, unsigned geometry, unsigned way, uint
     struct shoot_rig *rig = rig_of(curves, way);
     double samples[REPEATS];
 
-    shoot_become(&flusher->mmu.cpu);
+    shoot_become(rig, &flusher->mmu.cpu);
     hipt_cpu_enter(&flusher->mmu.cpu);
     for (unsigned i = 0; i < COUNTS; i++) {
         for (unsigned j = 0; j < REPEATS; j++) {
@@ -148,7 +148,7 @@ static void run_way(struct curves *curves, unsigned geometry, unsigned way, uint
         flusher->ns[i][round] = shoot_median(samples, REPEATS);
     }
     hipt_cpu_exit(&flusher->mmu.cpu);
-    shoot_become(NULL);
+    shoot_become(rig, NULL);
 }
 
 static double figure(const struct shoot_options *options, struct curves *curves, unsigned geometry, unsigned way,

@@ -20,7 +20,6 @@
 #define YIELD_EVERY 256u /* turns of a loop that waits: there may be more threads than cores */
 #define REAP_ROOM 1024u
 
-static _Thread_local struct hipt_cpu *own;
 static _Thread_local unsigned turns;
 static struct shoot_cpu *all_cpus; /* of the one rig in use: the hook's context is the port's */
 
@@ -64,27 +63,9 @@ double shoot_median(double *values, size_t count)
     return count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : 0;
 }
 
-void shoot_become(struct hipt_cpu *cpu)
+void shoot_become(struct shoot_rig *rig, struct hipt_cpu *cpu)
 {
-    own = cpu;
-}
-
-static struct hipt_cpu *hook_this_cpu(void *ctx)
-{
-    (void)ctx;
-    return own;
-}
-
-static uint64_t hook_clock(void *ctx)
-{
-    (void)ctx;
-    return shoot_now();
-}
-
-static void hook_relax(void *ctx)
-{
-    (void)ctx;
-    shoot_relax();
+    (void)hipt_user_cpu(rig->user, cpu); /* polled: it has room for all */
 }
 
 /* Nothing is sent: the CPUs poll. It is counted who would have been interrupted. */
@@ -109,7 +90,7 @@ static bool cpu_attach(struct shoot_cpu *cpu)
     if (hipt_mmu_attach(&cpu->mmu, cpu->rig->table, &cpu->rig->config, &config) != HIPT_OK) {
         return false;
     }
-    shoot_become(&cpu->mmu.cpu);
+    shoot_become(cpu->rig, &cpu->mmu.cpu);
     return true;
 }
 
@@ -186,6 +167,7 @@ static void *cpu_main(void *ctx)
     while ((pace = atomic_load_explicit(&cpu->pace, memory_order_acquire)) != SHOOT_GONE) {
         stretch(cpu, pace, &random);
     }
+    shoot_become(cpu->rig, NULL);
     hipt_mmu_detach(&cpu->mmu);
     atomic_store_explicit(&cpu->settled, SHOOT_GONE, memory_order_release);
     return NULL;
@@ -215,8 +197,8 @@ static bool start_cpus(struct shoot_rig *rig)
     if (!cpu_attach(&rig->cpus[0])) {
         return false;
     }
-    hipt_cpu_enter(own);
-    (void)hipt_cpu_use(own, rig->asids[0], &tag);
+    hipt_cpu_enter(&rig->cpus[0].mmu.cpu);
+    (void)hipt_cpu_use(&rig->cpus[0].mmu.cpu, rig->asids[0], &tag);
     for (unsigned i = 1; i < rig->ncpus; i++) {
         pthread_t thread;
 
@@ -237,11 +219,7 @@ static enum hipt_status make_table(struct shoot_rig *rig, const struct shoot_set
         return status;
     }
     rig->ops = *hipt_user_ops(rig->user);
-    rig->ops.this_cpu = hook_this_cpu;
-    rig->ops.clock = hook_clock;
-    rig->ops.relax = hook_relax;
     rig->ops.kick = hook_kick;
-    rig->ops.barrier = NULL;
     rig->range = (struct hipt_range){.first = 0, .count = 4 * setup->pages};
     hipt_config_init(&rig->config);
     rig->config.ops = &rig->ops;
@@ -284,7 +262,7 @@ void shoot_rig_destroy(struct shoot_rig *rig)
         shoot_rig_pace(rig, i, SHOOT_GONE);
     }
     hipt_cpu_exit(&rig->cpus[0].mmu.cpu);
-    shoot_become(NULL);
+    shoot_become(rig, NULL);
     hipt_mmu_detach(&rig->cpus[0].mmu);
     hipt_table_destroy(rig->table);
     hipt_user_destroy(rig->user);

@@ -34,6 +34,25 @@ enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_
     }
 }
 
+enum hipt_status hipti_freeze_page(struct hipt_table *table, const struct hipt_page *page,
+                                   struct hipti_freezing freezing, struct hipti_taken *taken)
+{
+    struct hipti_place place = hipti_page_place(table, page);
+    enum hipt_status status;
+
+    taken->asid = page->asid;
+    do {
+        if (!hipti_bucket_find(&table->buckets, place, &taken->slot, &taken->pte, NULL)) {
+            return HIPT_ABSENT;
+        }
+        if (hipti_pte_state(taken->pte) == HIPTI_FROZEN) {
+            return HIPT_CHANGED;
+        }
+        status = hipti_freeze(table, taken->slot, &taken->pte, freezing);
+    } while (status == HIPT_CHANGED);
+    return status;
+}
+
 void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why)
 {
     uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
@@ -43,12 +62,12 @@ void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipt
     hipti_asid_forget(&table->asids, taken.asid, cell);
 }
 
-void hipti_shoot(struct hipt_table *table, const struct hipt_page *page)
+void hipti_shoot_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages)
 {
     struct hipti_shootdown *shootdown = &table->shootdown;
 
     if (shootdown->ncpus) {
-        hipti_shootdown_add(shootdown, page->asid, page->vpn, hipti_size_pages(table, page->size));
+        hipti_shootdown_add(shootdown, page->asid, page->vpn, npages * hipti_size_pages(table, page->size));
         hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
     }
 }
@@ -118,20 +137,12 @@ static enum hipt_status gather_freeze(struct hipt_gather *gather, const struct h
 {
     struct hipt_table *table = gather->table;
     struct hipti_freezing freezing = {gather->number, gather->mode != HIPT_SYNC};
-    struct hipti_place place = hipti_page_place(table, page);
-    enum hipt_status status;
     struct hipti_taken taken;
+    enum hipt_status status = hipti_freeze_page(table, page, freezing, &taken);
 
-    taken.asid = page->asid;
-    do {
-        if (!hipti_bucket_find(&table->buckets, place, &taken.slot, &taken.pte, NULL)) {
-            return HIPT_ABSENT;
-        }
-        if (hipti_pte_state(taken.pte) == HIPTI_FROZEN) {
-            return HIPT_ABSENT; /* by somebody else: it is in our range, so our round is for it too (S2) */
-        }
-        status = hipti_freeze(table, taken.slot, &taken.pte, freezing);
-    } while (status == HIPT_CHANGED);
+    if (status == HIPT_CHANGED) {
+        return HIPT_ABSENT; /* it is in our range, so our round is for it too (S2) */
+    }
     if (status == HIPT_OK && table->shootdown.ncpus == 0) {
         hipti_destroy(table, taken, HIPTI_UNLINK_END); /* no CPU has a cache: nobody is to be asked */
     }

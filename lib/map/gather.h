@@ -40,6 +40,14 @@ struct hipti_freezing {
 };
 
 /*
+ * Step 1, for a page. The one loop of an unmap: it turns when another update of the page succeeded. Inside a read side.
+ * => HIPT_OK: *taken; HIPT_ABSENT; HIPT_BUSY: held; HIPT_DIRTY; HIPT_CHANGED: frozen by another, whose it stays, *taken
+ * says which.
+ */
+enum hipt_status hipti_freeze_page(struct hipt_table *table, const struct hipt_page *page,
+                                   struct hipti_freezing freezing, struct hipti_taken *taken);
+
+/*
  * Step 1, for a word that was found. => HIPT_OK: frozen, *pte is the mapping's last live word; HIPT_ABSENT; HIPT_BUSY:
  * held, or frozen; HIPT_DIRTY; HIPT_CHANGED: look again.
  */
@@ -49,8 +57,13 @@ enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_
 /* Steps 4 to 6. @why: what becomes of the frame. Inside a read side. */
 void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why);
 
-/* Step 2 for one page. */
-void hipti_shoot(struct hipt_table *table, const struct hipt_page *page);
+/* Step 2 for @npages pages in a row. */
+void hipti_shoot_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages);
+
+static inline void hipti_shoot(struct hipt_table *table, const struct hipt_page *page)
+{
+    hipti_shoot_range(table, page, 1);
+}
 
 /*
  * Find a page's slot and hold it (P8, P15): lookups see it, nobody changes it, no CPU takes it up.

@@ -303,16 +303,27 @@ static enum hipt_status reshape_check(const struct hipt_table *table, const stru
     return status;
 }
 
-enum hipt_status hipt_split(struct hipt_table *table, const struct hipt_page *page, uint32_t size)
+/* => HIPT_OK: *reshape; or why it cannot be. */
+static enum hipt_status reshape_start(struct reshape *reshape, struct hipt_table *table, const struct hipt_page *page,
+                                      uint32_t size)
 {
     enum hipt_status status = reshape_check(table, page, size);
-    struct reshape reshape;
 
     status = status == HIPT_OK ? hipti_wait_check(table) : status;
+    if (status == HIPT_OK) {
+        *reshape = reshape_make(table, page, size);
+    }
+    return status;
+}
+
+enum hipt_status hipt_split(struct hipt_table *table, const struct hipt_page *page, uint32_t size)
+{
+    struct reshape reshape;
+    enum hipt_status status = reshape_start(&reshape, table, page, size);
+
     if (status != HIPT_OK) {
         return status;
     }
-    reshape = reshape_make(table, page, size);
     reshape.hole = reshape.hole_end = reshape.count;
     return split(&reshape);
 }
@@ -457,14 +468,12 @@ static void collapse_finish(struct reshape *reshape)
 
 enum hipt_status hipt_collapse(struct hipt_table *table, const struct hipt_page *page, uint32_t size)
 {
-    enum hipt_status status = reshape_check(table, page, size);
     struct reshape reshape;
+    enum hipt_status status = reshape_start(&reshape, table, page, size);
 
-    status = status == HIPT_OK ? hipti_wait_check(table) : status;
     if (status != HIPT_OK) {
         return status;
     }
-    reshape = reshape_make(table, page, size);
     HIPT_PORT_READ_ENTER(&table->ops);
     status = collapse_begin(&reshape);
     HIPT_PORT_READ_EXIT(&table->ops);

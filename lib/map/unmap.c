@@ -3,36 +3,14 @@
 
 #include "map/gather.h"
 
-/*
- * Find a page's slot and freeze it; the one loop of an unmap, it turns when another update of the page succeeded.
- * => HIPT_OK, HIPT_ABSENT, HIPT_BUSY: held; HIPT_CHANGED: frozen by another unmap, *taken says which.
- */
-static enum hipt_status unmap_freeze(struct hipt_table *table, const struct hipt_page *page, struct hipti_taken *taken)
-{
-    static const struct hipti_freezing freezing = {0, false};
-    struct hipti_place place = hipti_page_place(table, page);
-    enum hipt_status status;
-
-    taken->asid = page->asid;
-    do {
-        if (!hipti_bucket_find(&table->buckets, place, &taken->slot, &taken->pte, NULL)) {
-            return HIPT_ABSENT;
-        }
-        if (hipti_pte_state(taken->pte) == HIPTI_FROZEN) {
-            return HIPT_CHANGED;
-        }
-        status = hipti_freeze(table, taken->slot, &taken->pte, freezing);
-    } while (status == HIPT_CHANGED);
-    return status;
-}
-
 static enum hipt_status unmap_page(struct hipt_table *table, const struct hipt_page *page, struct hipt_mapping *out)
 {
+    static const struct hipti_freezing freezing = {0, false};
     struct hipti_taken taken;
     enum hipt_status status;
 
     HIPT_PORT_READ_ENTER(&table->ops);
-    status = unmap_freeze(table, page, &taken);
+    status = hipti_freeze_page(table, page, freezing, &taken);
     if (status == HIPT_CHANGED) { /* it is absent, but a CPU may still have it (S2) */
         (void)hipti_thaw(table, page, taken.slot, taken.pte);
         status = HIPT_ABSENT;

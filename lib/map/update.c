@@ -52,14 +52,11 @@ static enum hipt_status protect_page(struct protecting *protecting, const struct
 /* One round for all pages, if any CPU may still have more than is allowed now. */
 static void protect_finish(struct protecting *protecting, const struct hipt_page *page, uint64_t npages)
 {
-    struct hipti_shootdown *shootdown = &protecting->table->shootdown;
-
     /* acquire: who narrowed before us has seen the CPUs forget [observe:narrowing] */
     if (npages == 0 || !protecting->space || hipti_load_acquire(&protecting->space->narrowing) == 0) {
         return;
     }
-    hipti_shootdown_add(shootdown, page->asid, page->vpn, npages * hipti_size_pages(protecting->table, page->size));
-    hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
+    hipti_shoot_range(protecting->table, page, npages);
     if (protecting->is_narrowing) {
         (void)hipti_fetch_sub_release(&protecting->space->narrowing, 1u); /* [publish:narrowing] */
     }

@@ -65,13 +65,7 @@ static uint64_t cpu_bit(const struct hipt_cpu *cpu)
     return UINT64_C(1) << (cpu->number % 64u);
 }
 
-/* Between these two an interrupt on this thread does not serve: who lets them in again looks what came meanwhile. */
-static void interrupts_off(struct hipt_cpu *cpu)
-{
-    cpu->masked++;
-    HIPT_PORT_COMPILER_BARRIER();
-}
-
+/* From hipt_cpu_mask() to here an interrupt on this thread does not serve: the caller looks what came meanwhile. */
 static void interrupts_on(struct hipt_cpu *cpu)
 {
     HIPT_PORT_COMPILER_BARRIER();
@@ -151,7 +145,7 @@ bool hipt_cpu_serve(struct hipt_cpu *cpu)
     bool has_served = false;
 
     while (hipti_load_relaxed(&cpu->line->posted) != cpu->served) { /* only compared */
-        interrupts_off(cpu);
+        hipt_cpu_mask(cpu);
         serve(cpu, hipti_load_acquire(&cpu->line->posted)); /* [observe:post] */
         interrupts_on(cpu);
         has_served = true;
@@ -168,7 +162,8 @@ void hipt_cpu_interrupt(struct hipt_cpu *cpu)
 
 void hipt_cpu_mask(struct hipt_cpu *cpu)
 {
-    interrupts_off(cpu);
+    cpu->masked++;
+    HIPT_PORT_COMPILER_BARRIER();
 }
 
 void hipt_cpu_unmask(struct hipt_cpu *cpu)
@@ -299,7 +294,7 @@ enum hipt_status hipt_cpu_use(struct hipt_cpu *cpu, uint32_t asid, uint32_t *tag
 {
     enum hipt_status status = HIPT_OK;
 
-    interrupts_off(cpu);
+    hipt_cpu_mask(cpu);
     if (cpu->nactive == 0 || cpu->active[0].asid != asid) {
         status = cpu_use(cpu, asid);
     }

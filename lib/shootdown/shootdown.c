@@ -290,18 +290,16 @@ bool hipti_shootdown_can_wait(const struct hipti_shootdown *shootdown)
 unsigned hipti_gather_take(struct hipti_space *space)
 {
     uint64_t used = hipti_load_relaxed(&space->gathers); /* only compared */
+    uint64_t free;
 
     do {
-        uint64_t free = ~used & ~UINT64_C(1); /* 0 is nobody's */
-
+        free = ~used & ~UINT64_C(1); /* 0 is nobody's */
         if (free == 0) {
             return 0;
         }
         /* acquire: the gather that had the number has let all its pages go [observe:gathers] */
-        if (hipti_cas_acquire(&space->gathers, &used, used | (free & -free))) {
-            return hipti_lowest_bit64(free);
-        }
-    } while (true);
+    } while (!hipti_cas_acquire(&space->gathers, &used, used | (free & -free)));
+    return hipti_lowest_bit64(free);
 }
 
 void hipti_gather_give(struct hipti_space *space, unsigned number)

@@ -38,6 +38,18 @@ static void start_with(void (*change)(void))
     }
 }
 
+/* One CPU alone, inside, and nothing changed but what @change says. */
+static void start_alone(void (*change)(void))
+{
+    cpus_init(&rig);
+    change();
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cpus_attach(&rig, 0, 8);
+    hipt_cpu_enter(cpu(0));
+    (void)cpus_use(0, asid);
+}
+
 static void start(void)
 {
     start_with(NULL);
@@ -235,19 +247,18 @@ static void serve_in_a_step(void)
     cpus_serve(1);
 }
 
-Test(gather, S1_no_hooks)
+static void without_hooks(void)
 {
-    cpus_init(&rig);
     rig.host.ops.relax = NULL;
     rig.host.ops.kick = NULL;
     rig.host.ops.this_cpu = NULL;
     rig.host.ops.can_wait = NULL;
     rig.host.ops.clock = NULL;
-    cr_assert(rig_create(&rig));
-    asid = rig_asid(&rig).number;
-    cpus_attach(&rig, 0, 8);
-    hipt_cpu_enter(cpu(0));
-    (void)cpus_use(0, asid);
+}
+
+Test(gather, S1_no_hooks)
+{
+    start_alone(without_hooks);
     cr_assert_eq(map(5, 7), HIPT_OK);
     step_interrupt("load_acquire", &cpu(0)->line->served, 3, serve_in_a_step);
     cr_assert_eq(unmap(5), HIPT_OK);
@@ -1053,13 +1064,7 @@ Test(gather, S1_sync_without_relax)
     struct hipt_gather gather;
     struct hipt_page at;
 
-    cpus_init(&rig);
-    rig.host.ops.relax = NULL;
-    cr_assert(rig_create(&rig));
-    asid = rig_asid(&rig).number;
-    cpus_attach(&rig, 0, 8);
-    hipt_cpu_enter(cpu(0));
-    (void)cpus_use(0, asid);
+    start_alone(without_hooks);
     cr_assert_eq(map(5, 7), HIPT_OK);
     at = page(5);
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_SYNC), HIPT_OK);
@@ -1070,6 +1075,12 @@ Test(gather, S1_sync_without_relax)
     stop();
 }
 
+static void without_read_sides(void)
+{
+    rig.host.ops.read_enter = NULL;
+    rig.host.ops.read_exit = NULL;
+}
+
 /* A host that is always inside a read side: every verb that ends translations, with CPUs to ask. */
 Test(gather, S1_no_read_hooks)
 {
@@ -1078,14 +1089,7 @@ Test(gather, S1_no_read_hooks)
     struct hipt_page at;
     uint64_t done;
 
-    cpus_init(&rig);
-    rig.host.ops.read_enter = NULL;
-    rig.host.ops.read_exit = NULL;
-    cr_assert(rig_create(&rig));
-    asid = rig_asid(&rig).number;
-    cpus_attach(&rig, 0, 8);
-    hipt_cpu_enter(cpu(0));
-    (void)cpus_use(0, asid);
+    start_alone(without_read_sides);
     cpus.self = cpu(0);
     large.asid = hole.asid = asid;
     map_many(0, 0, 8);

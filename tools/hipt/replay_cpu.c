@@ -7,14 +7,6 @@
 #include <stdio.h>
 #include <time.h>
 
-static _Thread_local struct hipt_cpu *own;
-
-static struct hipt_cpu *this_cpu(void *ctx)
-{
-    (void)ctx;
-    return own;
-}
-
 /* There may be more CPUs than cores: whoever waits leaves its core to those that it waits for. */
 static void relax(void *ctx)
 {
@@ -26,10 +18,7 @@ static void relax(void *ctx)
 void replay_cpu_hooks(struct hipt_ops *ops, const struct hipt_ops *host)
 {
     *ops = *host;
-    ops->this_cpu = this_cpu;
     ops->relax = relax;
-    ops->kick = NULL;
-    ops->barrier = NULL;
 }
 
 enum hipt_status replay_cpu_attach(struct replay_cpu *cpu, const struct population *population, unsigned number)
@@ -42,8 +31,9 @@ enum hipt_status replay_cpu_attach(struct replay_cpu *cpu, const struct populati
                                            .interruptible = true};
     enum hipt_status status = hipt_mmu_attach(&cpu->mmu, population->table, &population->config, &config);
     if (status == HIPT_OK) {
-        own = &cpu->mmu.cpu;
-        hipt_cpu_enter(own);
+        cpu->user = population->user;
+        (void)hipt_user_cpu(cpu->user, &cpu->mmu.cpu); /* polled: it has room for all */
+        hipt_cpu_enter(&cpu->mmu.cpu);
     }
     return status;
 }
@@ -51,7 +41,7 @@ enum hipt_status replay_cpu_attach(struct replay_cpu *cpu, const struct populati
 void replay_cpu_detach(struct replay_cpu *cpu)
 {
     hipt_cpu_exit(&cpu->mmu.cpu);
-    own = NULL;
+    (void)hipt_user_cpu(cpu->user, NULL);
     hipt_mmu_detach(&cpu->mmu);
 }
 

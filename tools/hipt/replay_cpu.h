@@ -23,6 +23,7 @@
 /* Field key: the CPU's own thread only. */
 struct replay_cpu {
     struct hipt_mmu mmu;
+    struct hipt_user *user; /* whose CPU it is */
     struct hipt_tlb_entry entries[CPU_ENTRIES];
 };
 

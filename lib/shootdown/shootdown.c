@@ -7,7 +7,7 @@
 
 #define WRITING (UINT64_C(1) << 63)
 #define SPACES_BLOCK ((size_t)1 << 20)
-#define FIRST_KICK 64u /* of the looks for acknowledgements, and then at each power of two */
+#define FIRST_KICK 1024u /* of the looks for acknowledgements, and then at each power of two */
 
 bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_ops *ops,
                           const struct hipt_config *config)
@@ -136,10 +136,9 @@ static uint64_t set_inside(struct hipti_shootdown *shootdown, uint64_t *set)
     return count;
 }
 
-/* Kick those CPUs of a set that are inside (S6); the caller's own serves, or does so when it is unmasked. */
+/* Kick those CPUs of a set that are inside (S6). The caller's own serves when the caller polls; others kick it then. */
 static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
 {
-    struct hipt_cpu *self = this_cpu(shootdown);
     uint64_t count = set_inside(shootdown, set);
 
     if (count) {
@@ -147,9 +146,6 @@ static void kick(struct hipti_shootdown *shootdown, uint64_t *set)
         if (shootdown->ops->kick) {
             shootdown->ops->kick(shootdown->ops->ctx, set, shootdown->words);
         }
-    }
-    if (self) {
-        hipt_cpu_interrupt(self);
     }
 }
 

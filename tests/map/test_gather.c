@@ -802,7 +802,7 @@ Test(gather, S1_slow_cpu_of_a_ticket)
 /* A wait, or many polls, kick again: whoever was to do so first may have been stopped before. */
 static void serve_late(void)
 {
-    if (cpus.turns == 300u) {
+    if (cpus.turns == 5000u) {
         cpus_serve(3);
     }
 }
@@ -817,7 +817,7 @@ Test(gather, S1_kicked_again)
     map_many(5, 7, 2);
     cpus.turn = serve_late;
     cr_assert_eq(unmap(5), HIPT_OK);
-    cr_assert_eq(cpus.kicks, 4u, "at first, and at the 64th, 128th and 256th look");
+    cr_assert_eq(cpus.kicks, 4u, "at first, and at look 1024, 2048 and 4096");
     cpus.kicks = 0;
     at = page(6);
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
@@ -825,7 +825,7 @@ Test(gather, S1_kicked_again)
     hipt_gather_dispatch(&gather);
     cpus_serve(1);
     cpus.kicked = 0;
-    for (i = 1; i < 64u; i++) {
+    for (i = 1; i < 1024u; i++) {
         cr_assert(!hipt_gather_poll(&gather));
     }
     cr_assert_eq(cpus.kicks, 1u);
@@ -1133,11 +1133,12 @@ Test(gather, S1_protect_of_no_pages)
     stop();
 }
 
-/* S1: whoever dispatches serves its own CPU at once: nobody kicks it, and another thread may poll. */
-Test(gather, S1_own_cpu_at_dispatch)
+/* S1: the CPU that dispatched is kicked by another thread that waits for it: nobody else has. */
+Test(gather, S1_the_dispatchers_cpu_is_kicked_later)
 {
     struct hipt_gather gather;
     struct hipt_page at;
+    unsigned i;
 
     start();
     hipt_cpu_exit(cpu(1));
@@ -1147,8 +1148,14 @@ Test(gather, S1_own_cpu_at_dispatch)
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
     cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
     hipt_gather_dispatch(&gather);
-    cr_assert_eq(hipt_cpu_served(cpu(0)), gather.ticket);
+    cr_assert_eq(cpus.kicks, 0);
+    cr_assert_eq(hipt_cpu_served(cpu(0)), 0, "it forgets when it serves: a dispatch does not wait for that");
     cpus.self = NULL;
+    for (i = 0; i < 1024u; i++) {
+        cr_assert(!hipt_gather_poll(&gather));
+    }
+    cr_assert_eq(cpus.kicked, 1u);
+    hipt_cpu_interrupt(cpu(0));
     cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
     stop();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "weak/history.h"
 
+#include <hipt/huge.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,6 +242,10 @@ static enum hipt_status run_verb(struct record *record)
         return hipt_map(history.table, &mapping);
     case PROTECT:
         return hipt_protect(history.table, &mapping.page, mapping.prot);
+    case SPLIT:
+        return hipt_split(history.table, &mapping.page, 0);
+    case COLLAPSE:
+        return hipt_collapse(history.table, &mapping.page, 0);
     case UNMAP:
         status = hipt_unmap(history.table, &mapping.page, &record->out);
         break;
@@ -290,6 +296,8 @@ static enum hipt_status run_op(struct record *record)
     case UNMAP:
     case PROTECT:
     case REMAP:
+    case SPLIT:
+    case COLLAPSE:
         return run_verb(record);
     default:
         return cpus_run(record);

@@ -50,6 +50,8 @@ static bool concerns(const struct record *record, unsigned asid, unsigned vpn)
     case UNMAP:
     case PROTECT:
     case REMAP:
+    case SPLIT:
+    case COLLAPSE:
     case LOOKUP:
         return op_covers(&record->op, asid, vpn);
     case MARK:
@@ -109,6 +111,18 @@ static bool may_lack_memory(const struct record *map)
     return false;
 }
 
+static bool has_reshapes(void)
+{
+    unsigned i;
+
+    for (i = 0; i < history.nrecords; i++) {
+        if (history.record[i].op.kind == SPLIT || history.record[i].op.kind == COLLAPSE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool step_map(struct state *state, const struct record *record)
 {
     const struct op *op = &record->op;
@@ -129,10 +143,10 @@ static bool step_map(struct state *state, const struct record *record)
         return true;
     case HIPT_NOMEM:
         return may_lack_memory(record);
-    case HIPT_EXISTS:
-        return is_page(state, op);
+    case HIPT_EXISTS: /* beside a split or collapse each of these may stand for the other */
+        return is_page(state, op) || (state->is_live && has_reshapes());
     case HIPT_OVERLAP: /* a larger page may be overlapped elsewhere */
-        return op->size || (state->is_live && state->mapping.page.size != op->size);
+        return op->size || (state->is_live && (state->mapping.page.size != op->size || has_reshapes()));
     default:
         return record->status == HIPT_BUSY || record->status == HIPT_FULL || record->status == HIPT_BAD_ASID;
     }
@@ -188,6 +202,25 @@ static bool step_marks(const struct search *search, struct state *state, const s
     return true;
 }
 
+/* Split, collapse: what the page maps to stays; what changes is the page that it is part of. */
+static bool step_reshape(const struct search *search, struct state *state, const struct record *record)
+{
+    bool is_split = record->op.kind == SPLIT;
+    unsigned offset = search->vpn & 3u;
+
+    if (record->status != HIPT_OK) {
+        return record->status != HIPT_ABSENT || !is_split || !is_page(state, &record->op);
+    }
+    if (!state->is_live || state->mapping.page.size != is_split || !knows_makers(state, record)) {
+        return false;
+    }
+    state->makers |= record_bit(record);
+    state->mapping.page.size = !is_split;
+    state->mapping.page.vpn = is_split ? search->vpn : search->vpn - offset;
+    state->mapping.pfn = is_split ? state->mapping.pfn + offset : state->mapping.pfn - offset;
+    return true;
+}
+
 /* => whether the answer is right in this state, which moves on. */
 static bool step(struct search *search, struct state *state, const struct record *record)
 {
@@ -203,6 +236,9 @@ static bool step(struct search *search, struct state *state, const struct record
     case MARK:
     case CLEAN:
         return step_marks(search, state, record);
+    case SPLIT:
+    case COLLAPSE:
+        return step_reshape(search, state, record);
     default:
         return step_update(state, record);
     }
@@ -332,7 +368,9 @@ static bool was_mapped(const struct record *walk, const struct hipt_mapping *map
     unsigned i;
 
     for (i = 0; i < history.nbefore; i++) {
-        if (history.before[i].page.vpn == mapping->page.vpn && history.before[i].pfn == mapping->pfn) {
+        uint64_t offset = mapping->page.vpn - history.before[i].page.vpn; /* 0, or a part's of what was split */
+
+        if (offset <= (has_reshapes() ? 3u : 0u) && history.before[i].pfn + offset == mapping->pfn) {
             return true;
         }
     }
@@ -348,7 +386,7 @@ static bool was_mapped(const struct record *walk, const struct hipt_mapping *map
     return false;
 }
 
-/* => whether every change of a page had returned before @walk was called. */
+/* => whether every change of a page had returned before @walk was called; what moves a page moves none for reverse. */
 static bool is_settled(const struct record *walk, unsigned asid, unsigned vpn)
 {
     unsigned i;
@@ -356,7 +394,9 @@ static bool is_settled(const struct record *walk, unsigned asid, unsigned vpn)
     for (i = 0; i < history.nrecords; i++) {
         const struct record *record = &history.record[i];
         enum kind kind = record->op.kind;
-        bool is_change = kind == MAP || kind == UNMAP || kind == REMAP;
+        bool is_reshape = kind == SPLIT || kind == COLLAPSE;
+        bool is_change =
+            kind == MAP || kind == UNMAP || kind == REMAP || (is_reshape && walk->op.kind != REVERSE);
 
         if (((is_change && op_covers(&record->op, asid, vpn)) || (kind == RETIRE && record->op.asid == asid)) &&
             !record_precedes(record, walk)) {
@@ -375,6 +415,22 @@ static unsigned times_seen(const struct record *walk, const struct hipt_mapping 
         count += walk->many[i].page.asid == mapping->page.asid && walk->many[i].page.vpn == mapping->page.vpn;
     }
     return count;
+}
+
+/* F1 beside a split or collapse: a page that maps the frame is given once, as itself or as what it is part of. */
+static void judge_parts(const struct record *walk, const struct hipt_mapping *now, unsigned vpn)
+{
+    unsigned count = 0;
+    size_t i;
+
+    for (i = 0; i < walk->nmany; i++) {
+        const struct hipt_page *page = &walk->many[i].page;
+
+        count += page->asid == now->page.asid && vpn - page->vpn < (page->size ? 4u : 1u);
+    }
+    if (walk->op.pfn - now->pfn == vpn - now->page.vpn && count != 1) {
+        crew_fail("F1: %s gives vpn %u, or what it is part of, %u times", kind_name(walk->op.kind), vpn, count);
+    }
 }
 
 /* F1, and T2 of what a walk says. */
@@ -397,6 +453,10 @@ static void judge_walk(const struct record *walk)
 
             if (!is_settled(walk, asid, vpn) ||
                 history_lookup(asid, vpn, &found) != HIPT_OK) {
+                continue;
+            }
+            if (walk->op.kind == REVERSE && has_reshapes()) {
+                judge_parts(walk, &found.mapping, vpn);
                 continue;
             }
             is_wanted = walk->op.kind == NEXT || walk->op.pfn - found.mapping.pfn < (found.mapping.page.size ? 4u : 1u);

@@ -45,6 +45,8 @@ enum kind {
     RANGE,  /* unmap .pfn pages; those behind the first are no pages of the program, unless keys are narrow */
     GATHER, /* take .pfn pages away, HIPT_DEFERRED */
     FINISH, /* that */
+    SPLIT,    /* the larger page into its four */
+    COLLAPSE, /* four pages into the larger one */
     KINDS
 };
 

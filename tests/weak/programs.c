@@ -44,6 +44,8 @@
 #define RNG(v, n) {RANGE, 0, 0, v, n, 0}
 #define GA(v, n) {GATHER, 0, 0, v, n, 0}
 #define FI {FINISH, 0, 0, 0, 0, 0}
+#define SPL(v) {SPLIT, 0, 1, v, 0, 0}
+#define COL(v) {COLLAPSE, 0, 1, v, 0, 0}
 #define NONE {NOTHING, 0, 0, 0, 0, 0}
 #define WARM M(15, 15), U(15), RP
 #define FILL4 M(8, 8), M(9, 9), M(10, 10), M(11, 11)
@@ -196,6 +198,12 @@ const struct weak_program programs[] = {
         {{RET(0), AL(2)}, {M(1, 1)}, {U(1)}, {AL(3)}}},
     {"unmap retire alloc", 1, 2, 6, 0, 1, {WARM, M(0, 0), MA(1, 0, 1)},
         {{U(0)}, {RET(0), AL(2), MA(2, 5, 2)}, {AL(3)}}},
+    /* large pages and small ones change places */
+    {"split, lookup", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {L(5)}}},
+    {"split, map of a part", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {M(5, 9)}}},
+    {"collapse, lookup", 2, 2, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {L(5)}}},
+    {"collapse, reverse", 2, 2, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {RV(5)}}},
+    {"split, reverse", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {RV(5)}}},
     /* CPUs: the first threads, inside, with what the setup has cached */
     {"cpu: use, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {U(0)}}},
     {"cpu: use twice, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0), RD(0)}, {U(0)}}},
@@ -385,7 +393,7 @@ const char *kind_name(enum kind kind)
                                              "alloc",   "enter", "exit",  "reverse", "next",  "get",
                                              "stats",   "read",  "write", "serve",   "inside", "outside",
                                              "kicked",  "attach", "detach", "range", "gather",
-                                             "finish"};
+                                             "finish",  "split",  "collapse"};
 
     return names[kind];
 }

@@ -171,6 +171,31 @@ Test(gather, S1_unmap_waits)
     stop();
 }
 
+static unsigned seen_depth;
+
+static void look_at_read_side(void)
+{
+    seen_depth += rig.host.reader[0].depth;
+    serve_all();
+}
+
+/* Nobody's grace period waits for the CPUs of an unmap, of one page or of many. */
+Test(gather, R1_unmap_waits_outside_the_read_side)
+{
+    struct hipt_page at;
+    uint64_t done;
+
+    start();
+    map_many(5, 7, 3);
+    at = page(6);
+    cpus.turn = look_at_read_side;
+    cr_assert_eq(unmap(5), HIPT_OK);
+    cr_assert_eq(hipt_unmap_range(rig.table, &at, 2, &done), HIPT_OK);
+    cr_assert_eq(cpus.turns, 2u);
+    cr_assert_eq(seen_depth, 0);
+    stop();
+}
+
 /* The range that is forgotten is that of the page, whatever its size. */
 Test(gather, S1_a_large_page)
 {

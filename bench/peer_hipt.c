@@ -60,7 +60,7 @@ static inline bool peer_lookup(struct peer *peer, uint64_t key, uint64_t *value)
 {
     struct hipt_translation found;
 
-    if (hipt_lookup(peer->table, peer->asids[bench_key_space(key)], bench_key_vpn(key), &found) != HIPT_OK) {
+    if (hipt_lookup_reading(peer->table, peer->asids[bench_key_space(key)], bench_key_vpn(key), &found) != HIPT_OK) {
         return false;
     }
     *value = found.mapping.pfn;
@@ -125,7 +125,6 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
     }
 }
 
-#define PEER_OWN_SECTION
 #include "loops.h"
 
 static struct bench_outcome look_up_groups(struct peer *peer, const struct bench_job *job, size_t group)

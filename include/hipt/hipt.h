@@ -76,4 +76,26 @@
 #define HIPT_VERSION_PATCH 0
 #define HIPT_VERSION_TEXT "0.1.0"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * hipt_version() - What library this is.
+ *
+ * Shape:    O(1). Returns a constant text: name, version, and what was chosen when the library was compiled: how a
+ *           bucket's four slots are compared, "sse2" or "portable".
+ * Progress: wait-free.
+ * Order:    none.
+ * Context:  any.
+ * Owns:     nothing.
+ * Errors:   none.
+ * Upholds:  none.
+ */
+const char *hipt_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif

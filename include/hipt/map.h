@@ -112,6 +112,24 @@ void hipt_read_exit(struct hipt_table *table);
 enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out);
 
 /**
+ * hipt_lookup_reading() - The same for a caller that is inside a read side: it enters none of its own.
+ * @table: table.
+ * @asid:  as for hipt_lookup().
+ * @vpn:   as for hipt_lookup().
+ * @out:   as for hipt_lookup().
+ *
+ * Shape:    as hipt_lookup().
+ * Progress: lock-free, as hipt_lookup() is.
+ * Order:    as hipt_lookup().
+ * Context:  between hipt_read_enter() and hipt_read_exit(), or the host's own means; does not sleep, does not allocate.
+ * Owns:     as hipt_lookup().
+ * Errors:   as hipt_lookup().
+ * Upholds:  T1, T2.
+ */
+enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, uint64_t vpn,
+                                     struct hipt_translation *out);
+
+/**
  * hipt_lookup_batch() - Many lookups whose cache misses overlap.
  * @table:  table.
  * @pages:  .asid and .vpn of each are looked up as by hipt_lookup(); .size is not used.

@@ -13,7 +13,10 @@
 #define HIPTI_ALIGNED(bytes) _Alignas(bytes)
 #endif
 
-/* A function that is called rarely: kept out of line, so that it costs its callers no registers. */
+/* A function that is kept out of line, so that it costs its callers no registers. */
+#define HIPTI_NOINLINE __attribute__((noinline))
+
+/* A function that is called rarely: out of line as well. */
 #define HIPTI_COLD __attribute__((noinline, cold))
 
 /* @bits one bits, 0 to 64 of them. */

@@ -210,14 +210,16 @@ bool hipt_gather_poll(struct hipt_gather *gather)
     if (gather->mode == HIPT_TTL) {
         return table->ops.clock(table->ops.ctx) >= gather->due;
     }
-    if (gather->ticket != 0 && hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket, ++gather->looks)) {
+    if (gather->ticket == 0 ||
+        hipti_shootdown_poll(&table->shootdown, gather->asid, gather->ticket, ++gather->looks)) {
         gather->ticket = 0; /* once is enough: a CPU that was outside may come in again, and has not served yet */
+        return true;
     }
-    if (gather->ticket != 0 && !gather->is_slow) {
+    if (!gather->is_slow) {
         gather->is_slow =
             hipti_shootdown_report(&table->shootdown, gather->asid, gather->ticket, gather->dispatched);
     }
-    return gather->ticket == 0;
+    return false;
 }
 
 enum hipt_status hipt_gather_sync(struct hipt_gather *gather)

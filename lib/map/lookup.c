@@ -3,7 +3,7 @@
 
 #include "table/find.h"
 
-#define GROUP 64u /* lookups whose misses overlap */
+#define WINDOW 32u /* lookups of a batch whose lines are on their way; a power of two */
 
 static enum hipt_status lookup_check(const struct hipt_table *table, uint32_t asid, uint64_t vpn)
 {
@@ -24,55 +24,60 @@ static inline struct hipt_page page_around(const struct hipt_table *table, uint3
     return page;
 }
 
-static inline void translation_set(struct hipt_translation *out, struct hipt_page page, uint64_t pte, hipti_slot slot)
+static inline void translation_set(struct hipt_translation *out, const struct hipt_page *page, uint64_t pte,
+                                   hipti_slot slot)
 {
-    out->mapping = hipti_pte_unpack(pte, page);
+    out->mapping = hipti_pte_unpack(pte, *page);
     out->pte = pte;
     out->slot = slot;
+}
+
+/* Where a page of one size class is looked for. */
+struct probe {
+    struct hipti_line *line; /* its bucket's */
+    struct hipti_place place;
+    struct hipt_page page;   /* the one around the base page that is wanted */
+};
+
+static inline void probe_aim(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
+                             struct probe *probe)
+{
+    probe->place = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
+    probe->line = hipti_buckets_bucket(&table->buckets, probe->place.bucket);
+    probe->page = page_around(table, asid, vpn, size);
 }
 
 /*
  * One size class, the whole chain. => whether a mapping is there that is not held, or cannot be hidden by a larger one;
  * *out is set then.
  */
-static HIPTI_COLD bool lookup_chain(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
-                                    struct hipt_translation *out)
+static HIPTI_COLD bool probe_chain(const struct hipt_table *table, const struct probe *probe,
+                                   struct hipt_translation *out)
 {
     hipti_slot slot;
     uint64_t pte;
 
-    if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
+    if (!hipti_bucket_find(&table->buckets, probe->place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
         return false;
     }
     if (hipti_pte_state(pte) != HIPTI_LIVE && table->split.nsizes > 1u) {
         return false;
     }
-    translation_set(out, page, pte, slot);
+    translation_set(out, &probe->page, pte, slot);
     return true;
 }
 
-/* One size class, its @line at hand. => whether a mapping is there; *out is set then. */
-static inline bool lookup_line(const struct hipt_table *table, struct hipt_page page, struct hipti_place place,
-                               struct hipti_line *line, struct hipt_translation *out)
+/* One size class. => whether a mapping is in the bucket's own line; if not, *is_absent as hipti_line_lookup() says. */
+static inline bool probe_line(const struct probe *probe, bool *is_absent, struct hipt_translation *out)
 {
-    bool is_absent;
-    unsigned i;
-    uint64_t pte = hipti_line_lookup(line, place, &i, &is_absent);
+    uint64_t pte;
+    size_t i;
 
-    if (pte == 0) {
-        return !is_absent && lookup_chain(table, page, place, out);
+    if (!hipti_line_lookup(probe->line, probe->place, &i, &pte, is_absent)) {
+        return false;
     }
-    translation_set(out, page, pte, place.bucket * HIPT_SLOTS + i);
+    translation_set(out, &probe->page, pte, probe->place.bucket * HIPT_SLOTS + (hipti_slot)i);
     return true;
-}
-
-static inline bool lookup_size(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
-                               struct hipt_translation *out)
-{
-    struct hipti_place place = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
-
-    return lookup_line(table, page_around(table, asid, vpn, size), place,
-                       hipti_buckets_bucket(&table->buckets, place.bucket), out);
 }
 
 /*
@@ -91,7 +96,7 @@ static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t v
 
         if (hipti_bucket_find_seq_cst(&table->buckets, hipti_page_place(table, &page), &slot, &pte) &&
             hipti_pte_is_visible(pte)) {
-            translation_set(out, page, pte, slot);
+            translation_set(out, &page, pte, slot);
             return true;
         }
         sizes ^= 1u << size;
@@ -145,7 +150,11 @@ static HIPTI_COLD bool lookup_sizes(const struct hipt_table *table, uint32_t asi
                                     struct hipt_translation *out)
 {
     for (; sizes != 0; sizes &= sizes - 1u) {
-        if (lookup_size(table, asid, vpn, hipti_lowest_bit(sizes), out)) {
+        struct probe probe;
+        bool is_absent;
+
+        probe_aim(table, asid, vpn, hipti_lowest_bit(sizes), &probe);
+        if (probe_line(&probe, &is_absent, out) || (!is_absent && probe_chain(table, &probe, out))) {
             return true;
         }
     }
@@ -158,20 +167,21 @@ static inline bool is_single(unsigned sizes)
 }
 
 /*
- * The only size class of an asid, its @line at hand. A miss is one, with no second look, if the class still is the only
- * one: who takes a page out of the line that goes on in another class has set that one's bit before.
+ * The only size class of an asid, not found in its line. A miss is one, with no second look, if the class still is the
+ * only one: who takes a page out of the line that goes on in another class has set that one's bit before. The probe
+ * comes as a value, so that it lies in registers wherever this is not called.
  */
-static inline bool lookup_single(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
-                                 struct hipti_place place, struct hipti_line *line, struct hipt_translation *out)
+static HIPTI_NOINLINE bool probe_again(const struct hipt_table *table, struct probe probe, bool is_absent,
+                                       uint64_t vpn, struct hipt_translation *out)
 {
-    if (lookup_line(table, page_around(table, asid, vpn, size), place, line, out)) {
+    if (!is_absent && probe_chain(table, &probe, out)) {
         return true;
     }
-    if (table->split.nsizes == 1u ||
-        (hipti_line_is_absent(line, place) && hipti_sizes_in_use(table, asid) == 1u << size)) {
+    if (table->split.nsizes == 1u || (hipti_line_is_absent(probe.line, probe.place) &&
+                                      hipti_sizes_in_use(table, probe.page.asid) == 1u << probe.page.size)) {
         return false;
     }
-    return lookup_again(table, asid, vpn, out);
+    return lookup_again(table, probe.page.asid, vpn, out);
 }
 
 /* All but the only size class of an asid. */
@@ -181,28 +191,42 @@ static inline bool lookup_others(const struct hipt_table *table, uint32_t asid, 
     return lookup_sizes(table, asid, vpn, sizes, out) || lookup_again(table, asid, vpn, out);
 }
 
+/* Inside a read side. */
+static inline bool lookup(const struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
+{
+    unsigned sizes = hipti_sizes_in_use(table, asid);
+    struct probe probe;
+    bool is_absent;
+
+    if (!is_single(sizes)) {
+        return lookup_others(table, asid, vpn, sizes, out);
+    }
+    probe_aim(table, asid, vpn, hipti_lowest_bit(sizes), &probe);
+    return probe_line(&probe, &is_absent, out) || probe_again(table, probe, is_absent, vpn, out);
+}
+
 enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
 {
     enum hipt_status status = lookup_check(table, asid, vpn);
-    unsigned sizes;
-    bool is_mapped;
 
     if (status != HIPT_OK) {
         return status;
     }
     HIPT_PORT_READ_ENTER(&table->ops);
-    sizes = hipti_sizes_in_use(table, asid);
-    if (is_single(sizes)) {
-        uint32_t size = hipti_lowest_bit(sizes);
-        struct hipti_place place = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
-        struct hipti_line *line = hipti_buckets_bucket(&table->buckets, place.bucket);
-
-        is_mapped = lookup_single(table, asid, vpn, size, place, line, out);
-    } else {
-        is_mapped = lookup_others(table, asid, vpn, sizes, out);
-    }
+    status = lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
     HIPT_PORT_READ_EXIT(&table->ops);
-    return is_mapped ? HIPT_OK : HIPT_ABSENT;
+    return status;
+}
+
+enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, uint64_t vpn,
+                                     struct hipt_translation *out)
+{
+    enum hipt_status status = lookup_check(table, asid, vpn);
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    return lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
 }
 
 /* Count the lines that a lookup reads. => whether it finds a mapping. */
@@ -240,75 +264,125 @@ unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn
     return lines;
 }
 
-/* What a batch keeps of one lookup between prefetch and probe. */
-struct intent {
-    struct hipti_line *line;
-    struct hipti_place place;
-    unsigned sizes; /* the place is that of the only size, or of none */
+#define OTHERWISE UINT32_MAX /* in place of a size class: bad input, or not exactly one class */
+
+/* The lookups of a batch that their bucket's own line does not decide: they wait until more lines are there. */
+struct late {
+    struct probe probe[WINDOW];
+    size_t at[WINDOW]; /* which of the batch */
+    unsigned count;
 };
 
-/* Compute the place of a lookup and fetch its line; of all sizes where there are several. */
-static inline void intend(const struct hipt_table *table, const struct hipt_page *wanted, struct intent *intent)
+/* Fetch the lines of a lookup that has not just one. */
+static HIPTI_COLD void fetch_otherwise(const struct hipt_table *table, const struct hipt_page *wanted)
 {
-    unsigned sizes = hipti_sizes_in_use(table, wanted->asid);
+    unsigned sizes = 0;
 
-    intent->sizes = sizes;
+    if (lookup_check(table, wanted->asid, wanted->vpn) == HIPT_OK) {
+        sizes = hipti_sizes_in_use(table, wanted->asid);
+    }
     for (; sizes != 0; sizes &= sizes - 1u) {
-        uint64_t key = hipti_key_pack(&table->split, wanted->asid, hipti_lowest_bit(sizes), wanted->vpn);
+        struct probe probe;
 
-        intent->place = hipti_buckets_place(&table->buckets, key);
-        intent->line = hipti_buckets_bucket(&table->buckets, intent->place.bucket);
-        HIPT_PORT_PREFETCH(intent->line);
+        probe_aim(table, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes), &probe);
+        HIPT_PORT_PREFETCH(probe.line);
     }
 }
 
-static inline bool fulfil(const struct hipt_table *table, const struct hipt_page *wanted, const struct intent *intent,
-                          struct hipt_translation *out)
+/* Aim a lookup and fetch its line. */
+static inline void fetch(const struct hipt_table *table, const struct hipt_page *wanted, struct probe *probe)
 {
-    if (is_single(intent->sizes)) {
-        return lookup_single(table, wanted->asid, wanted->vpn, hipti_lowest_bit(intent->sizes), intent->place,
-                             intent->line, out);
+    uint32_t asid = wanted->asid;
+    uint64_t vpn = wanted->vpn;
+    unsigned sizes;
+
+    if (lookup_check(table, asid, vpn) == HIPT_OK && is_single(sizes = hipti_sizes_in_use(table, asid))) {
+        probe_aim(table, asid, vpn, hipti_lowest_bit(sizes), probe);
+        HIPT_PORT_PREFETCH(probe->line);
+    } else {
+        probe->page.size = OTHERWISE;
+        fetch_otherwise(table, wanted);
     }
-    return lookup_others(table, wanted->asid, wanted->vpn, intent->sizes, out);
 }
 
-/* Up to GROUP lookups. => how many were found. */
-static size_t lookup_group(const struct hipt_table *table, const struct hipt_page *pages, size_t count,
-                           struct hipt_translation *out, enum hipt_status *status)
+/* Put a lookup off, and fetch the line behind its bucket's own, if there is one. */
+static inline void put_off(const struct hipt_table *table, const struct probe *probe, size_t at, struct late *late)
 {
-    struct intent intents[GROUP];
-    size_t found = 0;
-    size_t i;
+    late->probe[late->count] = *probe;
+    late->at[late->count++] = at;
+    if (probe->page.size != OTHERWISE) {
+        uint32_t link = hipti_header_link(hipti_load_relaxed(&probe->line->header)); /* a hint */
 
-    for (i = 0; i < count; i++) {
-        status[i] = lookup_check(table, pages[i].asid, pages[i].vpn);
-        if (status[i] == HIPT_OK) {
-            intend(table, &pages[i], &intents[i]);
+        if (link != HIPTI_NONE) {
+            HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_buckets_linked(&table->buckets, link)));
         }
     }
-    for (i = 0; i < count; i++) {
-        if (status[i] == HIPT_OK) {
-            bool is_mapped = fulfil(table, &pages[i], &intents[i], &out[i]);
-
-            status[i] = is_mapped ? HIPT_OK : HIPT_ABSENT;
-            found += is_mapped;
-        }
-    }
-    return found;
 }
 
+static enum hipt_status find_otherwise(const struct hipt_table *table, const struct hipt_page *wanted,
+                                       struct hipt_translation *out)
+{
+    enum hipt_status status = lookup_check(table, wanted->asid, wanted->vpn);
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    return lookup_others(table, wanted->asid, wanted->vpn, hipti_sizes_in_use(table, wanted->asid), out) ? HIPT_OK
+                                                                                                        : HIPT_ABSENT;
+}
+
+/* => how many of those that were put off were not found. */
+static HIPTI_NOINLINE size_t find_late(const struct hipt_table *table, const struct hipt_page *pages,
+                                       struct late *late, struct hipt_translation *out, enum hipt_status *status)
+{
+    size_t missed = 0;
+    unsigned i;
+
+    for (i = 0; i < late->count; i++) {
+        const struct probe *probe = &late->probe[i];
+        size_t at = late->at[i];
+
+        if (probe->page.size == OTHERWISE) {
+            status[at] = find_otherwise(table, &pages[at], &out[at]);
+        } else {
+            status[at] = probe_again(table, *probe, false, pages[at].vpn, &out[at]) ? HIPT_OK : HIPT_ABSENT;
+        }
+        missed += status[at] != HIPT_OK;
+    }
+    late->count = 0;
+    return missed;
+}
+
+/* A lookup's line is fetched when the one WINDOW before it is looked at: the memory is never idle, nor flooded. */
 size_t hipt_lookup_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count,
                          struct hipt_translation *out, enum hipt_status *status)
 {
-    size_t found = 0;
+    struct probe window[WINDOW];
+    struct late late;
+    size_t missed = 0;
     size_t at;
 
     HIPT_PORT_READ_ENTER(&table->ops);
-    for (at = 0; at < count; at += GROUP) {
-        size_t some = count - at < GROUP ? count - at : GROUP;
-
-        found += lookup_group(table, pages + at, some, out + at, status + at);
+    late.count = 0;
+    for (at = 0; at < count && at < WINDOW; at++) {
+        fetch(table, &pages[at], &window[at]);
     }
+    for (at = 0; at < count; at++) {
+        struct probe *probe = &window[at % WINDOW];
+        bool is_absent;
+
+        status[at] = HIPT_OK;
+        if (probe->page.size == OTHERWISE || !probe_line(probe, &is_absent, &out[at])) {
+            if (late.count == WINDOW) {
+                missed += find_late(table, pages, &late, out, status);
+            }
+            put_off(table, probe, at, &late);
+        }
+        if (count - at > WINDOW) {
+            fetch(table, &pages[at + WINDOW], probe);
+        }
+    }
+    missed += find_late(table, pages, &late, out, status);
     HIPT_PORT_READ_EXIT(&table->ops);
-    return found;
+    return count - missed;
 }

@@ -95,7 +95,8 @@ static void split_init(struct hipti_split *split, const struct hipt_config *conf
     split->spare_bits = (64u - hipti_split_width(split)) & 63u;
     split->last_asid = hipti_mask(split->asid_bits);
     split->last_vpn = hipti_mask(split->vpn_bits);
-    split->asid_shift = 64u - split->asid_bits;
+    split->asid_unit = UINT64_C(1) << (64u - split->asid_bits);
+    split->vpn_unit = UINT64_C(1) << split->spare_bits;
     for (i = 0; i < HIPT_SIZES_MAX; i++) {
         split->page_shift[i] = i < config->nsizes ? config->page_shift[i] : config->page_shift[0];
         split->page_order[i] = split->page_shift[i] - config->page_shift[0];

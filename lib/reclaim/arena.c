@@ -38,6 +38,7 @@ bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, siz
     while (arena_blocks(arena) * sizeof(hipti_block) > DIRECTORY_MAX && arena_block_bytes(arena, 0) < BLOCK_MAX / 2u) {
         arena->block_shift++;
     }
+    arena->block_mask = (UINT32_C(1) << arena->block_shift) - 1u;
     arena->directory = (hipti_block *)ops->alloc(ops->ctx, arena_blocks(arena) * sizeof(hipti_block),
                                                  HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
     return arena->directory != (hipti_block *)0;

@@ -24,6 +24,7 @@ struct hipti_arena {
     size_t item_bytes;             /* c */
     uint32_t limit;                /* c: items at most */
     unsigned block_shift;          /* c: items of a block, as a power of two */
+    uint32_t block_mask;           /* c: of an item's number in its block */
     HIPTI_ATOMIC(uint32_t) carved; /* a: items given out so far; they are never taken back here */
 };
 
@@ -57,7 +58,7 @@ static inline char *hipti_arena_at(const struct hipti_arena *arena, uint32_t num
     /* relaxed: whoever hands a number on has seen its block, and what handed it on synchronizes */
     char *block = hipti_load_relaxed(&arena->directory[index >> arena->block_shift]);
 
-    return block + (size_t)(index & ((UINT32_C(1) << arena->block_shift) - 1u)) * arena->item_bytes;
+    return block + (size_t)(index & arena->block_mask) * arena->item_bytes;
 }
 
 /* => the same, or NULL where no memory was ever put: for numbers that come from outside. */
@@ -70,7 +71,7 @@ static inline char *hipti_arena_find(const struct hipti_arena *arena, uint32_t n
         return (char *)0;
     }
     block = hipti_load_acquire(&arena->directory[index >> arena->block_shift]); /* [observe:block] its zeroes */
-    return block ? block + (size_t)(index & ((UINT32_C(1) << arena->block_shift) - 1u)) * arena->item_bytes : (char *)0;
+    return block ? block + (size_t)(index & arena->block_mask) * arena->item_bytes : (char *)0;
 }
 
 #endif

@@ -61,11 +61,10 @@ static inline struct hipti_place hipti_buckets_place(const struct hipti_buckets 
 /* The line of a bucket. Its address is worked out with the line's size known to the compiler. */
 static inline struct hipti_line *hipti_buckets_bucket(const struct hipti_buckets *buckets, uint32_t bucket)
 {
-    unsigned shift = buckets->lines.block_shift;
     /* relaxed: all buckets were there before the table was */
-    char *block = hipti_load_relaxed(&buckets->lines.directory[bucket >> shift]);
+    char *block = hipti_load_relaxed(&buckets->lines.directory[bucket >> buckets->lines.block_shift]);
 
-    return (struct hipti_line *)(void *)block + (bucket & ((UINT32_C(1) << shift) - 1u));
+    return (struct hipti_line *)(void *)block + (bucket & buckets->lines.block_mask);
 }
 
 static inline struct hipti_line *hipti_buckets_line(const struct hipti_buckets *buckets, uint32_t line)

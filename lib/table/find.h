@@ -6,6 +6,7 @@
 #ifndef HIPT_TABLE_FIND_H
 #define HIPT_TABLE_FIND_H
 
+#include "base/simd.h"
 #include "table/bucket.h"
 
 /* => true: slot @i of @line holds the remainder of @place, and *pte is its word in that life. */
@@ -33,13 +34,8 @@ static inline bool hipti_line_match(struct hipti_line *line, unsigned i, struct 
  */
 static inline unsigned hipti_line_candidates(struct hipti_line *line, struct hipti_place place)
 {
-    uint64_t lo = hipti_place_lo(place);
-
     /* relaxed: a slot that became live before the call shows its remainder; hipti_line_match() reads it again */
-    return hipti_is_zero(hipti_load_relaxed(&line->lo[0]) ^ lo) |
-           hipti_is_zero(hipti_load_relaxed(&line->lo[1]) ^ lo) << 1 |
-           hipti_is_zero(hipti_load_relaxed(&line->lo[2]) ^ lo) << 2 |
-           hipti_is_zero(hipti_load_relaxed(&line->lo[3]) ^ lo) << 3;
+    return hipti_equal(line->lo, hipti_place_lo(place));
 }
 
 /* => true: *i is the slot of @line that holds @place. */
@@ -60,28 +56,26 @@ static inline bool hipti_line_find(struct hipti_line *line, struct hipti_place p
 /*
  * The way that nearly all lookups take: the key's slot is in the bucket's own line and nobody changes it meanwhile, or
  * that line is all there is and no slot is like it.
- * => its word, live, and *i; 0: *is_absent, or else it takes hipti_bucket_find() to say.
+ * => true: *pte is its word, live, and *slot; false: *is_absent, or else it takes hipti_bucket_find() to say.
  */
-static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_place place, unsigned *i,
-                                         bool *is_absent)
+static inline bool hipti_line_lookup(struct hipti_line *line, struct hipti_place place, size_t *slot, uint64_t *pte,
+                                     bool *is_absent)
 {
     unsigned candidates = hipti_line_candidates(line, place);
-    uint64_t pte;
+    size_t i;
 
     *is_absent = false;
     if (candidates == 0) {
         *is_absent = hipti_header_link(hipti_load_relaxed(&line->header)) == HIPTI_NONE; /* no line is looked at */
-        return 0;
+        return false;
     }
-    *i = hipti_lowest_bit(candidates);
-    pte = hipti_load_acquire(&line->pte[*i]); /* [observe:slot] as in hipti_line_match() */
-    if (hipti_load_acquire(&line->lo[*i]) != hipti_place_lo(place) || /* [observe:lo/hi] */
-        hipti_load_acquire(&line->hi[*i]) != hipti_place_hi(place) || /* [observe:lo/hi] */
-        hipti_load_relaxed(&line->pte[*i]) != pte || /* relaxed: the same word was acquired */
-        hipti_pte_state(pte) != HIPTI_LIVE) {
-        return 0;
-    }
-    return pte;
+    i = hipti_lowest_bit(candidates);
+    *slot = i;
+    *pte = hipti_load_acquire(&line->pte[i]); /* [observe:slot] as in hipti_line_match() */
+    return hipti_load_acquire(&line->lo[i]) == hipti_place_lo(place) && /* [observe:lo/hi] */
+           hipti_load_acquire(&line->hi[i]) == hipti_place_hi(place) && /* [observe:lo/hi] */
+           hipti_load_relaxed(&line->pte[i]) == *pte && /* relaxed: the same word was acquired */
+           hipti_pte_state(*pte) == HIPTI_LIVE;
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The key: (asid, size class, vpn), packed from bit 63 down. Its split is chosen when the table is made. The vpn is
- * counted in pages of its own size class, so that no two keys name the same page.
+ * that of the page's first base page, so that no two keys name the same page.
  */
 #ifndef HIPT_TABLE_KEY_H
 #define HIPT_TABLE_KEY_H
@@ -19,8 +19,9 @@ struct hipti_split {
     unsigned size_bits;
     unsigned vpn_bits;                   /* of a vpn in base pages */
     unsigned spare_bits;                 /* what is left of 64 */
-    unsigned asid_shift;                 /* of the asid in a key */
     unsigned nsizes;
+    uint64_t asid_unit;                  /* asid 1 in its place in a key: a product, where a shift takes a register */
+    uint64_t vpn_unit;                   /* the same for vpn 1 */
     uint64_t size_key[HIPT_SIZES_MAX];   /* the size class, in its place in a key */
     uint64_t vpn_mask[HIPT_SIZES_MAX];   /* the bits of a page's first vpn */
     uint64_t last_asid;                  /* the bounds, ready to be compared with */
@@ -34,17 +35,16 @@ static inline unsigned hipti_split_width(const struct hipti_split *split)
     return split->asid_bits + split->size_bits + split->vpn_bits;
 }
 
-/* The page's vpn is one of its base pages; everything is in range. */
-static inline uint64_t hipti_key_pack(const struct hipti_split *split, uint32_t asid, uint32_t size, uint64_t vpn)
-{
-    return ((uint64_t)asid << split->asid_shift) | split->size_key[size] |
-           ((vpn >> split->page_order[size]) << split->spare_bits);
-}
-
 /* The first base page of the page of class @size that covers @vpn; likewise of frames. */
 static inline uint64_t hipti_vpn_first(const struct hipti_split *split, uint32_t size, uint64_t vpn)
 {
     return vpn & split->vpn_mask[size];
+}
+
+/* The page's vpn is one of its base pages; everything is in range. */
+static inline uint64_t hipti_key_pack(const struct hipti_split *split, uint32_t asid, uint32_t size, uint64_t vpn)
+{
+    return asid * split->asid_unit + split->size_key[size] + hipti_vpn_first(split, size, vpn) * split->vpn_unit;
 }
 
 static inline struct hipt_page hipti_key_unpack(const struct hipti_split *split, uint64_t key)
@@ -55,7 +55,7 @@ static inline struct hipt_page hipti_key_unpack(const struct hipti_split *split,
 
     page.size = (uint32_t)(space & hipti_mask(split->size_bits));
     page.asid = (uint32_t)(space >> split->size_bits);
-    page.vpn = (vpn & hipti_mask(split->vpn_bits)) << split->page_order[page.size];
+    page.vpn = vpn & hipti_mask(split->vpn_bits);
     return page;
 }
 

@@ -44,9 +44,9 @@
 /* Field key: all atomic. */
 struct hipti_line {
     HIPTI_ATOMIC(uint64_t) header;
-    HIPTI_ATOMIC(uint64_t) pte[HIPT_SLOTS];
-    HIPTI_ATOMIC(uint32_t) lo[HIPT_SLOTS];
     HIPTI_ATOMIC(uint16_t) hi[HIPT_SLOTS];
+    HIPTI_ATOMIC(uint32_t) lo[HIPT_SLOTS]; /* at a multiple of 16 bytes: compared at once */
+    HIPTI_ATOMIC(uint64_t) pte[HIPT_SLOTS];
 };
 
 #ifndef __cplusplus

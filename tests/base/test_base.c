@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <hipt/hipt.h>
 #include <hipt/port.h>
-#include <hipt/status.h>
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/simd.h"
 #include "base/text.h"
 #include "support/host.h"
 
@@ -223,4 +224,36 @@ Test(base, checks_that_hold)
     HIPTI_REQUIRE(++evaluated == 1u);
     HIPTI_INVARIANT(++evaluated == 2u);
     cr_assert_eq(evaluated, 2u);
+}
+
+/* The compare of four words says of each whether it is the one, in whatever form it was chosen. */
+Test(base, equal_words)
+{
+    static const uint32_t words[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x01000000, 0x00ff00ff};
+    static _Alignas(16) HIPTI_ATOMIC(uint32_t) four[4];
+    unsigned kinds = sizeof(words) / sizeof(words[0]);
+    unsigned choice;
+
+    for (choice = 0; choice < kinds * kinds * kinds * kinds * kinds; choice++) {
+        uint32_t wanted = words[choice % kinds];
+        unsigned left = choice / kinds;
+        unsigned expected = 0;
+        unsigned i;
+
+        for (i = 0; i < 4u; i++, left /= kinds) {
+            atomic_store(&four[i], words[left % kinds]);
+            expected |= (unsigned)(words[left % kinds] == wanted) << i;
+        }
+        cr_assert_eq(hipti_equal(four, wanted), expected, "choice %u", choice);
+        cr_assert_eq(hipti_equal_portable(four, wanted), expected, "choice %u", choice);
+    }
+}
+
+/* The text of the version names the compare that was chosen, which is that of this file too. */
+Test(base, version_text)
+{
+    const char *text = hipt_version();
+
+    cr_assert_eq(strncmp(text, "hipt " HIPT_VERSION_TEXT, strlen("hipt " HIPT_VERSION_TEXT)), 0, "%s", text);
+    cr_assert_not_null(strstr(text, "compare: "));
 }

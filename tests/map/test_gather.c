@@ -579,6 +579,8 @@ Test(gather, bad_input)
     at = page(0);
     at.asid = asid + 1u;
     cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_BAD_ASID);
+    at.vpn = RIG_VPNS;
+    cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_BAD_VPN, "what is wrong with the page comes first");
     cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
     stop();
 }
@@ -647,6 +649,68 @@ Test(gather, S3_written_files_are_refused)
         hipt_gather_dispatch(&gather);
         serve_all();
         cpus.now = 1000;
+        cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+        stop();
+    }
+}
+
+/* What is not lazy unmaps written pages of files. */
+Test(gather, S3_unmap_of_a_written_file)
+{
+    struct hipt_mapping m;
+    struct hipt_mapping out;
+
+    start_with(with_files);
+    m = rig_mapping(asid, 0, 5, 7);
+    m.attr = 3;
+    m.marks = HIPT_DIRTY;
+    cr_assert_eq(hipt_map(rig.table, &m), HIPT_OK);
+    cpus.turn = serve_all;
+    cr_assert_eq(hipt_unmap(rig.table, &m.page, &out), HIPT_OK);
+    cr_assert_eq(out.marks, HIPT_DIRTY);
+    stop();
+}
+
+static struct hipt_gather *held_gather;
+static enum hipt_status held_status;
+
+/* Pages 4 to 7 are added while page 5 is held. */
+static void add_around_held(void)
+{
+    struct hipt_page at = page(4);
+
+    if (held_gather) {
+        held_status = hipt_gather_add(held_gather, &at, 4, NULL);
+    }
+    held_gather = NULL;
+    serve_all();
+}
+
+/* Of several pages that stay, the first one's reason is returned: here the held one's, there the file's. */
+Test(gather, the_first_reason_is_returned)
+{
+    uint64_t file;
+
+    for (file = 4; file <= 6u; file += 2u) {
+        struct hipt_gather gather;
+        uint64_t n;
+
+        start_with(with_files);
+        for (n = 4; n < 8u; n++) {
+            struct hipt_mapping m = rig_mapping(asid, 0, n, n);
+
+            m.attr = n == file ? 3 : 2;
+            m.marks = HIPT_DIRTY;
+            cr_assert_eq(hipt_map(rig.table, &m), HIPT_OK);
+        }
+        held_gather = &gather;
+        cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+        cpus.turn = add_around_held;
+        cr_assert_eq(remap(5, 9), HIPT_OK);
+        cr_assert_eq(held_status, file == 4u ? HIPT_DIRTY : HIPT_BUSY);
+        cpus.turn = serve_all;
+        hipt_gather_dispatch(&gather);
+        serve_all();
         cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
         stop();
     }

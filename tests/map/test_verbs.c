@@ -259,6 +259,7 @@ Test(map, T1_T2_what_is_mapped_is_found)
 /* T1, F1, R1: mapped once; the second map is refused; unmapped once; the frame goes into limbo and comes back. */
 Test(map, T1_F1_R1_map_and_unmap)
 {
+    struct hipt_mapping untouched;
     struct hipt_mapping was;
     struct hipt_page at;
     struct hipt_frame frame;
@@ -275,6 +276,10 @@ Test(map, T1_F1_R1_map_and_unmap)
     cr_expect_frame(7, HIPT_FRAME_LIMBO, 0);
     rig_look(&rig, &picture);
     cr_assert_eq(unmap(0, 5), HIPT_ABSENT);
+    memset(&was, 0x55, sizeof(was));
+    memset(&untouched, 0x55, sizeof(untouched));
+    cr_assert_eq(hipt_unmap(rig.table, &at, &was), HIPT_ABSENT);
+    cr_assert_eq(memcmp(&was, &untouched, sizeof(was)), 0, "nothing was unmapped, so nothing is said of it");
     cr_assert_eq(map(0, 5, 7), HIPT_BUSY, "the frame is in limbo");
     cr_assert_eq(remap(0, 5, 8), HIPT_ABSENT);
     cr_assert_eq(protect(0, 5, HIPT_READ), HIPT_ABSENT);
@@ -1126,6 +1131,8 @@ Test(map, T1_T2_batches)
 
             cr_assert_eq(status[i], hipt_lookup(rig.table, pages[i].asid, pages[i].vpn, &one));
             cr_assert(status[i] != HIPT_OK || (rig_same(&one.mapping, &out[i].mapping) && one.pte == out[i].pte));
+            cr_assert_eq(status[i], hipt_lookup_reading(rig.table, pages[i].asid, pages[i].vpn, &one));
+            cr_assert(status[i] != HIPT_OK || (rig_same(&one.mapping, &out[i].mapping) && one.slot == out[i].slot));
             found += status[i] == HIPT_OK;
         }
         cr_assert_eq(got, found);
@@ -1283,6 +1290,49 @@ Test(map, a_host_without_read_side_hooks)
         count++;
     }
     cr_assert_eq(count, 5u);
+    rig_destroy(&rig);
+}
+
+static unsigned enters;
+static unsigned exits;
+
+static void count_enter(void *ctx)
+{
+    (void)ctx;
+    enters++;
+}
+
+static void count_exit(void *ctx)
+{
+    (void)ctx;
+    exits++;
+}
+
+/* A lookup enters and leaves a read side; that of a caller which is inside one does not; a batch does so once. */
+Test(map, R1_who_enters_a_read_side)
+{
+    struct hipt_translation out[3];
+    enum hipt_status status[3];
+    struct hipt_page pages[3];
+    uint64_t n;
+
+    rig_init(&rig);
+    rig.host.ops.read_enter = count_enter;
+    rig.host.ops.read_exit = count_exit;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    for (n = 0; n < 3u; n++) {
+        pages[n] = page(0, n);
+        cr_assert_eq(map(0, n, n), HIPT_OK);
+    }
+    enters = exits = 0;
+    cr_assert_eq(hipt_lookup(rig.table, asid, 1, &out[0]), HIPT_OK);
+    cr_assert(enters == 1u && exits == 1u);
+    cr_assert_eq(hipt_lookup_batch(rig.table, pages, 3, out, status), 3u);
+    cr_assert(enters == 2u && exits == 2u);
+    cr_assert_eq(hipt_lookup_reading(rig.table, asid, 2, &out[0]), HIPT_OK);
+    cr_assert_eq(hipt_lookup_reading(rig.table, asid, 3, &out[0]), HIPT_ABSENT);
+    cr_assert(enters == 2u && exits == 2u);
     rig_destroy(&rig);
 }
 

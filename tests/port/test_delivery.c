@@ -380,8 +380,8 @@ Test(delivery, S1_a_poll_that_was_true_stays_true)
 }
 
 /*
- * What a thread that kicks all the time does to one that comes and goes. Real-time signals queue: one that kicked faster
- * than the other's handler returns would let it do nothing else, for ever.
+ * What a thread that kicks all the time does to one that comes and goes. Real-time signals queue: one that kicked
+ * faster than the other's handler returns would let it do nothing else, for ever.
  */
 struct storm {
     const struct hipt_ops *ops;

@@ -1113,15 +1113,14 @@ static uint64_t find_key_0(unsigned way)
     uint64_t pte = 0;
     bool is_absent;
     hipti_slot slot;
-    unsigned i;
+    size_t i;
 
     if (way == 0) {
         is_there = hipti_bucket_find(&buckets, place, &slot, &pte, NULL);
     } else if (way == 1u) {
         is_there = hipti_bucket_find_seq_cst(&buckets, place, &slot, &pte);
     } else {
-        pte = hipti_line_lookup(hipti_buckets_bucket(&buckets, 0), place, &i, &is_absent);
-        is_there = pte != 0;
+        is_there = hipti_line_lookup(hipti_buckets_bucket(&buckets, 0), place, &i, &pte, &is_absent);
     }
     cr_assert(!is_there || hipti_pte_has_key(pte), "way %u", way);
     return is_there ? hipti_pte_pfn(pte) : 0;

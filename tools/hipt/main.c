@@ -46,7 +46,7 @@ int main(int argc, char **argv)
         return say(usage_text);
     }
     if (strcmp(argv[1], "--version") == 0) {
-        return say("hipt " HIPT_VERSION_TEXT "\n");
+        return say(hipt_version()) || say("\n");
     }
     fprintf(stderr, "hipt: unknown command \"%s\"; it must be capture or replay, see hipt --help\n", argv[1]);
     return EXIT_USAGE;

@@ -44,7 +44,8 @@ static const struct bench_impl *const impls[] = {
 /* An implementation in use. */
 struct contender {
     const struct bench_impl *impl;
-    void *self; /* NULL: not in this run */
+    void *self;  /* NULL: not in this run */
+    bool absent; /* asked for, and could not be made */
     struct bench_bytes bytes;
     struct bench_sample samples[2 * BENCH_ROUNDS_MAX];
     size_t taken;
@@ -59,7 +60,7 @@ struct arena {
     struct contender contenders[IMPLS];
     size_t done; /* rounds, for the progress bar */
     size_t all;
-    bool failed; /* something had the wrong outcome */
+    bool failed; /* something had the wrong outcome, or one that is always there could not be made */
 };
 
 static unsigned threads_max(const struct bench_options *options)
@@ -94,13 +95,30 @@ static bool contender_fill(struct contender *contender, const struct bench_keys 
     return wrong == 0;
 }
 
+static void contender_destroy(struct contender *contender)
+{
+    if (contender->self != NULL) {
+        contender->impl->destroy(contender->self);
+        contender->self = NULL;
+    }
+}
+
+/* => false, with a line on stderr and nothing left behind, if it takes no part. */
 static bool contender_create(struct contender *contender, struct bench_geometry *geometry, struct arena *arena)
 {
     const struct bench_impl *impl = contender->impl;
 
     bench_progress(arena->done, arena->all, impl->name);
+    if (impl->create == NULL) {
+        fprintf(stderr, "hipt-bench: %s: %s\n", impl->name, impl->text);
+        return false;
+    }
     contender->self = impl->create(geometry);
-    if (contender->self == NULL || (impl->fill != NULL && !contender_fill(contender, &arena->keys))) {
+    if (contender->self == NULL) {
+        return false;
+    }
+    if (impl->fill != NULL && !contender_fill(contender, &arena->keys)) {
+        contender_destroy(contender);
         return false;
     }
     impl->bytes(contender->self, &contender->bytes);
@@ -124,10 +142,11 @@ static bool arena_create(struct arena *arena, const struct bench_options *option
         return false;
     }
     for (size_t i = 0; i < IMPLS; i++) {
-        arena->contenders[i].impl = impls[i];
-        if (options->impls[i] && !contender_create(&arena->contenders[i], &geometry, arena)) {
-            return false;
-        }
+        struct contender *contender = &arena->contenders[i];
+
+        contender->impl = impls[i];
+        contender->absent = options->impls[i] && !contender_create(contender, &geometry, arena);
+        arena->failed |= contender->absent && !impls[i]->on_request;
     }
     return true;
 }
@@ -135,21 +154,20 @@ static bool arena_create(struct arena *arena, const struct bench_options *option
 static void arena_destroy(struct arena *arena)
 {
     for (size_t i = 0; i < IMPLS; i++) {
-        struct contender *contender = &arena->contenders[i];
-
-        if (contender->self != NULL) {
-            contender->impl->destroy(contender->self);
-            contender->self = NULL;
-        }
+        contender_destroy(&arena->contenders[i]);
     }
     bench_keys_destroy(&arena->keys);
     free(arena->probes);
     arena->probes = NULL;
 }
 
-static bool takes_part(const struct contender *contender, enum bench_workload workload)
+static bool takes_part(const struct contender *contender, enum bench_workload workload, unsigned threads)
 {
-    return contender->self != NULL && contender->impl->run[workload] != NULL;
+    const struct bench_impl *impl = contender->impl;
+    bool writes = workload == BENCH_MIXED_90 || workload == BENCH_MIXED_50;
+
+    return contender->self != NULL && impl->run[workload] != NULL &&
+           (!writes || impl->writers_max == 0 || threads <= impl->writers_max);
 }
 
 /* One round of one contender. Once it has the undisturbed samples that are wanted it runs, for the keys, unrecorded. */
@@ -183,7 +201,7 @@ static bool run_round(struct arena *arena, enum bench_workload workload, unsigne
     for (size_t i = 0; i < IMPLS; i++) {
         struct contender *contender = &arena->contenders[i];
 
-        if (takes_part(contender, workload) && !run_contender(contender, arena, workload, threads)) {
+        if (takes_part(contender, workload, threads) && !run_contender(contender, arena, workload, threads)) {
             return false;
         }
     }
@@ -191,10 +209,12 @@ static bool run_round(struct arena *arena, enum bench_workload workload, unsigne
     return true;
 }
 
-static bool wants_more(const struct arena *arena, enum bench_workload workload)
+static bool wants_more(const struct arena *arena, enum bench_workload workload, unsigned threads)
 {
     for (size_t i = 0; i < IMPLS; i++) {
-        if (takes_part(&arena->contenders[i], workload) && arena->contenders[i].clean < arena->options->rounds) {
+        const struct contender *contender = &arena->contenders[i];
+
+        if (takes_part(contender, workload, threads) && contender->clean < arena->options->rounds) {
             return true;
         }
     }
@@ -212,7 +232,7 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
     for (size_t i = IMPLS; i-- > 0;) { /* the memory first: the others are set in relation to it */
         struct contender *contender = &arena->contenders[i];
 
-        if (takes_part(contender, workload)) {
+        if (takes_part(contender, workload, threads)) {
             row.impl = contender->impl->name;
             row.bytes = contender->bytes;
             bench_figure(contender->samples, contender->taken, (size_t)arena->options->rounds, &row.figure);
@@ -221,6 +241,15 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
             }
             arena->failed |= row.figure.wrong > 0;
             bench_report_row(arena->options->json, &row);
+        }
+    }
+}
+
+static void report_absent(const struct arena *arena)
+{
+    for (size_t i = 0; i < IMPLS; i++) {
+        if (arena->contenders[i].absent) {
+            bench_report_absent(arena->options->json, arena->contenders[i].impl->name, arena->keys.count);
         }
     }
 }
@@ -234,7 +263,7 @@ static bool run_workload(struct arena *arena, enum bench_workload workload, unsi
         arena->contenders[i].taken = 0;
         arena->contenders[i].clean = 0;
     }
-    for (size_t i = 0; i < 2 * rounds && wants_more(arena, workload); i++) {
+    for (size_t i = 0; i < 2 * rounds && wants_more(arena, workload, threads); i++) {
         if (!run_round(arena, workload, threads, i)) {
             return false;
         }
@@ -252,6 +281,7 @@ static bool run_entries(struct arena *arena, size_t entries)
     if (going) {
         bench_progress_clear();
         bench_report_head(options->json, entries, options->seed);
+        report_absent(arena);
     }
     for (size_t i = 0; going && i < BENCH_WORKLOADS; i++) {
         for (size_t j = 0; going && options->workloads[i] && j < options->threads.count; j++) {
@@ -311,7 +341,9 @@ int main(int argc, char **argv)
     }
 #endif
     start_with_huge_pages(argv);
-    memset(chosen, 1, sizeof(chosen));
+    for (size_t i = 0; i < IMPLS; i++) {
+        chosen[i] = !impls[i]->on_request;
+    }
     memset(options.workloads, 1, sizeof(options.workloads));
     switch (bench_options_parse(&options, argc, argv, impls, IMPLS)) {
     case BENCH_REFUSED:

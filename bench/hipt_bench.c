@@ -37,6 +37,8 @@ static const struct bench_impl *const impls[] = {
 #ifndef BENCH_WITHOUT_LFHT
     &bench_lfht,
 #endif
+    &bench_inverted,
+    &bench_radix,
     &bench_memory,
 };
 #define IMPLS (sizeof(impls) / sizeof(impls[0]))

@@ -37,6 +37,8 @@ static const struct bench_impl *const impls[] = {
 #ifndef BENCH_WITHOUT_LFHT
     &bench_lfht,
 #endif
+    &bench_ck,
+    &bench_ck_lock,
     &bench_inverted,
     &bench_radix,
     &bench_memory,
@@ -163,13 +165,33 @@ static void arena_destroy(struct arena *arena)
     arena->probes = NULL;
 }
 
-static bool takes_part(const struct contender *contender, enum bench_workload workload, unsigned threads)
+static bool takes_part(const struct contender *contender, enum bench_workload workload)
 {
-    const struct bench_impl *impl = contender->impl;
-    bool writes = workload == BENCH_MIXED_90 || workload == BENCH_MIXED_50;
+    return contender->self != NULL && contender->impl->run[workload] != NULL;
+}
 
-    return contender->self != NULL && impl->run[workload] != NULL &&
-           (!writes || impl->writers_max == 0 || threads <= impl->writers_max);
+/* => false also where it only follows the others, because it does not bear as many writers. */
+static bool is_measured(const struct contender *contender, enum bench_workload workload, unsigned threads)
+{
+    bool writes = workload == BENCH_MIXED_90 || workload == BENCH_MIXED_50;
+    unsigned most = contender->impl->writers_max;
+
+    return takes_part(contender, workload) && (!writes || most == 0 || threads <= most);
+}
+
+/* All threads' steps one after the other, on no clock: the next round begins with what this one leaves. */
+static bool follow_contender(struct contender *contender, struct arena *arena, enum bench_workload workload,
+                             unsigned threads)
+{
+    struct bench_sample sample;
+
+    if (!bench_round(contender->impl, contender->self, workload, 1, arena->probes,
+                     (size_t)arena->options->operations * threads, &sample)) {
+        fprintf(stderr, "hipt-bench: %s: no thread for a round\n", contender->impl->name);
+        return false;
+    }
+    arena->failed |= sample.wrong > 0;
+    return true;
 }
 
 /* One round of one contender. Once it has the undisturbed samples that are wanted it runs, for the keys, unrecorded. */
@@ -180,6 +202,9 @@ static bool run_contender(struct contender *contender, struct arena *arena, enum
     size_t count = (size_t)arena->options->operations;
     struct bench_sample sample;
 
+    if (!is_measured(contender, workload, threads)) {
+        return follow_contender(contender, arena, workload, threads);
+    }
     if ((impl->prepare != NULL && !impl->prepare(contender->self, workload, arena->probes, count * threads)) ||
         !bench_round(impl, contender->self, workload, threads, arena->probes, count, &sample)) {
         fprintf(stderr, "hipt-bench: %s: no memory or no threads for a round\n", impl->name);
@@ -203,7 +228,7 @@ static bool run_round(struct arena *arena, enum bench_workload workload, unsigne
     for (size_t i = 0; i < IMPLS; i++) {
         struct contender *contender = &arena->contenders[i];
 
-        if (takes_part(contender, workload, threads) && !run_contender(contender, arena, workload, threads)) {
+        if (takes_part(contender, workload) && !run_contender(contender, arena, workload, threads)) {
             return false;
         }
     }
@@ -216,7 +241,7 @@ static bool wants_more(const struct arena *arena, enum bench_workload workload, 
     for (size_t i = 0; i < IMPLS; i++) {
         const struct contender *contender = &arena->contenders[i];
 
-        if (takes_part(contender, workload, threads) && contender->clean < arena->options->rounds) {
+        if (is_measured(contender, workload, threads) && contender->clean < arena->options->rounds) {
             return true;
         }
     }
@@ -234,7 +259,7 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
     for (size_t i = IMPLS; i-- > 0;) { /* the memory first: the others are set in relation to it */
         struct contender *contender = &arena->contenders[i];
 
-        if (takes_part(contender, workload, threads)) {
+        if (is_measured(contender, workload, threads)) {
             row.impl = contender->impl->name;
             row.bytes = contender->bytes;
             bench_figure(contender->samples, contender->taken, (size_t)arena->options->rounds, &row.figure);

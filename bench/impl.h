@@ -106,6 +106,8 @@ struct bench_impl {
 extern const struct bench_impl bench_memory;
 extern const struct bench_impl bench_lfht;
 extern const struct bench_impl bench_hipt;
+extern const struct bench_impl bench_ck;
+extern const struct bench_impl bench_ck_lock;
 extern const struct bench_impl bench_inverted;
 extern const struct bench_impl bench_radix;
 

@@ -39,6 +39,9 @@ static const struct bench_impl *const impls[] = {
 #endif
     &bench_ck,
     &bench_ck_lock,
+    &bench_tbb,
+    &bench_cuckoo,
+    &bench_mutex,
     &bench_inverted,
     &bench_radix,
     &bench_memory,

@@ -108,6 +108,9 @@ extern const struct bench_impl bench_lfht;
 extern const struct bench_impl bench_hipt;
 extern const struct bench_impl bench_ck;
 extern const struct bench_impl bench_ck_lock;
+extern const struct bench_impl bench_tbb;
+extern const struct bench_impl bench_cuckoo;
+extern const struct bench_impl bench_mutex;
 extern const struct bench_impl bench_inverted;
 extern const struct bench_impl bench_radix;
 

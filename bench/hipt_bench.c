@@ -41,6 +41,7 @@ static const struct bench_impl *const impls[] = {
     &bench_ck_lock,
     &bench_tbb,
     &bench_cuckoo,
+    &bench_dpdk,
     &bench_mutex,
     &bench_inverted,
     &bench_radix,

@@ -110,6 +110,7 @@ extern const struct bench_impl bench_ck;
 extern const struct bench_impl bench_ck_lock;
 extern const struct bench_impl bench_tbb;
 extern const struct bench_impl bench_cuckoo;
+extern const struct bench_impl bench_dpdk;
 extern const struct bench_impl bench_mutex;
 extern const struct bench_impl bench_inverted;
 extern const struct bench_impl bench_radix;

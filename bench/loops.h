@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The timed loops, the same for every table, and in the part of C that is C++ too. Included once by a peer's file, after
- * it has defined, static inline:
+ * The timed loops, the same for every table, in what is C and C++ alike. Included once by a peer's file, after it has
+ * defined, static inline:
  *
  *   struct peer                                                   the table and what belongs to it
  *   void peer_enter(struct peer *), peer_exit(struct peer *)      a read-side section

@@ -38,7 +38,11 @@ static inline bool peer_lookup(struct peer *peer, uint64_t key, uint64_t *value)
 
 static inline bool peer_insert(struct peer *peer, unsigned, uint64_t key)
 {
-    return peer->table.insert(key, key);
+    try {
+        return peer->table.insert(key, key);
+    } catch (const std::bad_alloc &) {
+        return false;
+    }
 }
 
 static inline bool peer_delete(struct peer *peer, unsigned, uint64_t key)

@@ -37,6 +37,14 @@ static const struct bench_impl *const impls[] = {
 #ifndef BENCH_WITHOUT_LFHT
     &bench_lfht,
 #endif
+    &bench_ck,
+    &bench_ck_lock,
+    &bench_tbb,
+    &bench_cuckoo,
+    &bench_dpdk,
+    &bench_mutex,
+    &bench_inverted,
+    &bench_radix,
     &bench_memory,
 };
 #define IMPLS (sizeof(impls) / sizeof(impls[0]))
@@ -44,7 +52,8 @@ static const struct bench_impl *const impls[] = {
 /* An implementation in use. */
 struct contender {
     const struct bench_impl *impl;
-    void *self; /* NULL: not in this run */
+    void *self;  /* NULL: not in this run */
+    bool absent; /* asked for, and could not be made */
     struct bench_bytes bytes;
     struct bench_sample samples[2 * BENCH_ROUNDS_MAX];
     size_t taken;
@@ -59,7 +68,7 @@ struct arena {
     struct contender contenders[IMPLS];
     size_t done; /* rounds, for the progress bar */
     size_t all;
-    bool failed; /* something had the wrong outcome */
+    bool failed; /* something had the wrong outcome, or one that is always there could not be made */
 };
 
 static unsigned threads_max(const struct bench_options *options)
@@ -94,13 +103,30 @@ static bool contender_fill(struct contender *contender, const struct bench_keys 
     return wrong == 0;
 }
 
+static void contender_destroy(struct contender *contender)
+{
+    if (contender->self != NULL) {
+        contender->impl->destroy(contender->self);
+        contender->self = NULL;
+    }
+}
+
+/* => false, with a line on stderr and nothing left behind, if it takes no part. */
 static bool contender_create(struct contender *contender, struct bench_geometry *geometry, struct arena *arena)
 {
     const struct bench_impl *impl = contender->impl;
 
     bench_progress(arena->done, arena->all, impl->name);
+    if (impl->create == NULL) {
+        fprintf(stderr, "hipt-bench: %s: %s\n", impl->name, impl->text);
+        return false;
+    }
     contender->self = impl->create(geometry);
-    if (contender->self == NULL || (impl->fill != NULL && !contender_fill(contender, &arena->keys))) {
+    if (contender->self == NULL) {
+        return false;
+    }
+    if (impl->fill != NULL && !contender_fill(contender, &arena->keys)) {
+        contender_destroy(contender);
         return false;
     }
     impl->bytes(contender->self, &contender->bytes);
@@ -124,10 +150,11 @@ static bool arena_create(struct arena *arena, const struct bench_options *option
         return false;
     }
     for (size_t i = 0; i < IMPLS; i++) {
-        arena->contenders[i].impl = impls[i];
-        if (options->impls[i] && !contender_create(&arena->contenders[i], &geometry, arena)) {
-            return false;
-        }
+        struct contender *contender = &arena->contenders[i];
+
+        contender->impl = impls[i];
+        contender->absent = options->impls[i] && !contender_create(contender, &geometry, arena);
+        arena->failed |= contender->absent && !impls[i]->on_request;
     }
     return true;
 }
@@ -135,12 +162,7 @@ static bool arena_create(struct arena *arena, const struct bench_options *option
 static void arena_destroy(struct arena *arena)
 {
     for (size_t i = 0; i < IMPLS; i++) {
-        struct contender *contender = &arena->contenders[i];
-
-        if (contender->self != NULL) {
-            contender->impl->destroy(contender->self);
-            contender->self = NULL;
-        }
+        contender_destroy(&arena->contenders[i]);
     }
     bench_keys_destroy(&arena->keys);
     free(arena->probes);
@@ -152,6 +174,30 @@ static bool takes_part(const struct contender *contender, enum bench_workload wo
     return contender->self != NULL && contender->impl->run[workload] != NULL;
 }
 
+/* => false also where it only follows the others, because it does not bear as many writers. */
+static bool is_measured(const struct contender *contender, enum bench_workload workload, unsigned threads)
+{
+    bool writes = workload == BENCH_MIXED_90 || workload == BENCH_MIXED_50;
+    unsigned most = contender->impl->writers_max;
+
+    return takes_part(contender, workload) && (!writes || most == 0 || threads <= most);
+}
+
+/* All threads' steps one after the other, on no clock: the next round begins with what this one leaves. */
+static bool follow_contender(struct contender *contender, struct arena *arena, enum bench_workload workload,
+                             unsigned threads)
+{
+    struct bench_sample sample;
+
+    if (!bench_round(contender->impl, contender->self, workload, 1, arena->probes,
+                     (size_t)arena->options->operations * threads, &sample)) {
+        fprintf(stderr, "hipt-bench: %s: no thread for a round\n", contender->impl->name);
+        return false;
+    }
+    arena->failed |= sample.wrong > 0;
+    return true;
+}
+
 /* One round of one contender. Once it has the undisturbed samples that are wanted it runs, for the keys, unrecorded. */
 static bool run_contender(struct contender *contender, struct arena *arena, enum bench_workload workload,
                           unsigned threads)
@@ -160,6 +206,9 @@ static bool run_contender(struct contender *contender, struct arena *arena, enum
     size_t count = (size_t)arena->options->operations;
     struct bench_sample sample;
 
+    if (!is_measured(contender, workload, threads)) {
+        return follow_contender(contender, arena, workload, threads);
+    }
     if ((impl->prepare != NULL && !impl->prepare(contender->self, workload, arena->probes, count * threads)) ||
         !bench_round(impl, contender->self, workload, threads, arena->probes, count, &sample)) {
         fprintf(stderr, "hipt-bench: %s: no memory or no threads for a round\n", impl->name);
@@ -191,10 +240,12 @@ static bool run_round(struct arena *arena, enum bench_workload workload, unsigne
     return true;
 }
 
-static bool wants_more(const struct arena *arena, enum bench_workload workload)
+static bool wants_more(const struct arena *arena, enum bench_workload workload, unsigned threads)
 {
     for (size_t i = 0; i < IMPLS; i++) {
-        if (takes_part(&arena->contenders[i], workload) && arena->contenders[i].clean < arena->options->rounds) {
+        const struct contender *contender = &arena->contenders[i];
+
+        if (is_measured(contender, workload, threads) && contender->clean < arena->options->rounds) {
             return true;
         }
     }
@@ -212,7 +263,7 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
     for (size_t i = IMPLS; i-- > 0;) { /* the memory first: the others are set in relation to it */
         struct contender *contender = &arena->contenders[i];
 
-        if (takes_part(contender, workload)) {
+        if (is_measured(contender, workload, threads)) {
             row.impl = contender->impl->name;
             row.bytes = contender->bytes;
             bench_figure(contender->samples, contender->taken, (size_t)arena->options->rounds, &row.figure);
@@ -221,6 +272,15 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
             }
             arena->failed |= row.figure.wrong > 0;
             bench_report_row(arena->options->json, &row);
+        }
+    }
+}
+
+static void report_absent(const struct arena *arena)
+{
+    for (size_t i = 0; i < IMPLS; i++) {
+        if (arena->contenders[i].absent) {
+            bench_report_absent(arena->options->json, arena->contenders[i].impl->name, arena->keys.count);
         }
     }
 }
@@ -234,7 +294,7 @@ static bool run_workload(struct arena *arena, enum bench_workload workload, unsi
         arena->contenders[i].taken = 0;
         arena->contenders[i].clean = 0;
     }
-    for (size_t i = 0; i < 2 * rounds && wants_more(arena, workload); i++) {
+    for (size_t i = 0; i < 2 * rounds && wants_more(arena, workload, threads); i++) {
         if (!run_round(arena, workload, threads, i)) {
             return false;
         }
@@ -252,6 +312,7 @@ static bool run_entries(struct arena *arena, size_t entries)
     if (going) {
         bench_progress_clear();
         bench_report_head(options->json, entries, options->seed);
+        report_absent(arena);
     }
     for (size_t i = 0; going && i < BENCH_WORKLOADS; i++) {
         for (size_t j = 0; going && options->workloads[i] && j < options->threads.count; j++) {
@@ -311,7 +372,9 @@ int main(int argc, char **argv)
     }
 #endif
     start_with_huge_pages(argv);
-    memset(chosen, 1, sizeof(chosen));
+    for (size_t i = 0; i < IMPLS; i++) {
+        chosen[i] = !impls[i]->on_request;
+    }
     memset(options.workloads, 1, sizeof(options.workloads));
     switch (bench_options_parse(&options, argc, argv, impls, IMPLS)) {
     case BENCH_REFUSED:

@@ -15,6 +15,10 @@
 
 #include "keys.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define BENCH_THREADS_MAX 64u
 #define BENCH_BATCH 64u    /* lookups of one batch */
 #define BENCH_STREAM 512u  /* lookups handed over at once where batches shall run into each other */
@@ -70,7 +74,13 @@ struct bench_impl {
     const char *name;
     const char *text; /* for --help */
 
-    /* => NULL, with a line on stderr, if it cannot be made. Runs unpinned: helper threads keep out of the way. */
+    bool on_request;      /* runs only where --impl names it or says all; the run goes on if it cannot be made */
+    unsigned writers_max; /* threads that may insert and delete at once; 0: any number */
+
+    /*
+     * => NULL, with a line on stderr, if it cannot be made. Runs unpinned: helper threads keep out of the way. Is
+     * itself NULL where the implementation was not built; @text then says why.
+     */
     void *(*create)(const struct bench_geometry *geometry);
     void (*destroy)(void *self);
 
@@ -96,5 +106,17 @@ struct bench_impl {
 extern const struct bench_impl bench_memory;
 extern const struct bench_impl bench_lfht;
 extern const struct bench_impl bench_hipt;
+extern const struct bench_impl bench_ck;
+extern const struct bench_impl bench_ck_lock;
+extern const struct bench_impl bench_tbb;
+extern const struct bench_impl bench_cuckoo;
+extern const struct bench_impl bench_dpdk;
+extern const struct bench_impl bench_mutex;
+extern const struct bench_impl bench_inverted;
+extern const struct bench_impl bench_radix;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The timed loops, the same for every table. Included once by a peer's .c file, after it has defined, static inline:
+ * The timed loops, the same for every table, in what is C and C++ alike. Included once by a peer's file, after it has
+ * defined, static inline:
  *
  *   struct peer                                                   the table and what belongs to it
  *   void peer_enter(struct peer *), peer_exit(struct peer *)      a read-side section
@@ -27,27 +28,29 @@ static inline void look_up(struct peer *peer, uint64_t key, bool expected, struc
 
 static struct bench_outcome run_hit(void *self, const struct bench_job *job)
 {
-    struct bench_outcome outcome = {0};
+    struct peer *peer = (struct peer *)self;
+    struct bench_outcome outcome = {0, 0};
 
-    peer_enter(self);
+    peer_enter(peer);
     for (size_t i = 0; i < job->count; i++) {
-        look_up(self, job->probes[i], true, &outcome);
+        look_up(peer, job->probes[i], true, &outcome);
     }
-    peer_exit(self);
+    peer_exit(peer);
     return outcome;
 }
 
 static struct bench_outcome run_hit_section(void *self, const struct bench_job *job)
 {
-    struct bench_outcome outcome = {0};
+    struct peer *peer = (struct peer *)self;
+    struct bench_outcome outcome = {0, 0};
 
     for (size_t i = 0; i < job->count; i++) {
 #ifndef PEER_OWN_SECTION
-        peer_enter(self);
+        peer_enter(peer);
 #endif
-        look_up(self, job->probes[i], true, &outcome);
+        look_up(peer, job->probes[i], true, &outcome);
 #ifndef PEER_OWN_SECTION
-        peer_exit(self);
+        peer_exit(peer);
 #endif
     }
     return outcome;
@@ -55,25 +58,27 @@ static struct bench_outcome run_hit_section(void *self, const struct bench_job *
 
 static struct bench_outcome run_dependent(void *self, const struct bench_job *job)
 {
-    struct bench_outcome outcome = {0};
+    struct peer *peer = (struct peer *)self;
+    struct bench_outcome outcome = {0, 0};
 
-    peer_enter(self);
+    peer_enter(peer);
     for (size_t i = 0; i < job->count; i++) {
-        look_up(self, job->probes[i] ^ (outcome.sum & job->zero), true, &outcome);
+        look_up(peer, job->probes[i] ^ (outcome.sum & job->zero), true, &outcome);
     }
-    peer_exit(self);
+    peer_exit(peer);
     return outcome;
 }
 
 static struct bench_outcome run_miss(void *self, const struct bench_job *job)
 {
-    struct bench_outcome outcome = {0};
+    struct peer *peer = (struct peer *)self;
+    struct bench_outcome outcome = {0, 0};
 
-    peer_enter(self);
+    peer_enter(peer);
     for (size_t i = 0; i < job->count; i++) {
-        look_up(self, job->probes[i], false, &outcome);
+        look_up(peer, job->probes[i], false, &outcome);
     }
-    peer_exit(self);
+    peer_exit(peer);
     return outcome;
 }
 
@@ -97,19 +102,33 @@ static inline void take_step(struct peer *peer, unsigned thread, uint64_t step, 
 /* Grace periods need an end to every section, so this one is cut into pieces, for every table alike. */
 static struct bench_outcome run_mixed(void *self, const struct bench_job *job)
 {
-    struct bench_outcome outcome = {0};
+    struct peer *peer = (struct peer *)self;
+    struct bench_outcome outcome = {0, 0};
 
     for (size_t done = 0; done < job->count; done += BENCH_SECTION) {
         size_t end = job->count - done < BENCH_SECTION ? job->count : done + BENCH_SECTION;
 
-        peer_rest(self, job->thread);
-        peer_enter(self);
+        peer_rest(peer, job->thread);
+        peer_enter(peer);
         for (size_t i = done; i < end; i++) {
-            take_step(self, job->thread, job->probes[i], &outcome);
+            take_step(peer, job->thread, job->probes[i], &outcome);
         }
-        peer_exit(self);
+        peer_exit(peer);
     }
     return outcome;
+}
+
+/* Not timed. => how many of the keys could not be inserted. */
+static inline uint64_t insert_all(struct peer *peer, const uint64_t *keys, size_t count)
+{
+    uint64_t wrong = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        peer_enter(peer);
+        wrong += !peer_insert(peer, 0, keys[i]);
+        peer_exit(peer);
+    }
+    return wrong;
 }
 
 #endif

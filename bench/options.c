@@ -17,6 +17,7 @@
 #define ENTRIES_MAX (UINT64_C(1) << 28)
 #define OPERATIONS_MIN 1000u
 #define OPERATIONS_MAX (UINT64_C(1) << 26)
+#define EVERYTHING "all"
 
 /* What can be named in a list: implementations or workloads. */
 struct names {
@@ -116,17 +117,22 @@ static bool take_name(void *ctx, const char *element)
     const struct choice *choice = ctx;
     const struct names *names = choice->names;
 
+    bool found = false;
+
     for (size_t i = 0; i < names->count; i++) {
-        if (strcmp(names->name(names->all, i), element) == 0) {
+        if (strcmp(element, EVERYTHING) == 0 || strcmp(names->name(names->all, i), element) == 0) {
             choice->chosen[i] = true;
-            return true;
+            found = true;
         }
+    }
+    if (found) {
+        return true;
     }
     fprintf(stderr, "hipt-bench: %s '%s': one or more of", names->option, element);
     for (size_t i = 0; i < names->count; i++) {
         fprintf(stderr, "%c%s", i == 0 ? ' ' : ',', names->name(names->all, i));
     }
-    fprintf(stderr, " is needed\n");
+    fprintf(stderr, " is needed, or " EVERYTHING "\n");
     return false;
 }
 
@@ -151,7 +157,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --rounds N         rounds of each workload and implementation (5)\n"
            "  --ops N            operations of each thread in a round (1048576)\n"
            "  --workload LIST    comma-separated (all)\n"
-           "  --impl LIST        comma-separated (all)\n"
+           "  --impl LIST        comma-separated, or all (those marked with *)\n"
            "  --seed N           seed of the keys and of all choices (1)\n"
            "  --json             one JSON object a line instead of the table\n"
            "  --help             this text\n"
@@ -161,10 +167,10 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
     }
     printf("\nImplementations:\n");
     for (size_t i = 0; i < nimpls; i++) {
-        printf("  %-12s %s\n", impls[i]->name, impls[i]->text);
+        printf("  %-10s %c %s\n", impls[i]->name, impls[i]->on_request ? ' ' : '*', impls[i]->text);
     }
     printf("\nExit status: 0 done; 1 a lookup, insert or delete had another outcome than it must have, or memory was\n"
-           "not to be had; 2 the command line was not understood.\n");
+           "not to be had for one of those marked with *; 2 the command line was not understood.\n");
 }
 
 static void refuse_option(char **argv)

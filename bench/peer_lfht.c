@@ -12,8 +12,8 @@
 #endif
 #define _LGPL_SOURCE
 #include "impl.h"
+#include "pages.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,13 +47,6 @@ struct peer {
 static int is_key(struct cds_lfht_node *link, const void *key)
 {
     return ((struct node *)(void *)link)->key == *(const uint64_t *)key;
-}
-
-static size_t malloc_bytes(void)
-{
-    struct mallinfo2 state = mallinfo2();
-
-    return state.uordblks + state.hblkhd;
 }
 
 static inline void peer_enter(struct peer *peer)
@@ -164,7 +157,7 @@ static void *lfht_create(const struct bench_geometry *geometry)
         buckets *= 2;
     }
     if (peer != NULL && limbo_create(peer)) {
-        peer->before = malloc_bytes();
+        peer->before = bench_malloc_bytes();
         peer->table = cds_lfht_new_flavor(buckets, buckets, buckets, 0, &urcu_memb_flavor, NULL);
         if (peer->table != NULL) {
             return peer;
@@ -222,14 +215,9 @@ static void lfht_destroy(void *self)
 static uint64_t lfht_fill(void *self, const uint64_t *keys, size_t count)
 {
     struct peer *peer = self;
-    uint64_t wrong = 0;
+    uint64_t wrong = insert_all(peer, keys, count);
 
-    for (size_t i = 0; i < count; i++) {
-        peer_enter(peer);
-        wrong += !peer_insert(peer, 0, keys[i]);
-        peer_exit(peer);
-    }
-    peer->bytes = malloc_bytes() - peer->before;
+    peer->bytes = bench_malloc_bytes() - peer->before;
     return wrong;
 }
 

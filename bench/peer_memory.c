@@ -3,18 +3,14 @@
  * The memory itself: what a table that needed exactly one line for each lookup, and no work, would cost. It covers as
  * many bytes as hipt's lines do, and it reads the same array of keys.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "impl.h"
+#include "pages.h"
 
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define LINE_BYTES 64u
-#define HUGE_BYTES ((size_t)2 << 20)
 
 struct line {
     alignas(LINE_BYTES) uint64_t next; /* pointer chase: the line that follows, all lines in one cycle */
@@ -27,11 +23,6 @@ struct memory {
     struct line *lines;
     uint64_t count;
 };
-
-static size_t memory_bytes(uint64_t count)
-{
-    return ((size_t)count * sizeof(struct line) + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
-}
 
 /* A random cycle through all lines: each line in turn takes the place of an earlier one in it. */
 static void memory_link(struct memory *memory, uint64_t seed)
@@ -54,20 +45,16 @@ static void memory_link(struct memory *memory, uint64_t seed)
 static void *memory_create(const struct bench_geometry *geometry)
 {
     struct memory *memory = malloc(sizeof(*memory));
-    void *lines;
 
     if (memory == NULL) {
         return NULL;
     }
     memory->count = geometry->line_bytes / LINE_BYTES;
-    lines = mmap(NULL, memory_bytes(memory->count), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (lines == MAP_FAILED) {
-        fprintf(stderr, "hipt-bench: memory: no %zu bytes to be had\n", memory_bytes(memory->count));
+    memory->lines = bench_pages_map("memory", memory->count * sizeof(struct line));
+    if (memory->lines == NULL) {
         free(memory);
         return NULL;
     }
-    (void)madvise(lines, memory_bytes(memory->count), MADV_HUGEPAGE); /* a kernel without them still measures */
-    memory->lines = lines;
     memory_link(memory, geometry->seed);
     return memory;
 }
@@ -76,7 +63,7 @@ static void memory_destroy(void *self)
 {
     struct memory *memory = self;
 
-    munmap(memory->lines, memory_bytes(memory->count));
+    bench_pages_unmap(memory->lines, memory->count * sizeof(struct line));
     free(memory);
 }
 

@@ -20,6 +20,16 @@ void bench_report_head(bool json, size_t entries, uint64_t seed)
     fflush(stdout);
 }
 
+void bench_report_absent(bool json, const char *impl, size_t entries)
+{
+    if (json) {
+        printf("{\"bench\":\"hipt-bench\",\"impl\":\"%s\",\"entries\":%zu,\"absent\":true}\n", impl, entries);
+    } else {
+        printf("%-12s %7s  %-8s is not in this run\n", "-", "-", impl);
+    }
+    fflush(stdout);
+}
+
 static double per_entry(size_t bytes, size_t entries)
 {
     return (double)bytes / (double)entries;

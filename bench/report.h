@@ -25,6 +25,8 @@ struct bench_row {
 
 /* The table's head for one number of entries; nothing in JSON. */
 void bench_report_head(bool json, size_t entries, uint64_t seed);
+/* An implementation that was asked for and is not in the run; why is on stderr. */
+void bench_report_absent(bool json, const char *impl, size_t entries);
 void bench_report_row(bool json, const struct bench_row *row);
 
 /* How far the run is; @text names what is done now. */

@@ -135,15 +135,16 @@ static enum hipt_status check(const struct hipt_config *config, size_t room)
 static void check_place(const struct hipt_table *table, const struct hipt_page *page)
 {
     uint64_t key = hipti_key_pack(&table->split, page->asid, page->size, page->vpn);
-    uint64_t mixed = hipti_hash_mix(&table->buckets.hash, key);
-    struct hipti_place place = hipti_quotient_place(&table->buckets.quotient, mixed);
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
+    uint64_t mixed = hipti_hash_mix(&array->hash, key);
+    struct hipti_place place = hipti_quotient_place(&array->quotient, mixed);
     struct hipt_page back = hipti_key_unpack(&table->split, key);
 
     REQUIRE(back.asid == page->asid && back.size == page->size && back.vpn == page->vpn);
-    REQUIRE(place.bucket < table->buckets.quotient.buckets);
-    REQUIRE(hipti_hash_unmix(&table->buckets.hash, mixed) == key);
+    REQUIRE(place.bucket < array->quotient.buckets);
+    REQUIRE(hipti_hash_unmix(&array->hash, mixed) == key);
     place.rest &= ~hipti_mask(16);
-    REQUIRE(hipti_quotient_mixed(&table->buckets.quotient, table->buckets.hash.width, place) == mixed);
+    REQUIRE(hipti_quotient_mixed(&array->quotient, array->hash.width, place) == mixed);
 }
 
 /* => whether a mapping is to be had here: what is refused for want of memory or of an aligned frame is not. */

@@ -23,7 +23,7 @@ extern "C" {
 
 #define HIPT_SIZES_MAX 4u          /* size classes of one table */
 #define HIPT_PFN_BITS 40u          /* a pfn or swap slot, in base pages: 52-bit physical addresses with 4 KiB pages */
-#define HIPT_VERSION_BITS_MAX 11u  /* how often a slot changes its life before it waits for a grace period: 2^11 */
+#define HIPT_VERSION_BITS_MAX 10u  /* how often a slot changes its life before it waits for a grace period: 2^10 */
 #define HIPT_SEQUENCE_BITS_MAX 27u /* commits of one bucket in three grace periods, at most: 2^27 */
 #define HIPT_CHAIN_LINES_MAX 8u    /* lines of one bucket, the first included */
 #define HIPT_SLOTS 4u              /* slots of one line */

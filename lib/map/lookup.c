@@ -42,8 +42,10 @@ struct probe {
 static inline void probe_aim(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
                              struct probe *probe)
 {
-    probe->place = hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, asid, size, vpn));
-    probe->line = hipti_buckets_bucket(&table->buckets, probe->place.bucket);
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
+
+    probe->place = hipti_array_place(array, hipti_key_pack(&table->split, asid, size, vpn));
+    probe->line = hipti_array_line(array, probe->place.bucket);
     probe->page = page_around(table, asid, vpn, size);
 }
 
@@ -314,7 +316,7 @@ static inline void put_off(const struct hipt_table *table, const struct probe *p
         uint32_t link = hipti_header_link(hipti_load_relaxed(&probe->line->header)); /* a hint */
 
         if (link != HIPTI_NONE) {
-            HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_buckets_linked(&table->buckets, link)));
+            HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_buckets_linked(link)));
         }
     }
 }

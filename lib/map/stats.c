@@ -5,13 +5,14 @@
 enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out)
 {
     enum hipt_status status = HIPT_ABSENT;
+    hipti_slot slot;
 
     HIPT_PORT_READ_ENTER(&table->ops);
-    while (status == HIPT_ABSENT && cursor->next < hipti_buckets_slots(&table->buckets)) {
+    while (status == HIPT_ABSENT && hipti_buckets_nth(&table->buckets, cursor->next, &slot)) {
         uint64_t pte;
         uint64_t key;
 
-        if (hipti_slot_read(&table->buckets, (hipti_slot)cursor->next, &pte, &key) && hipti_pte_is_visible(pte)) {
+        if (hipti_slot_read(&table->buckets, slot, &pte, &key) && hipti_pte_is_visible(pte)) {
             *out = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
             status = HIPT_OK;
         }
@@ -46,7 +47,7 @@ static void stats_bucket(const struct hipti_buckets *buckets, uint32_t bucket, s
         lines++;
         mappings += line_mappings(line);
         link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
-        number = hipti_buckets_linked(buckets, link);
+        number = hipti_buckets_linked(link);
         HIPTI_INVARIANT(lines <= HIPT_CHAIN_LINES_MAX); /* no line joins behind the one that is read */
     } while (link != HIPTI_NONE);
     stats->per_bucket[mappings]++;
@@ -61,14 +62,15 @@ void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
     uint64_t bucket;
 
     *stats = zero;
-    stats->buckets = table->buckets.quotient.buckets;
+    stats->buckets = hipti_buckets_now(&table->buckets)->quotient.buckets;
     stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved); /* a count for people */
     for (bucket = 0; bucket < stats->buckets; bucket++) {
         HIPT_PORT_READ_ENTER(&table->ops);
         stats_bucket(&table->buckets, (uint32_t)bucket, stats);
         HIPT_PORT_READ_EXIT(&table->ops);
     }
-    stats->bytes_forward = hipti_arena_bytes(&table->buckets.lines) + hipti_arena_bytes(&table->buckets.overflow);
+    stats->bytes_forward = hipti_arena_bytes(&hipti_buckets_now(&table->buckets)->lines) +
+                           hipti_arena_bytes(&table->buckets.overflow);
     stats->bytes_frames = hipti_arena_bytes(&table->frames.records);
     stats->bytes_aliases = hipti_arena_bytes(&table->frames.blocks);
     stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +

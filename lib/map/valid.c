@@ -97,17 +97,17 @@ static bool report(struct hipti_text *text, const char *what, uint64_t number, c
 
 bool hipt_table_is_valid(struct hipt_table *table, char *text, size_t bytes)
 {
-    uint64_t slots = hipti_buckets_slots(&table->buckets);
     const char *fault = NULL;
     struct hipti_text line;
+    hipti_slot slot;
     uint64_t i;
 
     hipti_text_start(&line, text, bytes);
-    for (i = 0; i < slots; i++) {
-        fault = slot_fault(table, (hipti_slot)i);
-        fault = fault ? fault : overlap_fault(table, (hipti_slot)i);
+    for (i = 0; hipti_buckets_nth(&table->buckets, i, &slot); i++) {
+        fault = slot_fault(table, slot);
+        fault = fault ? fault : overlap_fault(table, slot);
         if (fault) {
-            return report(&line, "slot", i, fault);
+            return report(&line, "slot", slot, fault);
         }
     }
     for (i = 1; i <= table->frames.records.limit; i++) {

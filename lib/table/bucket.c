@@ -49,28 +49,34 @@ static HIPTI_ATOMIC(uint64_t) *slot_pte(const struct hipti_buckets *buckets, hip
 bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *ops, const struct hipti_split *split,
                         const struct hipt_config *config, uint64_t count, const uint64_t secret[4])
 {
-    size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
     uint64_t overflow = count * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
-    size_t overflow_block = (size_t)(count * sizeof(struct hipti_line) / 64u);
+    size_t block = (size_t)(count * sizeof(struct hipti_line) / 64u);
+    struct hipti_array *array = hipti_array_create(ops, 0, count, hipti_split_width(split), secret, true);
 
     buckets->ops = ops;
     buckets->split = *split;
     buckets->version_max = (unsigned)hipti_mask(config->version_bits);
     buckets->sequence_bits = config->sequence_bits;
     buckets->committed = split->nsizes > 1u ? HIPTI_TENTATIVE : HIPTI_LIVE;
-    hipti_hash_init(&buckets->hash, hipti_split_width(split), secret);
-    hipti_quotient_init(&buckets->quotient, count);
+    hipti_store_relaxed(&buckets->half[0], array); /* nobody else has the table yet */
+    hipti_store_release(&buckets->now, array);     /* [publish:array] */
     overflow = overflow < HIPTI_OVERFLOW_MAX ? overflow : HIPTI_OVERFLOW_MAX;
-    overflow_block = overflow_block > 4096u ? overflow_block : 4096u;
-    overflow_block = overflow_block < (size_t)1 << 20 ? overflow_block : (size_t)1 << 20;
-    return hipti_arena_init(&buckets->lines, ops, sizeof(struct hipti_line), (uint32_t)count, block) &&
-           hipti_arena_prepare(&buckets->lines, (uint32_t)count, true) &&
-           hipti_arena_init(&buckets->overflow, ops, sizeof(struct hipti_line), (uint32_t)overflow, overflow_block);
+    block = block > 4096u ? block : 4096u;
+    block = block < (size_t)1 << 20 ? block : (size_t)1 << 20;
+    return array && hipti_arena_init(&buckets->overflow, ops, sizeof(struct hipti_line), (uint32_t)overflow, block);
 }
 
 void hipti_buckets_end(struct hipti_buckets *buckets)
 {
-    hipti_arena_end(&buckets->lines);
+    unsigned i;
+
+    for (i = 0; i < 2u; i++) {
+        struct hipti_array *array = hipti_load_relaxed(&buckets->half[i]); /* everybody else is gone */
+
+        if (array) {
+            hipti_array_destroy(array);
+        }
+    }
     hipti_arena_end(&buckets->overflow);
 }
 
@@ -95,7 +101,7 @@ bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place p
         if (link == HIPTI_NONE) {
             return false;
         }
-        number = hipti_buckets_linked(buckets, link);
+        number = hipti_buckets_linked(link);
     }
 }
 
@@ -120,7 +126,7 @@ bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti
         if (link == HIPTI_NONE) {
             return false;
         }
-        number = hipti_buckets_linked(buckets, link);
+        number = hipti_buckets_linked(link);
         line = hipti_buckets_line(buckets, number);
         link = hipti_header_link(hipti_load_relaxed(&line->header)); /* constant while the line is linked */
     }
@@ -162,7 +168,7 @@ bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_p
         if (link == HIPTI_NONE) {
             return false;
         }
-        number = hipti_buckets_linked(buckets, link);
+        number = hipti_buckets_linked(link);
     }
 }
 
@@ -172,7 +178,7 @@ static uint32_t chain_line(const struct hipti_buckets *buckets, uint32_t bucket,
     uint32_t number = bucket;
 
     while (ordinal-- > 0) {
-        number = hipti_buckets_linked(buckets, hipti_header_link(header));
+        number = hipti_buckets_linked(hipti_header_link(header));
         header = hipti_load_relaxed(&hipti_buckets_line(buckets, number)->header); /* constant while linked */
     }
     return number;
@@ -186,7 +192,7 @@ static unsigned chain_ordinal(const struct hipti_buckets *buckets, uint32_t buck
 
     while (at != number) {
         HIPTI_INVARIANT(hipti_header_link(header) != HIPTI_NONE);
-        at = hipti_buckets_linked(buckets, hipti_header_link(header));
+        at = hipti_buckets_linked(hipti_header_link(header));
         header = hipti_load_relaxed(&hipti_buckets_line(buckets, at)->header); /* constant while linked */
         ordinal++;
     }
@@ -292,7 +298,7 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
         if (link == HIPTI_NONE) {
             return HIPT_ABSENT;
         }
-        number = hipti_buckets_linked(buckets, link);
+        number = hipti_buckets_linked(link);
         link = hipti_header_link(hipti_load_relaxed(&hipti_buckets_line(buckets, number)->header)); /* constant */
     }
 }
@@ -374,7 +380,7 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
     hipti_store_relaxed(&((struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number))->header,
                         hipti_header_of_overflow(hipti_header_link(header), claim->place.bucket));
     next = hipti_header_relink(header, number, buckets->sequence_bits);
-    claim_fill(buckets, claim, hipti_buckets_linked(buckets, number) * HIPT_SLOTS, pte, next);
+    claim_fill(buckets, claim, hipti_buckets_linked(number) * HIPT_SLOTS, pte, next);
     /* release: the line, and that the slot which the header named is finished [publish:link] [publish:commit] */
     if (!hipti_cas_release(&bucket->header, &header, next)) {
         hipti_store_relaxed(slot_pte(buckets, claim->slot), 0u); /* nobody looks; the freelist publishes */
@@ -496,10 +502,10 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
     uint64_t sealed[HIPT_SLOTS];
     uint64_t header = bucket_settle(buckets, bucket);
 
-    if (hipti_buckets_linked(buckets, hipti_header_link(header)) != number || !line_seal(line, sealed)) {
+    if (hipti_buckets_linked(hipti_header_link(header)) != number || !line_seal(line, sealed)) {
         return;
     }
-    while (hipti_buckets_linked(buckets, hipti_header_link(header)) == number &&
+    while (hipti_buckets_linked(hipti_header_link(header)) == number &&
            hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         uint64_t next = hipti_header_relink(header, hipti_header_link(own), buckets->sequence_bits);
 
@@ -519,7 +525,7 @@ static void slot_free(struct hipti_buckets *buckets, hipti_slot slot, uint64_t p
     uint32_t number = slot / HIPT_SLOTS;
 
     hipti_store_release(slot_pte(buckets, slot), pte); /* [publish:slot] */
-    if (number >= buckets->quotient.buckets) {
+    if (number >= HIPTI_OVERFLOW_FIRST) {
         bucket_trim(buckets, number);
     }
 }
@@ -565,20 +571,28 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
         place.rest = (uint64_t)hipti_load_acquire(&line->lo[i]) << 16;  /* [observe:lo/hi] */
         place.rest |= (uint64_t)hipti_load_acquire(&line->hi[i]) << 48; /* [observe:lo/hi] */
         place.bucket = number;
-        if (number >= buckets->quotient.buckets) {
+        if (number >= HIPTI_OVERFLOW_FIRST) {
             place.bucket = hipti_header_bucket(hipti_load_relaxed(&line->header)); /* constant while linked */
         }
         after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
     } while (!hipti_pte_same_life(before, after) || !hipti_pte_has_key(after));
     *pte = after;
-    *key = hipti_hash_unmix(&buckets->hash,
-                            hipti_quotient_mixed(&buckets->quotient, buckets->hash.width, place));
+    *key = hipti_array_key(hipti_buckets_array(buckets, place.bucket), place);
     return true;
 }
 
-uint64_t hipti_buckets_slots(const struct hipti_buckets *buckets)
+bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hipti_slot *slot)
 {
-    uint64_t lines = buckets->quotient.buckets + hipti_load_acquire(&buckets->overflow.carved); /* [observe:carved] */
+    uint64_t count = hipti_buckets_now(buckets)->quotient.buckets;
+    uint64_t line = ordinal / HIPT_SLOTS;
 
-    return lines * HIPT_SLOTS;
+    if (line >= count) {
+        line -= count;
+        if (line >= hipti_load_acquire(&buckets->overflow.carved)) { /* [observe:carved] */
+            return false;
+        }
+        line += HIPTI_OVERFLOW_FIRST;
+    }
+    *slot = (hipti_slot)(line * HIPT_SLOTS + ordinal % HIPT_SLOTS);
+    return true;
 }

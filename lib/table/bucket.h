@@ -17,16 +17,16 @@
 #include "reclaim/arena.h"
 #include "reclaim/freelist.h"
 #include "reclaim/gate.h"
+#include "table/array.h"
 #include "table/hash.h"
 #include "table/key.h"
 #include "table/line.h"
 #include "table/pte.h"
 
-/* Field key: all constant, but for what the three reclaiming parts say of themselves. */
+/* Field key: all constant, but for the pointers, which are atomic, and what the three reclaiming parts say of theirs. */
 struct hipti_buckets {
-    struct hipti_quotient quotient;
-    struct hipti_hash hash;
-    struct hipti_arena lines;    /* one for each bucket */
+    hipti_array_pointer now;     /* where keys are put */
+    hipti_array_pointer half[2]; /* by the numbers of their lines */
     struct hipti_arena overflow;
     const struct hipt_ops *ops;
     struct hipti_split split;
@@ -53,32 +53,35 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
                         const struct hipt_config *config, uint64_t count, const uint64_t secret[4]);
 void hipti_buckets_end(struct hipti_buckets *buckets);
 
+/* The array that keys are put into. */
+static inline struct hipti_array *hipti_buckets_now(const struct hipti_buckets *buckets)
+{
+    return hipti_load_acquire(&buckets->now); /* [observe:array] */
+}
+
 static inline struct hipti_place hipti_buckets_place(const struct hipti_buckets *buckets, uint64_t key)
 {
-    return hipti_quotient_place(&buckets->quotient, hipti_hash_mix(&buckets->hash, key));
+    return hipti_array_place(hipti_buckets_now(buckets), key);
 }
 
-/* The line of a bucket. Its address is worked out with the line's size known to the compiler. */
-static inline struct hipti_line *hipti_buckets_bucket(const struct hipti_buckets *buckets, uint32_t bucket)
+/* The array that bucket @number is in. */
+static inline struct hipti_array *hipti_buckets_array(const struct hipti_buckets *buckets, uint32_t number)
 {
-    /* relaxed: all buckets were there before the table was */
-    char *block = hipti_load_relaxed(&buckets->lines.directory[bucket >> buckets->lines.block_shift]);
-
-    return (struct hipti_line *)(void *)block + (bucket & buckets->lines.block_mask);
+    return hipti_load_relaxed(&buckets->half[number >> HIPTI_HALF_BITS]); /* who has a number of it has acquired it */
 }
 
-static inline struct hipti_line *hipti_buckets_line(const struct hipti_buckets *buckets, uint32_t line)
+static inline struct hipti_line *hipti_buckets_line(const struct hipti_buckets *buckets, uint32_t number)
 {
-    uint32_t count = (uint32_t)buckets->quotient.buckets;
-
-    return line < count ? hipti_buckets_bucket(buckets, line)
-                        : (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, line - count + 1u);
+    if (number >= HIPTI_OVERFLOW_FIRST) {
+        return (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number - HIPTI_OVERFLOW_FIRST + 1u);
+    }
+    return hipti_array_line(hipti_buckets_array(buckets, number), number);
 }
 
-/* The line number behind a header's link; behind HIPTI_NONE that of a bucket, which is no overflow line's. */
-static inline uint32_t hipti_buckets_linked(const struct hipti_buckets *buckets, uint32_t link)
+/* The line number behind a header's link; behind HIPTI_NONE one that is no overflow line's. */
+static inline uint32_t hipti_buckets_linked(uint32_t link)
 {
-    return (uint32_t)buckets->quotient.buckets + link - 1u;
+    return HIPTI_OVERFLOW_FIRST + link - 1u;
 }
 
 /*
@@ -141,7 +144,7 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot);
 /* => true: the slot holds a key, *pte and *key are of one life. */
 bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key);
 
-/* How many slots there are, to be numbered from 0; it grows. */
-uint64_t hipti_buckets_slots(const struct hipti_buckets *buckets);
+/* => whether there is a slot @ordinal, counted from 0 through all lines; *slot is its number. New lines come last. */
+bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hipti_slot *slot);
 
 #endif

@@ -54,8 +54,8 @@ _Static_assert(sizeof(struct hipti_line) == HIPTI_CACHE_LINE, "a line is one cac
 #endif
 
 #define HIPTI_LINK_BITS 28u
-#define HIPTI_BUCKETS_MAX (UINT64_C(1) << HIPTI_LINK_BITS)
-#define HIPTI_OVERFLOW_MAX (UINT32_C(0x0fffffff)) /* lines + 2^28 buckets * 4 slots fit 31 bits */
+#define HIPTI_BUCKETS_MAX (UINT64_C(1) << 27)
+#define HIPTI_OVERFLOW_MAX (UINT32_C(0x0fffffff)) /* with two times 2^27 buckets, 4 slots each, it fits 31 bits */
 
 #define HIPTI_HEADER_OWNER_SHIFT 28u
 #define HIPTI_HEADER_PENDING (UINT64_C(1) << 28)

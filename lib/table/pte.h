@@ -3,12 +3,12 @@
  * The PTE: one atomic 64-bit word for each slot.
  *
  *   bit  0  pfn, or swap slot   40   in base pages
- *       40  state                3
- *       43  protection           4
- *       47  accessed, dirty      2
- *       49  swap                 1   the mapping is not present
- *       50  attributes           3
- *       53  version             11   counts the slot's lives
+ *       40  state                4
+ *       44  protection           4
+ *       48  accessed, dirty      2
+ *       50  swap                 1   the mapping is not present
+ *       51  attributes           3
+ *       54  version             10   counts the slot's lives
  *
  * A slot that waits for a grace period keeps the cookie in place of everything but the state.
  */
@@ -78,23 +78,23 @@ enum hipti_state {
 };
 
 #define HIPTI_PTE_STATE_SHIFT 40u
-#define HIPTI_PTE_PROT_SHIFT 43u
-#define HIPTI_PTE_MARKS_SHIFT 47u
-#define HIPTI_PTE_SWAP_SHIFT 49u
-#define HIPTI_PTE_ATTR_SHIFT 50u
-#define HIPTI_PTE_VERSION_SHIFT 53u
+#define HIPTI_PTE_PROT_SHIFT 44u
+#define HIPTI_PTE_MARKS_SHIFT 48u
+#define HIPTI_PTE_SWAP_SHIFT 50u
+#define HIPTI_PTE_ATTR_SHIFT 51u
+#define HIPTI_PTE_VERSION_SHIFT 54u
 
 #define HIPTI_PTE_VERSION_MASK (hipti_mask(HIPT_VERSION_BITS_MAX) << HIPTI_PTE_VERSION_SHIFT)
 #define HIPTI_COOKIE_NEVER hipti_mask(56) /* elapses never */
 
 static inline enum hipti_state hipti_pte_state(uint64_t pte)
 {
-    return (enum hipti_state)((pte >> HIPTI_PTE_STATE_SHIFT) & 7u);
+    return (enum hipti_state)((pte >> HIPTI_PTE_STATE_SHIFT) & 15u);
 }
 
 static inline uint64_t hipti_pte_with_state(uint64_t pte, enum hipti_state state)
 {
-    return hipti_field_set(pte, HIPTI_PTE_STATE_SHIFT, 3, (uint64_t)state);
+    return hipti_field_set(pte, HIPTI_PTE_STATE_SHIFT, 4, (uint64_t)state);
 }
 
 static inline unsigned hipti_pte_version(uint64_t pte)

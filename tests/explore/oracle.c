@@ -105,6 +105,8 @@ static uint64_t slot_remainder(const struct hipti_line *line, unsigned i)
 void oracle_check_step(void)
 {
     const struct hipti_buckets *buckets = &world.table->buckets;
+    const struct hipti_array *array =
+        (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&buckets->now);
     uint32_t lines = 1u + (uint32_t)hipti_plain_get((const volatile void *)&buckets->overflow.carved, 4);
     uint64_t seen[32];
     unsigned nseen = 0;
@@ -113,7 +115,7 @@ void oracle_check_step(void)
     unsigned k;
 
     for (number = 0; number < lines; number++) {
-        const struct hipti_arena *arena = number ? &buckets->overflow : &buckets->lines;
+        const struct hipti_arena *arena = number ? &buckets->overflow : &array->lines;
         const char *block = (const char *)hipti_plain_pointer(&arena->directory[0]);
         const struct hipti_line *line = (const struct hipti_line *)(const void *)block + (number ? number - 1u : 0u);
 

@@ -65,9 +65,9 @@ Test(config, numbers_out_of_bounds)
     rig.config.va_bits = 65;
     cr_expect_refused(HIPT_BAD_VA_BITS, "va_bits 65", "64");
     rig.config.version_bits = 0;
-    cr_expect_refused(HIPT_BAD_VERSION, "version_bits 0", "11");
-    rig.config.version_bits = 12;
-    cr_expect_refused(HIPT_BAD_VERSION, "version_bits 12", "11");
+    cr_expect_refused(HIPT_BAD_VERSION, "version_bits 0", "10");
+    rig.config.version_bits = 11;
+    cr_expect_refused(HIPT_BAD_VERSION, "version_bits 11", "10");
     rig.config.sequence_bits = 1;
     cr_expect_refused(HIPT_BAD_VERSION, "sequence_bits 1", "27");
     rig.config.sequence_bits = 28;
@@ -103,11 +103,11 @@ Test(config, width_and_buckets)
     rig.config.va_bits = 54;
     rig.config.buckets = 65535;
     cr_expect_refused(HIPT_FEW_BUCKETS, "buckets 65535", "65536");
-    rig.config.buckets = (UINT64_C(1) << 28) + 1u;
-    cr_expect_refused(HIPT_MANY_BUCKETS, "buckets 268435457", "268435456");
+    rig.config.buckets = (UINT64_C(1) << 27) + 1u;
+    cr_expect_refused(HIPT_MANY_BUCKETS, "buckets 134217729", "134217728");
     rig.config.buckets = 0;
     rig.config.capacity = UINT64_MAX;
-    cr_expect_refused(HIPT_MANY_BUCKETS, "buckets 6588122883467697006", "268435456");
+    cr_expect_refused(HIPT_MANY_BUCKETS, "buckets 6588122883467697006", "134217728");
 }
 
 /* Ranges: none, empty, overlapping. */

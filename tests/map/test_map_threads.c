@@ -114,7 +114,7 @@ static void map_and_unmap_one(void *shared, unsigned index)
 /* T1: of several maps of one page one has its way; of several unmaps one. With one page size and with several. */
 Test(map, T1_two_inserters_one_winner)
 {
-    static const unsigned bits[][2] = {{1, 11}, {3, 11}, {3, 1}};
+    static const unsigned bits[][2] = {{1, 10}, {3, 10}, {3, 1}};
     size_t i;
 
     for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
@@ -164,7 +164,7 @@ Test(map, T1_sizes_never_overlap)
 {
     unsigned version_bits;
 
-    for (version_bits = 1; version_bits <= 11u; version_bits += 10u) {
+    for (version_bits = 1; version_bits <= HIPT_VERSION_BITS_MAX; version_bits += HIPT_VERSION_BITS_MAX - 1u) {
         struct meeting meeting = {0};
 
         start(3, version_bits, HIPT_SEQUENCE_BITS_MAX);
@@ -290,7 +290,7 @@ Test(map, T1_T2_F1_S3_remap_beside_lookups)
     struct hipt_mapping was;
     struct flip flip = {0};
 
-    start(1, 11, HIPT_SEQUENCE_BITS_MAX);
+    start(1, 10, HIPT_SEQUENCE_BITS_MAX);
     first = flip_mapping(0);
     cr_assert_eq(hipt_map(rig.table, &first), HIPT_OK);
     test_threads(THREADS, flip_dirty_look, &flip);
@@ -353,7 +353,7 @@ Test(map, T3_S3_protect_beside_marks)
     struct updating updating = {false};
     struct hipt_mapping m;
 
-    start(1, 11, HIPT_SEQUENCE_BITS_MAX);
+    start(1, 10, HIPT_SEQUENCE_BITS_MAX);
     m = rig_mapping(asid, 0, FLIPPED, A);
     cr_assert_eq(hipt_map(rig.table, &m), HIPT_OK);
     test_threads(2, update, &updating);
@@ -431,7 +431,7 @@ Test(map, A1_retire_beside_maps_leaves_nothing)
 {
     static struct ending ending;
 
-    start(2, 11, HIPT_SEQUENCE_BITS_MAX);
+    start(2, 10, HIPT_SEQUENCE_BITS_MAX);
     test_threads(THREADS, end_space, &ending);
     stop();
 }
@@ -535,7 +535,7 @@ static void mix(void *shared, unsigned index)
  */
 Test(map, T1_T2_F1_all_verbs_at_once)
 {
-    static const unsigned bits[][3] = {{1, 11, 27}, {3, 11, 27}, {3, 1, 27}, {3, 1, 5}};
+    static const unsigned bits[][3] = {{1, 10, 27}, {3, 10, 27}, {3, 1, 27}, {3, 1, 5}};
     size_t i;
 
     for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {

@@ -143,12 +143,12 @@ static void take(struct hipti_place place)
 
 static void words_read(struct words *words)
 {
-    uint32_t i;
+    hipti_slot slot;
 
-    words->lines = (size_t)(hipti_buckets_slots(&buckets) / HIPT_SLOTS);
-    cr_assert_leq(words->lines, sizeof(words->line) / sizeof(words->line[0]));
-    for (i = 0; i < words->lines; i++) {
-        memcpy(&words->line[i], (const void *)hipti_buckets_line(&buckets, i), sizeof(words->line[i]));
+    for (words->lines = 0; hipti_buckets_nth(&buckets, words->lines * HIPT_SLOTS, &slot); words->lines++) {
+        cr_assert_lt(words->lines, sizeof(words->line) / sizeof(words->line[0]));
+        memcpy(&words->line[words->lines], (const void *)hipti_buckets_line(&buckets, slot / HIPT_SLOTS),
+               sizeof(words->line[0]));
     }
 }
 
@@ -170,7 +170,7 @@ Test(bucket, P1_P4_H1_a_put_in_steps)
     uint64_t header;
     uint64_t pte;
 
-    start(2, 1, 11, 27);
+    start(2, 1, 10, 27);
     place = nth_place(1, 0);
     header = header_of(1);
     cr_assert_eq(hipti_bucket_claim(&buckets, place, pte_of(PFN), &claim), HIPT_OK);
@@ -195,7 +195,7 @@ Test(bucket, P3_a_claim_given_up)
     struct hipti_claim claim;
     unsigned i;
 
-    start(2, 1, 11, 27);
+    start(2, 1, 10, 27);
     for (i = 0; i < 5u; i++) {
         cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, i), pte_of(PFN), &claim), HIPT_OK);
         hipti_bucket_forget(&buckets, &claim);
@@ -210,7 +210,7 @@ Test(bucket, P5_P6_tentative_then_live_or_aborted)
 {
     hipti_slot slot;
 
-    start(2, 2, 11, 27);
+    start(2, 2, 10, 27);
     cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
     cr_assert_eq(state_of(slot), HIPTI_TENTATIVE);
     cr_assert(is_found(nth_place(0, 0)));
@@ -240,7 +240,7 @@ Test(bucket, T1_S2_a_second_put_in_each_state)
     uint64_t live;
     size_t i;
 
-    start(2, 1, 11, 27);
+    start(2, 1, 10, 27);
     cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
     live = hipti_slot_load(&buckets, slot);
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -262,7 +262,7 @@ Test(bucket, P7_P8_P9_T3_words_change_from_what_was_read)
     uint64_t stale;
     uint64_t next;
 
-    start(2, 1, 11, 27);
+    start(2, 1, 10, 27);
     cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
     first = hipti_slot_load(&buckets, slot);
     stale = first;
@@ -283,7 +283,7 @@ Test(bucket, P10_P11_freeze_and_release)
     hipti_slot slot;
     unsigned life;
 
-    start(2, 1, 11, 27);
+    start(2, 1, 10, 27);
     for (life = 0; life < 100u; life++) {
         cr_assert_eq(put(nth_place(0, life % 3u), PFN, &slot), HIPT_OK);
         cr_assert_eq(version_of(slot), life);
@@ -396,13 +396,13 @@ Test(bucket, H2_H3_P13_an_overflow_line_comes_and_goes)
     uint32_t line;
     unsigned i;
 
-    start(2, 1, 11, 27);
+    start(2, 1, 10, 27);
     for (i = 0; i < 5u; i++) {
         cr_assert_eq(hipti_header_link(header_of(1)), HIPTI_NONE);
         cr_assert_eq(put(nth_place(1, i), PFN + i, &slot), HIPT_OK);
     }
     line = slot / HIPT_SLOTS;
-    cr_assert_eq(hipti_buckets_linked(&buckets, hipti_header_link(header_of(1))), line);
+    cr_assert_eq(hipti_buckets_linked(hipti_header_link(header_of(1))), line);
     cr_assert_geq(line, 2u);
     cr_assert_eq(hipti_header_bucket(header_of(line)), 1u);
     cr_assert_eq(hipti_header_link(header_of(line)), HIPTI_NONE);
@@ -439,7 +439,7 @@ Test(bucket, P13_a_line_has_four_words)
     uint64_t pte;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < 5u; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN + i, &slot), HIPT_OK);
     }
@@ -454,7 +454,7 @@ Test(bucket, P13_a_line_has_four_words)
     cr_assert_eq(hipti_load_relaxed(&line->lo[1]), UINT32_MAX);
     stop();
 
-    start(2, 1, 11, 27); /* the remainders, and the next line's header, look like a slot of this key */
+    start(2, 1, 10, 27); /* the remainders, and the next line's header, look like a slot of this key */
     place = nth_place(0, 0);
     line = hipti_buckets_line(&buckets, 0);
     hipti_store_relaxed(&line->lo[1], (uint32_t)(hipti_pte_with_state(0, HIPTI_LIVE) >> 32));
@@ -473,7 +473,7 @@ Test(bucket, H3_lines_in_use_stay)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < KEYS; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN + i, &slot), HIPT_OK);
     }
@@ -500,7 +500,7 @@ Test(bucket, a_full_chain_is_refused)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < HIPT_CHAIN_LINES_MAX * HIPT_SLOTS; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN + i, &slot), HIPT_OK, "key %u", i);
     }
@@ -529,7 +529,7 @@ Test(bucket, no_memory_for_a_line)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < 4u; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
     }
@@ -550,7 +550,7 @@ Test(bucket, T1_two_claims_one_commit)
         struct hipti_claim first;
         struct hipti_claim second;
 
-        start(1, nsizes, 11, 27);
+        start(1, nsizes, 10, 27);
         cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 0), pte_of(1), &first), HIPT_OK);
         cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 0), pte_of(2), &second), HIPT_OK);
         cr_assert_neq(first.slot, second.slot);
@@ -571,7 +571,7 @@ Test(bucket, T1_a_commit_after_others)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 1; i < 5u; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
     }
@@ -609,7 +609,7 @@ Test(bucket, T4_a_stopped_put_is_finished_by_others)
         struct hipti_claim stopped;
         hipti_slot slot;
 
-        start(1, 1, 11, 27);
+        start(1, 1, 10, 27);
         cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 0), pte_of(PFN), &stopped), HIPT_OK);
         commit_half(&stopped);
         cr_assert(!is_found(nth_place(0, 0)), "nothing is visible before P4");
@@ -627,7 +627,7 @@ Test(bucket, T4_a_stopped_put_is_finished_by_a_trim)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 1; i < 6u; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
     }
@@ -676,7 +676,7 @@ Test(bucket, the_gate_makes_a_commit_wait)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 2);
+    start(1, 1, 10, 2);
     cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
     for (i = 1; i < 4u; i++) {
         cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, i), pte_of(PFN), &claim), HIPT_OK);
@@ -709,15 +709,15 @@ Test(bucket, slots_give_their_keys_back)
     uint64_t n;
     uint64_t i;
 
-    start(BUCKETS, 1, 11, 27);
+    start(BUCKETS, 1, 10, 27);
     for (n = 0; n < KEYS; n++) {
         cr_assert_eq(put(hipti_buckets_place(&buckets, n << (64 - WIDTH)), n, &slot), HIPT_OK);
     }
-    for (i = 0; i < hipti_buckets_slots(&buckets); i++) {
+    for (i = 0; hipti_buckets_nth(&buckets, i, &slot); i++) {
         uint64_t pte;
         uint64_t key;
 
-        if (hipti_slot_read(&buckets, (hipti_slot)i, &pte, &key)) {
+        if (hipti_slot_read(&buckets, slot, &pte, &key)) {
             cr_assert_eq(key, hipti_pte_pfn(pte) << (64 - WIDTH));
             given++;
         }
@@ -741,7 +741,7 @@ Test(bucket, H2_a_line_brought_too_late)
     hipti_slot slot;
     uint64_t i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < 4u; i++) {
         cr_assert_eq(put(nth_place(0, (unsigned)i), PFN, &slot), HIPT_OK);
     }
@@ -752,8 +752,8 @@ Test(bucket, H2_a_line_brought_too_late)
     for (i = 0; i < 6u; i++) {
         cr_assert(is_found(nth_place(0, (unsigned)i)));
     }
-    for (i = 0; i < hipti_buckets_slots(&buckets); i++) {
-        cr_expect_neq(state_of((hipti_slot)i), HIPTI_CLAIMED, "slot %llu", (unsigned long long)i);
+    for (i = 0; hipti_buckets_nth(&buckets, i, &slot); i++) {
+        cr_expect_neq(state_of(slot), HIPTI_CLAIMED, "slot %llu", (unsigned long long)i);
     }
     cr_assert(hipti_freelist_is_waiting(&buckets.spare), "the line is lost");
     stop();
@@ -769,7 +769,7 @@ Test(bucket, R1_several_lines_wait_together)
     unsigned round;
     unsigned i;
 
-    start(BUCKETS, 1, 11, 27);
+    start(BUCKETS, 1, 10, 27);
     for (b = 0; b < BUCKETS * 4u; b++) {
         cr_assert_eq(put(nth_place(b % BUCKETS, b / BUCKETS), PFN, &slot), HIPT_OK);
     }
@@ -777,7 +777,7 @@ Test(bucket, R1_several_lines_wait_together)
         for (b = 0; b < BUCKETS; b++) {
             cr_assert_eq(put(nth_place(b, 4), PFN, &slot), HIPT_OK);
             line[b] = slot / HIPT_SLOTS;
-            cr_assert_lt(line[b], 2u * BUCKETS, "round %u: a further line", round);
+            cr_assert_lt(line[b], HIPTI_OVERFLOW_FIRST + BUCKETS, "round %u: a further line", round);
             for (i = 0; i < b; i++) {
                 cr_assert_neq(line[i], line[b], "round %u", round);
             }
@@ -821,7 +821,7 @@ Test(bucket, T4_H1_slots_in_every_line_are_named)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < 4u * HIPT_SLOTS; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
         /* each new line comes in front of the other overflow lines */
@@ -865,7 +865,7 @@ Test(bucket, T1_P1_two_puts_of_two_keys)
     for (steps = 0; !is_over; steps++) {
         hipti_slot slot;
 
-        start(1, 1, 11, 27);
+        start(1, 1, 10, 27);
         status_beside = HIPT_OK;
         step_interrupt(NULL, NULL, steps, put_beside);
         cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK, "interrupted at %u", steps);
@@ -897,7 +897,7 @@ Test(bucket, T1_P4_a_put_that_was_overtaken)
     for (steps = 0; !is_over; steps++) {
         hipti_slot slot;
 
-        start(1, 1, 11, 27);
+        start(1, 1, 10, 27);
         step_interrupt(NULL, NULL, steps, end_beside);
         cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK, "interrupted at %u", steps);
         is_over = !step_interrupted();
@@ -950,7 +950,7 @@ Test(bucket, T1_T4_help_that_comes_late)
             struct hipti_claim stopped;
             struct hipti_claim helper;
 
-            start(1, 1, 11, 27);
+            start(1, 1, 10, 27);
             cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 0), pte_of(PFN), &stopped), HIPT_OK);
             commit_half(&stopped);
             step_interrupt(NULL, NULL, steps, beside[i]);
@@ -981,7 +981,7 @@ static void start_overflow(unsigned count)
     hipti_slot slot;
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     for (i = 0; i < count; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN + i, &slot), HIPT_OK);
     }
@@ -1014,8 +1014,8 @@ Test(bucket, R1_P13_the_last_two_of_a_line)
         is_out = hipti_header_link(header_of(0)) == HIPTI_NONE;
         out += is_out;
         cr_assert_eq(hipti_freelist_is_waiting(&buckets.spare), is_out);
-        for (i = HIPT_SLOTS; i < 2u * HIPT_SLOTS; i++) {
-            uint64_t pte = hipti_slot_load(&buckets, i);
+        for (i = 0; i < HIPT_SLOTS; i++) {
+            uint64_t pte = hipti_slot_load(&buckets, HIPTI_OVERFLOW_FIRST * HIPT_SLOTS + i);
 
             cr_assert(is_out ? pte == hipti_pte_parked(HIPTI_COOKIE_NEVER) : hipti_pte_state(pte) == HIPTI_FREE,
                       "interrupted at %u: %llx", steps, (unsigned long long)pte);
@@ -1060,11 +1060,11 @@ Test(bucket, T1_P13_a_put_beside_the_end_of_a_line)
             for (i = 0; i < 4u; i++) {
                 cr_assert(is_found(nth_place(0, i)));
             }
-            cr_assert_geq(hipti_header_sequence(header_of(0)), sequence + 1u + (slot_beside / HIPT_SLOTS > 1u),
+            cr_assert_geq(hipti_header_sequence(header_of(0)), sequence + 1u + (slot_beside / HIPT_SLOTS > HIPTI_OVERFLOW_FIRST),
                           "every change of the header counts");
             for (i = 10; i < 13u; i++) { /* three further slots, in the line where the put is */
                 cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
-                cr_assert_leq(slot / HIPT_SLOTS, 2u);
+                cr_assert_leq(slot / HIPT_SLOTS, HIPTI_OVERFLOW_FIRST + 1u);
             }
             cr_assert_leq(hipti_load_relaxed(&buckets.overflow.carved), 2u, "%u keys, interrupted at %u", count, steps);
             stop();
@@ -1120,7 +1120,7 @@ static uint64_t find_key_0(unsigned way)
     } else if (way == 1u) {
         is_there = hipti_bucket_find_seq_cst(&buckets, place, &slot, &pte);
     } else {
-        is_there = hipti_line_lookup(hipti_buckets_bucket(&buckets, 0), place, &i, &pte, &is_absent);
+        is_there = hipti_line_lookup(hipti_buckets_line(&buckets, 0), place, &i, &pte, &is_absent);
     }
     cr_assert(!is_there || hipti_pte_has_key(pte), "way %u", way);
     return is_there ? hipti_pte_pfn(pte) : 0;
@@ -1132,7 +1132,7 @@ Test(bucket, T2_T3_a_reader_of_a_slot_that_changes_hands)
     unsigned alike[2];
     unsigned i;
 
-    start(1, 1, 11, 27);
+    start(1, 1, 10, 27);
     alike[0] = key_alike(false);
     alike[1] = key_alike(true);
     stop();

@@ -172,7 +172,7 @@ static void take_0_put_1(void)
 /* P1: a free slot that another put takes first is left to it; the next one serves as well. */
 Test(bucket_races, P1_a_slot_taken_by_another)
 {
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     step_interrupt("cas", word(0), 0, put_1);
     cr_assert_eq(put(0), 1u);
     cr_assert(step_interrupted());
@@ -186,7 +186,7 @@ Test(bucket_races, T1_H1_the_same_key_at_the_last_moment)
 {
     struct hipti_claim claim;
 
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     cr_assert_eq(hipti_bucket_claim(&buckets, place_of(1), pte_of(7), &claim), HIPT_OK);
     step_interrupt("cas", header(), 0, put_1);
     cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_EXISTS);
@@ -200,7 +200,7 @@ Test(bucket_races, T1_H1_the_same_key_at_the_last_moment)
 /* H1: another key's commit at the last moment is no obstacle: the scan is made again, then the commit. */
 Test(bucket_races, H1_another_key_at_the_last_moment)
 {
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     step_interrupt("cas", header(), 0, put_1);
     (void)put(0);
     cr_assert(step_interrupted());
@@ -234,7 +234,7 @@ Test(bucket_races, T1_P4_an_ended_life_is_not_brought_back)
     size_t i;
 
     for (i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
-        start(11);
+        start(HIPT_VERSION_BITS_MAX);
         step_interrupt("cas", word(0), 1, meanwhile[i]); /* behind P1 */
         cr_assert_eq(put(0), 0u);
         cr_assert(step_interrupted());
@@ -265,7 +265,7 @@ Test(bucket_races, T1_P4_a_claim_two_lives_later_is_left_alone)
 {
     struct hipti_claim claim;
 
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     cr_assert_eq(put(0), 0u);
     step_interrupt("load", word(0), 0, two_lives_later);
     cr_assert_eq(hipti_bucket_claim(&buckets, place_of(3), pte_of(PFN + 3), &claim), HIPT_OK);
@@ -286,7 +286,7 @@ Test(bucket_races, T2_a_new_life_under_a_find)
     hipti_slot slot;
     uint64_t pte;
 
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     cr_assert_eq(put(0), 0u);
     step_interrupt("load", word(0), 1, take_0_put_0);
     cr_assert(hipti_bucket_find(&buckets, place_of(0), &slot, &pte, NULL));
@@ -307,7 +307,7 @@ Test(bucket_races, T2_a_new_life_under_a_read)
         uint64_t pte;
         uint64_t key;
 
-        start(11);
+        start(HIPT_VERSION_BITS_MAX);
         cr_assert_eq(put(0), 0u);
         step_interrupt("load", word(0), skip, take_0_put_1);
         cr_assert(hipti_slot_read(&buckets, 0, &pte, &key));
@@ -382,7 +382,7 @@ Test(bucket_races, T2_the_short_way_gives_no_answer_under_change)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct hipti_line *line;
 
-        start(11);
+        start(HIPT_VERSION_BITS_MAX);
         cr_assert_eq(put(0), 0u);
         line = hipti_buckets_line(&buckets, 0);
         cr_assert(hipti_line_lookup(line, place_of(0), &slot, &pte, &is_absent));
@@ -394,7 +394,7 @@ Test(bucket_races, T2_the_short_way_gives_no_answer_under_change)
         cr_assert(!is_absent, "case %zu", i);
         stop();
     }
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     cr_assert_eq(put(0), 0u);
     other = place_of(0);
     other.rest ^= UINT64_C(1) << 63;
@@ -410,7 +410,7 @@ Test(bucket_races, T1_find_seq_cst)
     uint64_t pte;
     uint64_t n;
 
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     put_some(0, 6);
     freeze(slot_of(2));
     for (n = 0; n < 6u; n++) {
@@ -453,7 +453,7 @@ Test(bucket_races, H3_P13_a_line_that_is_no_longer_first_stays)
     uint32_t line;
     uint64_t n;
 
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     put_some(0, 5);
     line = first_overflow();
     step_interrupt("cas", header(), 0, put_8);
@@ -474,7 +474,7 @@ Test(bucket_races, H3_P13_a_line_that_is_no_longer_first_stays)
 /* H3: a commit at the last moment does not keep an empty line in the chain. */
 Test(bucket_races, H3_a_commit_at_the_last_moment)
 {
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     put_some(0, 5);
     take(0);
     step_interrupt("cas", header(), 0, put_7);
@@ -492,7 +492,7 @@ Test(bucket_races, P13_a_slot_taken_before_it_is_sealed)
     hipti_slot first;
     unsigned i;
 
-    start(11);
+    start(HIPT_VERSION_BITS_MAX);
     put_some(0, 5);
     first = slot_of(4);
     for (i = 1; i < 3u; i++) {

@@ -48,6 +48,7 @@ bool record_is_known(const struct record *a, const struct record *b)
 static void find_vpns(uint32_t asid)
 {
     const struct hipti_buckets *buckets = &history.table->buckets;
+    const struct hipti_array *array = hipti_buckets_now(buckets);
     struct hipti_place place = {0, 0};
     unsigned found = 0;
     uint64_t i;
@@ -55,9 +56,8 @@ static void find_vpns(uint32_t asid)
     for (i = UINT64_C(1) << 20; found < PROGRAM_VPNS; i++) { /* larger than any link that may be taken for one */
         struct hipt_page page;
 
-        place.rest = UINT64_C(0x5a) << 48 | i << (64u - buckets->hash.width);
-        page = hipti_key_unpack(&buckets->split, hipti_hash_unmix(&buckets->hash, hipti_quotient_mixed(
-            &buckets->quotient, buckets->hash.width, place)));
+        place.rest = UINT64_C(0x5a) << 48 | i << (64u - array->hash.width);
+        page = hipti_key_unpack(&buckets->split, hipti_array_key(array, place));
         if (page.asid == asid) {
             vpns[asid][found++] = page.vpn;
         }

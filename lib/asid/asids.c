@@ -314,6 +314,7 @@ bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot)
             uint32_t cell = hipti_load_acquire(cell_at(walk->asids, at)); /* [observe:cell] */
 
             walk->at++;
+            walk->last = cell;
             walk->visited++;
             if (cell & CELL_USED) {
                 *slot = cell & ~CELL_USED;
@@ -324,6 +325,24 @@ bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot)
         walk->at = 1;
     }
     return false;
+}
+
+bool hipti_asid_walk_again(struct hipti_asid_walk *walk, uint32_t *slot)
+{
+    uint32_t at = walk->block * HIPTI_BLOCK_CELLS + walk->at - 1u;
+    uint32_t before = walk->last;
+
+    walk->last = hipti_load_acquire(cell_at(walk->asids, at)); /* [observe:cell] */
+    *slot = walk->last & ~CELL_USED;
+    return walk->last != before && (walk->last & CELL_USED);
+}
+
+void hipti_asid_relink(struct hipti_asids *asids, uint32_t cell, uint32_t from, uint32_t to)
+{
+    uint32_t value = from | CELL_USED;
+
+    /* Whoever fails was helped, or the page has ended since. release: what the slot holds [publish:cell] */
+    (void)hipti_cas_release(cell_at(asids, cell), &value, to | CELL_USED);
 }
 
 bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot)

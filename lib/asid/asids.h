@@ -70,6 +70,7 @@ struct hipti_asid_walk {
     const struct hipti_asids *asids;
     uint32_t block;
     uint32_t at;
+    uint32_t last; /* what was read last */
     uint64_t visited;
 };
 
@@ -117,6 +118,12 @@ struct hipti_asid *hipti_asid_end(struct hipti_asids *asids, struct hipt_asid as
 /* Walk over the slots that the cells name. Inside a read side. */
 struct hipti_asid_walk hipti_asid_walk_start(const struct hipti_asids *asids, const struct hipti_asid *asid);
 bool hipti_asid_walk_next(struct hipti_asid_walk *walk, uint32_t *slot);
+
+/* => whether the cell that was visited last names another slot by now; *slot is that one. */
+bool hipti_asid_walk_again(struct hipti_asid_walk *walk, uint32_t *slot);
+
+/* Let a cell that names slot @from name slot @to, where its page has gone. Any number of threads may do so at once. */
+void hipti_asid_relink(struct hipti_asids *asids, uint32_t cell, uint32_t from, uint32_t to);
 
 /* => whether @cell names @slot, for the validators. */
 bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot);

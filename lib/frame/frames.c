@@ -599,28 +599,30 @@ struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t
     struct hipti_pairs pairs;
 
     pairs.frames = frames;
+    pairs.place = &frame->first;
     pairs.pair = hipti_load_acquire(&frame->first); /* [observe:pair] */
     pairs.block = word_block(hipti_load_acquire(&frame->word)); /* [observe:frame] */
     pairs.at = 0;
+    pairs.is_first = true;
     return pairs;
 }
 
 bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair)
 {
-    uint64_t first = pairs->pair;
-
-    pairs->pair = 0;
-    if (pair_unpack(first, pair)) {
-        return true;
+    if (pairs->is_first) {
+        pairs->is_first = false;
+        if (pair_unpack(pairs->pair, pair)) {
+            return true;
+        }
     }
     while (pairs->block != HIPTI_NONE) {
         struct hipti_alias *block = block_at(pairs->frames, pairs->block);
 
         while (pairs->at < HIPTI_BLOCK_PAIRS) {
-            uint64_t value = hipti_load_acquire(&block->pair[pairs->at]); /* [observe:pair] */
-
+            pairs->place = &block->pair[pairs->at];
+            pairs->pair = hipti_load_acquire(pairs->place); /* [observe:pair] */
             pairs->at++;
-            if (pair_unpack(value, pair)) {
+            if (pair_unpack(pairs->pair, pair)) {
                 return true;
             }
         }
@@ -628,6 +630,36 @@ bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair)
         pairs->at = 0;
     }
     return false;
+}
+
+bool hipti_pairs_again(struct hipti_pairs *pairs, struct hipti_pair *pair)
+{
+    uint64_t before = pairs->pair;
+
+    pairs->pair = hipti_load_acquire(pairs->place); /* [observe:pair] */
+    return pairs->pair != before && pair_unpack(pairs->pair, pair);
+}
+
+uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32_t from, uint32_t to)
+{
+    struct hipti_pairs pairs = hipti_frame_pairs(frames, number);
+    struct hipti_pair pair;
+
+    while (hipti_pairs_next(&pairs, &pair)) {
+        if (pair.slot == from) {
+            uint64_t value = pairs.pair;
+            uint64_t next;
+
+            pair.slot = to;
+            next = pair_pack(pair);
+            /* Whoever fails was helped. acq_rel: the pair, as it was put, and what the slot holds [publish:pair] [observe:pair] */
+            (void)hipti_cas_acq_rel(pairs.place, &value, next);
+        }
+        if (pair.slot == to) {
+            return pair.cell;
+        }
+    }
+    return 0;
 }
 
 uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, uint32_t slot)

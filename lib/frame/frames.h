@@ -95,9 +95,11 @@ struct hipti_pair {
 /* Where a walk over a frame's pairs stands. */
 struct hipti_pairs {
     const struct hipti_frames *frames;
-    uint64_t pair; /* the record's own, to be given first */
+    HIPTI_ATOMIC(uint64_t) *place; /* of the pair given last, or the record's own, to be given first */
+    uint64_t pair;                 /* what was read there */
     uint32_t block;
     unsigned at;
+    bool is_first;
 };
 
 /* => HIPT_BAD_RANGE or HIPT_OK; *bad is the index of the range that is wrong. The order of the ranges is free. */
@@ -136,6 +138,13 @@ uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32
 /* => the cell of the pair of @slot, which is linked and stays so; 0 if it is not. Inside a read side. */
 uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, uint32_t slot);
 
+/*
+ * Let the pair of slot @from, if there is one, name slot @to instead, where its mapping has gone. Any number of threads
+ * may do so at once. => the cell of the pair, which may have been changed before; 0: there is neither. Inside a read
+ * side.
+ */
+uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32_t from, uint32_t to);
+
 enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number);
 enum hipt_status hipti_frame_unpin(struct hipti_frames *frames, uint32_t number);
 struct hipt_frame_status hipti_frame_status(const struct hipti_frames *frames, uint32_t number);
@@ -146,6 +155,9 @@ bool hipti_frame_reap(struct hipti_frames *frames, struct hipt_frame *frame);
 /* Walk over a frame's pairs. Inside a read side. A pair that is linked during the whole walk is given. */
 struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t number);
 bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair);
+
+/* => whether another pair stands by now where the last one was given from; *pair is that one. */
+bool hipti_pairs_again(struct hipti_pairs *pairs, struct hipti_pair *pair);
 
 /* => HIPT_OK: memory is there for @blocks more alias blocks; HIPT_FULL: beyond the bound; HIPT_NOMEM. */
 enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks);

@@ -2,6 +2,7 @@
 #include <hipt/gather.h>
 
 #include "map/gather.h"
+#include "map/move.h"
 
 /* The numbers are bits of a word of the space, and stand in seven bits of a frozen one. */
 _Static_assert(HIPT_GATHERS_MAX < 64u, "a gather's number is a bit of a word");
@@ -37,12 +38,11 @@ enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_
 enum hipt_status hipti_freeze_page(struct hipt_table *table, const struct hipt_page *page,
                                    struct hipti_freezing freezing, struct hipti_taken *taken)
 {
-    struct hipti_place place = hipti_page_place(table, page);
     enum hipt_status status;
 
     taken->asid = page->asid;
     do {
-        if (!hipti_bucket_find(&table->buckets, place, &taken->slot, &taken->pte, NULL)) {
+        if (!hipti_page_find_to_own(table, page, &taken->slot, &taken->pte)) {
             return HIPT_ABSENT;
         }
         if (hipti_pte_state(taken->pte) == HIPTI_FROZEN) {
@@ -248,8 +248,7 @@ static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uin
         struct hipti_taken taken;
 
         taken.asid = gather->asid;
-        if (hipti_bucket_find_ended(&table->buckets, hipti_page_place(table, page), gather->number, &taken.slot,
-                                    &taken.pte)) {
+        if (hipti_find_ended(&table->buckets, hipti_page_key(table, page), gather->number, &taken.slot, &taken.pte)) {
             hipti_destroy(table, taken, HIPTI_UNLINK_END);
         }
         page->vpn += hipti_size_pages(table, page->size);

@@ -39,11 +39,9 @@ struct probe {
     struct hipt_page page;   /* the one around the base page that is wanted */
 };
 
-static inline void probe_aim(const struct hipt_table *table, uint32_t asid, uint64_t vpn, uint32_t size,
-                             struct probe *probe)
+static inline void probe_aim(const struct hipt_table *table, const struct hipti_array *array, uint32_t asid,
+                             uint64_t vpn, uint32_t size, struct probe *probe)
 {
-    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
-
     probe->place = hipti_array_place(array, hipti_key_pack(&table->split, asid, size, vpn));
     probe->line = hipti_array_line(array, probe->place.bucket);
     probe->page = page_around(table, asid, vpn, size);
@@ -53,13 +51,13 @@ static inline void probe_aim(const struct hipt_table *table, uint32_t asid, uint
  * One size class, the whole chain. => whether a mapping is there that is not held, or cannot be hidden by a larger one;
  * *out is set then.
  */
-static HIPTI_COLD bool probe_chain(const struct hipt_table *table, const struct probe *probe,
-                                   struct hipt_translation *out)
+static HIPTI_COLD bool probe_chain(struct hipt_table *table, const struct probe *probe, struct hipt_translation *out)
 {
     hipti_slot slot;
     uint64_t pte;
 
-    if (!hipti_bucket_find(&table->buckets, probe->place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
+    if (!hipti_bucket_find(&table->buckets, probe->place, &slot, &pte, NULL) ||
+        !hipti_slot_follow(&table->buckets, &slot, &pte) || !hipti_pte_is_visible(pte)) {
         return false;
     }
     if (hipti_pte_state(pte) != HIPTI_LIVE && table->split.nsizes > 1u) {
@@ -87,7 +85,7 @@ static inline bool probe_line(const struct probe *probe, bool *is_absent, struct
  * any more, and then the smaller ones are all there. Every slot is acquired, also those that hold something else: who
  * misses what was taken out sees what was put in before. => whether a mapping is there; *out is set then.
  */
-static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+static bool find_sizes(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
                        struct hipt_translation *out)
 {
     while (sizes != 0) {
@@ -96,7 +94,7 @@ static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t v
         hipti_slot slot;
         uint64_t pte;
 
-        if (hipti_bucket_find_seq_cst(&table->buckets, hipti_page_place(table, &page), &slot, &pte) &&
+        if (hipti_find_seq_cst(&table->buckets, hipti_page_key(table, &page), &slot, &pte) &&
             hipti_pte_is_visible(pte)) {
             translation_set(out, &page, pte, slot);
             return true;
@@ -106,7 +104,7 @@ static bool find_sizes(const struct hipt_table *table, uint32_t asid, uint64_t v
     return false;
 }
 
-bool hipti_is_shown(const struct hipt_table *table, const struct hipt_translation *found)
+bool hipti_is_shown(struct hipt_table *table, const struct hipt_translation *found)
 {
     const struct hipt_page *page = &found->mapping.page;
     struct hipt_translation now;
@@ -127,7 +125,7 @@ bool hipti_is_shown(const struct hipt_table *table, const struct hipt_translatio
  * went on meanwhile: one that split or collapsed it, gave that up, or mapped or ended one. => whether a mapping is
  * there; *out is set then.
  */
-static HIPTI_COLD bool lookup_again(const struct hipt_table *table, uint32_t asid, uint64_t vpn,
+static HIPTI_COLD bool lookup_again(struct hipt_table *table, uint32_t asid, uint64_t vpn,
                                     struct hipt_translation *out)
 {
     struct hipt_translation found;
@@ -148,15 +146,17 @@ static HIPTI_COLD bool lookup_again(const struct hipt_table *table, uint32_t asi
 }
 
 /* Several size classes, or none. => whether a live mapping is there. */
-static HIPTI_COLD bool lookup_sizes(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+static HIPTI_COLD bool lookup_sizes(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
                                     struct hipt_translation *out)
 {
     for (; sizes != 0; sizes &= sizes - 1u) {
-        struct probe probe;
-        bool is_absent;
+        struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
+        hipti_slot slot;
+        uint64_t pte;
 
-        probe_aim(table, asid, vpn, hipti_lowest_bit(sizes), &probe);
-        if (probe_line(&probe, &is_absent, out) || (!is_absent && probe_chain(table, &probe, out))) {
+        if (hipti_page_find(table, &page, &slot, &pte) &&
+            (hipti_pte_state(pte) == HIPTI_LIVE || (table->split.nsizes == 1u && hipti_pte_is_visible(pte)))) {
+            translation_set(out, &page, pte, slot);
             return true;
         }
     }
@@ -173,7 +173,7 @@ static inline bool is_single(unsigned sizes)
  * only one: who takes a page out of the line that goes on in another class has set that one's bit before. The probe
  * comes as a value, so that it lies in registers wherever this is not called.
  */
-static HIPTI_NOINLINE bool probe_again(const struct hipt_table *table, struct probe probe, bool is_absent,
+static HIPTI_NOINLINE bool probe_again(struct hipt_table *table, struct probe probe, bool is_absent,
                                        uint64_t vpn, struct hipt_translation *out)
 {
     if (!is_absent && probe_chain(table, &probe, out)) {
@@ -186,25 +186,33 @@ static HIPTI_NOINLINE bool probe_again(const struct hipt_table *table, struct pr
     return lookup_again(table, probe.page.asid, vpn, out);
 }
 
-/* All but the only size class of an asid. */
-static inline bool lookup_others(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
-                                 struct hipt_translation *out)
+/* All but the only size class of an asid in a table that has one array. */
+static bool lookup_others(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
 {
-    return lookup_sizes(table, asid, vpn, sizes, out) || lookup_again(table, asid, vpn, out);
+    return lookup_sizes(table, asid, vpn, hipti_sizes_in_use(table, asid), out) ||
+           (table->split.nsizes > 1u && lookup_again(table, asid, vpn, out));
 }
 
-/* Inside a read side. */
-static inline bool lookup(const struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
+/* => whether the mappings of @array are on their way to another one, or some of another one to it. */
+static inline bool is_moving(const struct hipti_array *array)
 {
+    return hipti_load_acquire(&array->past) != NULL; /* [observe:left] */
+}
+
+/* Inside a read side. A miss is one if the array still is the table's: who takes a mapping out of it has replaced it. */
+static inline bool lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
+{
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
     unsigned sizes = hipti_sizes_in_use(table, asid);
     struct probe probe;
     bool is_absent;
 
-    if (!is_single(sizes)) {
-        return lookup_others(table, asid, vpn, sizes, out);
+    if (!is_single(sizes) || is_moving(array)) {
+        return lookup_others(table, asid, vpn, out);
     }
-    probe_aim(table, asid, vpn, hipti_lowest_bit(sizes), &probe);
-    return probe_line(&probe, &is_absent, out) || probe_again(table, probe, is_absent, vpn, out);
+    probe_aim(table, array, asid, vpn, hipti_lowest_bit(sizes), &probe);
+    return probe_line(&probe, &is_absent, out) || probe_again(table, probe, is_absent, vpn, out) ||
+           (hipti_buckets_now(&table->buckets) != array && lookup_others(table, asid, vpn, out));
 }
 
 enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
@@ -232,7 +240,7 @@ enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, ui
 }
 
 /* Count the lines that a lookup reads. => whether it finds a mapping. */
-static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned *lines)
+static bool count_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned *lines)
 {
     unsigned sizes = hipti_sizes_in_use(table, asid);
     struct hipt_translation again;
@@ -242,7 +250,7 @@ static bool count_lines(const struct hipt_table *table, uint32_t asid, uint64_t 
         hipti_slot slot;
         uint64_t pte;
 
-        if (hipti_bucket_find(&table->buckets, hipti_page_place(table, &page), &slot, &pte, lines) &&
+        if (hipti_find(&table->buckets, hipti_page_key(table, &page), &slot, &pte, NULL, lines) &&
             hipti_pte_is_visible(pte)) {
             return true;
         }
@@ -270,14 +278,17 @@ unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn
 
 /* The lookups of a batch that their bucket's own line does not decide: they wait until more lines are there. */
 struct late {
+    const struct hipti_array *array; /* that the batch began with */
     struct probe probe[WINDOW];
     size_t at[WINDOW]; /* which of the batch */
     unsigned count;
 };
 
 /* Fetch the lines of a lookup that has not just one. */
-static HIPTI_COLD void fetch_otherwise(const struct hipt_table *table, const struct hipt_page *wanted)
+static HIPTI_COLD void fetch_otherwise(const struct hipt_table *table, const struct hipti_array *array,
+                                       const struct hipt_page *wanted)
 {
+    const struct hipti_array *past = hipti_load_acquire(&array->past); /* [observe:left] */
     unsigned sizes = 0;
 
     if (lookup_check(table, wanted->asid, wanted->vpn) == HIPT_OK) {
@@ -286,24 +297,30 @@ static HIPTI_COLD void fetch_otherwise(const struct hipt_table *table, const str
     for (; sizes != 0; sizes &= sizes - 1u) {
         struct probe probe;
 
-        probe_aim(table, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes), &probe);
+        probe_aim(table, array, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes), &probe);
         HIPT_PORT_PREFETCH(probe.line);
+        if (past) {
+            probe_aim(table, past, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes), &probe);
+            HIPT_PORT_PREFETCH(probe.line);
+        }
     }
 }
 
 /* Aim a lookup and fetch its line. */
-static inline void fetch(const struct hipt_table *table, const struct hipt_page *wanted, struct probe *probe)
+static inline void fetch(const struct hipt_table *table, const struct hipti_array *array,
+                         const struct hipt_page *wanted, struct probe *probe)
 {
     uint32_t asid = wanted->asid;
     uint64_t vpn = wanted->vpn;
     unsigned sizes;
 
-    if (lookup_check(table, asid, vpn) == HIPT_OK && is_single(sizes = hipti_sizes_in_use(table, asid))) {
-        probe_aim(table, asid, vpn, hipti_lowest_bit(sizes), probe);
+    if (lookup_check(table, asid, vpn) == HIPT_OK && is_single(sizes = hipti_sizes_in_use(table, asid)) &&
+        !is_moving(array)) {
+        probe_aim(table, array, asid, vpn, hipti_lowest_bit(sizes), probe);
         HIPT_PORT_PREFETCH(probe->line);
     } else {
         probe->page.size = OTHERWISE;
-        fetch_otherwise(table, wanted);
+        fetch_otherwise(table, array, wanted);
     }
 }
 
@@ -321,7 +338,7 @@ static inline void put_off(const struct hipt_table *table, const struct probe *p
     }
 }
 
-static enum hipt_status find_otherwise(const struct hipt_table *table, const struct hipt_page *wanted,
+static enum hipt_status find_otherwise(struct hipt_table *table, const struct hipt_page *wanted,
                                        struct hipt_translation *out)
 {
     enum hipt_status status = lookup_check(table, wanted->asid, wanted->vpn);
@@ -329,12 +346,11 @@ static enum hipt_status find_otherwise(const struct hipt_table *table, const str
     if (status != HIPT_OK) {
         return status;
     }
-    return lookup_others(table, wanted->asid, wanted->vpn, hipti_sizes_in_use(table, wanted->asid), out) ? HIPT_OK
-                                                                                                        : HIPT_ABSENT;
+    return lookup_others(table, wanted->asid, wanted->vpn, out) ? HIPT_OK : HIPT_ABSENT;
 }
 
 /* => how many of those that were put off were not found. */
-static HIPTI_NOINLINE size_t find_late(const struct hipt_table *table, const struct hipt_page *pages,
+static HIPTI_NOINLINE size_t find_late(struct hipt_table *table, const struct hipt_page *pages,
                                        struct late *late, struct hipt_translation *out, enum hipt_status *status)
 {
     size_t missed = 0;
@@ -344,10 +360,12 @@ static HIPTI_NOINLINE size_t find_late(const struct hipt_table *table, const str
         const struct probe *probe = &late->probe[i];
         size_t at = late->at[i];
 
-        if (probe->page.size == OTHERWISE) {
+        if (probe->page.size != OTHERWISE && probe_again(table, *probe, false, pages[at].vpn, &out[at])) {
+            continue;
+        }
+        status[at] = HIPT_ABSENT;
+        if (probe->page.size == OTHERWISE || hipti_buckets_now(&table->buckets) != late->array) {
             status[at] = find_otherwise(table, &pages[at], &out[at]);
-        } else {
-            status[at] = probe_again(table, *probe, false, pages[at].vpn, &out[at]) ? HIPT_OK : HIPT_ABSENT;
         }
         missed += status[at] != HIPT_OK;
     }
@@ -359,15 +377,18 @@ static HIPTI_NOINLINE size_t find_late(const struct hipt_table *table, const str
 size_t hipt_lookup_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count,
                          struct hipt_translation *out, enum hipt_status *status)
 {
+    const struct hipti_array *array;
     struct probe window[WINDOW];
     struct late late;
     size_t missed = 0;
     size_t at;
 
     HIPT_PORT_READ_ENTER(&table->ops);
+    array = hipti_buckets_now(&table->buckets);
+    late.array = array;
     late.count = 0;
     for (at = 0; at < count && at < WINDOW; at++) {
-        fetch(table, &pages[at], &window[at]);
+        fetch(table, array, &pages[at], &window[at]);
     }
     for (at = 0; at < count; at++) {
         struct probe *probe = &window[at % WINDOW];
@@ -381,7 +402,7 @@ size_t hipt_lookup_batch(struct hipt_table *table, const struct hipt_page *pages
             put_off(table, probe, at, &late);
         }
         if (count - at > WINDOW) {
-            fetch(table, &pages[at + WINDOW], probe);
+            fetch(table, array, &pages[at + WINDOW], probe);
         }
     }
     missed += find_late(table, pages, &late, out, status);

@@ -17,6 +17,7 @@
 #include "map/attempt.h"
 
 #include "map/gather.h"
+#include "map/move.h"
 
 /* Take the frame's pair out again; the slot is not live. */
 static void attempt_unlink(struct hipti_attempt *attempt)
@@ -34,9 +35,15 @@ static void attempt_forget(struct hipti_attempt *attempt)
 enum hipt_status hipti_attempt_reserve(struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
-    enum hipt_status status = hipti_bucket_claim(&table->buckets, hipti_page_place(table, &attempt->mapping->page),
-                                                 hipti_pte_pack(attempt->mapping), &attempt->claim);
+    uint64_t key = hipti_page_key(table, &attempt->mapping->page);
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
+    enum hipt_status status = hipti_move_before_put(table, array, key);
     struct hipti_pair pair;
+
+    if (status == HIPT_OK) {
+        status = hipti_bucket_claim(&table->buckets, hipti_array_place(array, key), hipti_pte_pack(attempt->mapping),
+                                    &attempt->claim);
+    }
 
     if (status != HIPT_OK) {
         return status;
@@ -65,12 +72,12 @@ static enum hipt_status abort_larger(struct hipt_table *table, hipti_slot slot, 
 /* => HIPT_OK: no mapping of @page is in the way of a map of a page of class @size; HIPT_OVERLAP; HIPT_BUSY. */
 static enum hipt_status check_overlap(struct hipt_table *table, const struct hipt_page *page, uint32_t size)
 {
-    struct hipti_place place = hipti_page_place(table, page);
+    uint64_t key = hipti_page_key(table, page);
     enum hipt_status status = HIPT_CHANGED;
     hipti_slot slot;
     uint64_t pte;
 
-    while (status == HIPT_CHANGED && hipti_bucket_find_seq_cst(&table->buckets, place, &slot, &pte)) {
+    while (status == HIPT_CHANGED && hipti_find_seq_cst(&table->buckets, key, &slot, &pte)) {
         switch (hipti_pte_state(pte)) {
         case HIPTI_FROZEN:
             status = hipti_thaw(table, page, slot, pte);
@@ -190,7 +197,7 @@ enum hipt_status hipti_attempt_help(struct hipt_table *table, const struct hipt_
     hipti_slot slot;
     uint64_t pte;
 
-    if (!hipti_bucket_find(&table->buckets, hipti_page_place(table, page), &slot, &pte, NULL) ||
+    if (!hipti_page_find(table, page, &slot, &pte) ||
         hipti_pte_state(pte) != HIPTI_FROZEN) {
         return HIPT_BUSY;
     }

@@ -10,12 +10,11 @@
  * frame, or an unmap would find two pairs for one slot.
  */
 #include "map/gather.h"
+#include "map/move.h"
 
 enum hipt_status hipti_hold(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)
 {
-    struct hipti_place place = hipti_page_place(table, page);
-
-    while (hipti_bucket_find(&table->buckets, place, slot, pte, NULL)) {
+    while (hipti_page_find_to_own(table, page, slot, pte)) {
         switch (hipti_pte_state(*pte)) {
         case HIPTI_LIVE:
             if (hipti_slot_change(&table->buckets, *slot, pte, hipti_pte_with_state(*pte, HIPTI_HELD))) {

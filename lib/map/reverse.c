@@ -32,11 +32,12 @@ static bool is_covered(const struct search *search, const struct hipt_page *page
 /* A pair is a hint; the slot itself says whether it maps the frame with a page of class @size. => whether it does. */
 static bool pair_maps(struct search *search, uint32_t slot, uint64_t head, uint32_t size, struct hipt_mapping *mapping)
 {
-    const struct hipt_table *table = search->table;
+    struct hipt_table *table = search->table;
     struct hipt_translation found;
     uint64_t key;
 
-    if (!hipti_slot_read(&table->buckets, slot, &found.pte, &key) || !hipti_pte_is_visible(found.pte) ||
+    if (!hipti_slot_read(&table->buckets, slot, &found.pte, &key) ||
+        !hipti_slot_follow(&table->buckets, &slot, &found.pte) || !hipti_pte_is_visible(found.pte) ||
         hipti_pte_pfn(found.pte) != head || hipti_pte_is_swap(found.pte) != search->frame.swap) {
         return false;
     }
@@ -69,7 +70,12 @@ static void search_size(struct search *search, uint32_t size)
     }
     pairs = hipti_frame_pairs(frames, number);
     while (hipti_pairs_next(&pairs, &pair)) {
-        if (pair_maps(search, pair.slot, head, size, &mapping)) {
+        bool is_one = pair_maps(search, pair.slot, head, size, &mapping);
+
+        while (!is_one && hipti_pairs_again(&pairs, &pair)) { /* it has moved since the pair was read */
+            is_one = pair_maps(search, pair.slot, head, size, &mapping);
+        }
+        if (is_one) {
             if (search->count < search->room) {
                 search->out[search->count] = mapping;
             }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/gather.h"
+#include "map/move.h"
 
 /*
  * Freeze one slot if it maps a page of the asid. => HIPT_OK; anything else: there is nothing to do, or others are at
@@ -17,6 +18,12 @@ static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, stru
             hipti_key_unpack(&table->split, key).asid != asid) {
             return HIPT_ABSENT;
         }
+        if (hipti_pte_state(taken->pte) == HIPTI_FORWARD) {
+            hipti_move_finish(table, taken->slot, taken->pte);
+            if (!hipti_slot_follow(&table->buckets, &taken->slot, &taken->pte)) {
+                return HIPT_ABSENT;
+            }
+        }
         status = hipti_freeze(table, taken->slot, &taken->pte, freezing);
     } while (status == HIPT_CHANGED);
     return status;
@@ -30,7 +37,12 @@ static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_as
     struct hipti_taken taken;
 
     while (hipti_asid_walk_next(&walk, &taken.slot)) {
-        if (sweep_slot(table, asid->number, &taken) == HIPT_OK) {
+        enum hipt_status status = sweep_slot(table, asid->number, &taken);
+
+        while (status != HIPT_OK && hipti_asid_walk_again(&walk, &taken.slot)) { /* it has moved meanwhile */
+            status = sweep_slot(table, asid->number, &taken);
+        }
+        if (status == HIPT_OK) {
             hipti_destroy(table, taken, HIPTI_UNLINK_END);
             report.pages++;
         }

@@ -101,7 +101,7 @@ static void each_left(struct reshape *reshape, enum hipt_status (*step)(struct r
 static hipti_slot held_slot(struct hipt_table *table, const struct hipt_page *page, uint64_t *pte)
 {
     hipti_slot slot = 0;
-    bool is_found = hipti_bucket_find(&table->buckets, hipti_page_place(table, page), &slot, pte, NULL);
+    bool is_found = hipti_page_find(table, page, &slot, pte);
 
     HIPTI_REQUIRE(is_found && hipti_pte_state(*pte) == HIPTI_HELD);
     (void)is_found;

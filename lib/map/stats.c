@@ -12,7 +12,8 @@ enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *c
         uint64_t pte;
         uint64_t key;
 
-        if (hipti_slot_read(&table->buckets, slot, &pte, &key) && hipti_pte_is_visible(pte)) {
+        if (hipti_slot_read(&table->buckets, slot, &pte, &key) && hipti_slot_follow(&table->buckets, &slot, &pte) &&
+            hipti_pte_is_visible(pte)) {
             *out = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
             status = HIPT_OK;
         }

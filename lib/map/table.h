@@ -54,7 +54,7 @@ enum hipt_status hipti_mapping_check(const struct hipt_table *table, const struc
  * => whether a visible page that was found in this read side is what translates. A live one is. A held one is if no
  * larger one shows while it is still there: a larger one that came after it was looked for may hide it (split.c).
  */
-bool hipti_is_shown(const struct hipt_table *table, const struct hipt_translation *found);
+bool hipti_is_shown(struct hipt_table *table, const struct hipt_translation *found);
 
 /*
  * Finish the retirement of the asid of a page just mapped or remapped, if one began meanwhile. Inside a read side.
@@ -62,9 +62,22 @@ bool hipti_is_shown(const struct hipt_table *table, const struct hipt_translatio
  */
 void hipti_unmap_if_retired(struct hipt_table *table, const struct hipt_page *page);
 
+static inline uint64_t hipti_page_key(const struct hipt_table *table, const struct hipt_page *page)
+{
+    return hipti_key_pack(&table->split, page->asid, page->size, page->vpn);
+}
+
+/* Where a page is put. */
 static inline struct hipti_place hipti_page_place(const struct hipt_table *table, const struct hipt_page *page)
 {
-    return hipti_buckets_place(&table->buckets, hipti_key_pack(&table->split, page->asid, page->size, page->vpn));
+    return hipti_buckets_place(&table->buckets, hipti_page_key(table, page));
+}
+
+/* => whether a page has a slot, in whatever state; *slot and *pte as hipti_find() says. Inside a read side. */
+static inline bool hipti_page_find(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot,
+                                   uint64_t *pte)
+{
+    return hipti_find(&table->buckets, hipti_page_key(table, page), slot, pte, NULL, NULL);
 }
 
 /* => base pages in a page of a size class. */

@@ -25,11 +25,10 @@ static void announce_narrowing(struct protecting *protecting)
 static enum hipt_status protect_page(struct protecting *protecting, const struct hipt_page *page)
 {
     struct hipt_table *table = protecting->table;
-    struct hipti_place place = hipti_page_place(table, page);
     hipti_slot slot;
     uint64_t pte;
 
-    while (hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL)) {
+    while (hipti_page_find(table, page, &slot, &pte)) {
         switch (hipti_pte_state(pte)) {
         case HIPTI_LIVE:
             if (hipti_pte_unpack(pte, *page).prot & ~protecting->prot) {

@@ -23,7 +23,7 @@ static const char *slot_fault(struct hipt_table *table, hipti_slot slot)
         return between;
     }
     page = hipti_key_unpack(&table->split, key);
-    if (!hipti_bucket_find(&table->buckets, hipti_page_place(table, &page), &found, &pte, NULL) || found != slot) {
+    if (!hipti_page_find(table, &page, &found, &pte) || found != slot) {
         return "holds a key that is found elsewhere (T1)";
     }
     number = hipti_frames_number(&table->frames, hipti_pte_pfn(pte), hipti_pte_is_swap(pte));
@@ -52,7 +52,7 @@ static const char *overlap_fault(struct hipt_table *table, hipti_slot slot)
 
         larger.size = size;
         larger.vpn &= ~(hipti_size_pages(table, size) - 1u);
-        if (hipti_bucket_find(&table->buckets, hipti_page_place(table, &larger), &found, &pte, NULL)) {
+        if (hipti_page_find(table, &larger, &found, &pte)) {
             return "lies inside a larger mapped page (T1)";
         }
     }

@@ -21,15 +21,21 @@
 #define HIPTI_HALF_MASK ((UINT32_C(1) << HIPTI_HALF_BITS) - 1u)
 #define HIPTI_OVERFLOW_FIRST (UINT32_C(2) << HIPTI_HALF_BITS)
 
-/* Field key: all constant, but for what the arena says of itself. */
-struct hipti_array {
-    struct hipti_quotient quotient;
-    struct hipti_hash hash;
-    struct hipti_arena lines; /* one for each bucket */
-    uint32_t first;           /* number of its first line */
-};
-
+struct hipti_array;
 typedef HIPTI_ATOMIC(struct hipti_array *) hipti_array_pointer;
+
+/* Field key: c constant once it is a table's, a atomic; and what the arena says of itself. */
+struct hipti_array {
+    struct hipti_quotient quotient; /* c */
+    struct hipti_hash hash;         /* c */
+    struct hipti_arena lines;       /* one for each bucket */
+    uint32_t first;                 /* c: number of its first line */
+    HIPTI_ATOMIC(uint32_t) taken;   /* a: buckets that a move has been given to see to, of the one that is being left */
+    HIPTI_ATOMIC(uint32_t) left;    /* a: all buckets before this one are closed and empty */
+    hipti_array_pointer past;       /* a: the array that is being left for this one; once NULL it stays so */
+    HIPTI_ATOMIC(uint64_t) cookie;  /* a: of the grace period that it waits for, plus 1; 0: none */
+    struct hipti_array *next;       /* of whoever has taken it out of the table */
+};
 
 /*
  * => an array of @count empty buckets, in half @half of the numbers, for keys of @width bits; NULL: no memory.

@@ -172,6 +172,108 @@ bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_p
     }
 }
 
+bool hipti_slot_follow(struct hipti_buckets *buckets, hipti_slot *slot, uint64_t *pte)
+{
+    while (hipti_pte_state(*pte) == HIPTI_FORWARD) {
+        uint64_t forward = *pte;
+        HIPTI_ATOMIC(uint64_t) *word = slot_pte(buckets, hipti_pte_forward_slot(forward));
+        uint64_t copy = hipti_load_acquire(word); /* [observe:slot] */
+
+        /* P21. Whoever fails was helped, or overtaken. seq_cst: as P4 [publish:slot] [publish:overlap] */
+        if (hipti_pte_state(copy) == HIPTI_CLAIMED && hipti_pte_forward_is(forward, copy) &&
+            hipti_cas_seq_cst(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE))) {
+            copy = hipti_pte_with_state(copy, HIPTI_LIVE);
+        }
+        if (!hipti_pte_forward_is(forward, copy) || !hipti_pte_has_key(copy)) {
+            return false;
+        }
+        *slot = hipti_pte_forward_slot(forward);
+        *pte = copy;
+    }
+    return true;
+}
+
+/* => the array that @array takes the place of, if @key may still be there; then *place is where. */
+static const struct hipti_array *array_before(const struct hipti_array *array, uint64_t key, struct hipti_place *place)
+{
+    const struct hipti_array *past = hipti_load_acquire(&array->past); /* [observe:left] if there is none any more */
+
+    if (!past) {
+        return NULL;
+    }
+    *place = hipti_array_place(past, key);
+    /* acquire: who knows that the bucket is empty sees what has left it [observe:left] */
+    return (place->bucket & HIPTI_HALF_MASK) < hipti_load_acquire(&past->left) ? NULL : past;
+}
+
+/* One chain, and on from there. */
+static bool find_from(struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
+                      hipti_slot *from, unsigned *lines)
+{
+    if (!hipti_bucket_find(buckets, place, slot, pte, lines)) {
+        return false;
+    }
+    if (from) {
+        *from = hipti_pte_state(*pte) == HIPTI_FORWARD ? *slot : HIPTI_NOWHERE;
+    }
+    return hipti_slot_follow(buckets, slot, pte);
+}
+
+/*
+ * The past first: a key goes from there to the present, and is put into the present before it is taken out of the past.
+ * A miss is one if the present still is the one: keys leave it only when another one has taken its place.
+ */
+bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, hipti_slot *from,
+                unsigned *lines)
+{
+    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *before;
+
+    do {
+        struct hipti_place place;
+
+        before = now;
+        if ((array_before(now, key, &place) && find_from(buckets, place, slot, pte, from, lines)) ||
+            find_from(buckets, hipti_array_place(now, key), slot, pte, from, lines)) {
+            return true;
+        }
+        now = hipti_buckets_now(buckets);
+    } while (now != before);
+    return false;
+}
+
+bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
+{
+    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *before;
+
+    do {
+        struct hipti_place place;
+
+        before = now;
+        if (array_before(now, key, &place) && hipti_bucket_find_seq_cst(buckets, place, slot, pte) &&
+            hipti_slot_follow(buckets, slot, pte)) {
+            return true;
+        }
+        if (hipti_bucket_find_seq_cst(buckets, hipti_array_place(now, key), slot, pte) &&
+            hipti_slot_follow(buckets, slot, pte)) {
+            return true;
+        }
+        now = hipti_buckets_now(buckets);
+    } while (now != before);
+    return false;
+}
+
+bool hipti_find_ended(const struct hipti_buckets *buckets, uint64_t key, unsigned gather, hipti_slot *slot,
+                      uint64_t *pte)
+{
+    const struct hipti_array *now = hipti_buckets_now(buckets);
+    struct hipti_place place;
+
+    return (array_before(now, key, &place) && hipti_bucket_find_ended(buckets, place, gather, slot, pte)) ||
+           hipti_bucket_find_ended(buckets, hipti_array_place(now, key), gather, slot, pte);
+}
+
 /* => the line at @ordinal of the chain that @header, of @bucket, starts. */
 static uint32_t chain_line(const struct hipti_buckets *buckets, uint32_t bucket, uint64_t header, unsigned ordinal)
 {
@@ -272,15 +374,20 @@ static void scan_free(const struct hipti_buckets *buckets, uint32_t number, stru
 }
 
 /*
- * Look through a whole chain for a key.
- * => HIPT_ABSENT, and as long as the bucket's header is scan->header, it stays absent; HIPT_EXISTS; HIPT_BUSY.
+ * Look through a whole chain for a key, or, for a @copy, only for a free slot.
+ * => HIPT_ABSENT, and as long as the bucket's header is scan->header, it stays absent; HIPT_EXISTS; HIPT_BUSY;
+ *    HIPT_CHANGED: the bucket is closed.
  */
-static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct hipti_place place, struct scan *scan)
+static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct hipti_place place, bool copy,
+                                    struct scan *scan)
 {
     uint32_t number = place.bucket;
     uint32_t link;
 
     scan->header = bucket_settle(buckets, place.bucket);
+    if (scan->header & HIPTI_HEADER_CLOSED) {
+        return HIPT_CHANGED;
+    }
     scan->lines = 0;
     scan->has_parked = false;
     scan->has_free = false;
@@ -291,7 +398,7 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
         unsigned i;
 
         scan->lines++;
-        if (hipti_line_find(line, place, &i, &pte)) {
+        if (!copy && hipti_line_find(line, place, &i, &pte)) {
             return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
         }
         scan_free(buckets, number, scan);
@@ -390,15 +497,15 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
     return HIPT_OK;
 }
 
-enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
-                                    struct hipti_claim *claim)
+static enum hipt_status bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, bool copy, uint64_t pte,
+                                     struct hipti_claim *claim)
 {
     enum hipt_status status;
     struct scan scan;
 
     claim->place = place;
     do {
-        status = bucket_scan(buckets, place, &scan);
+        status = bucket_scan(buckets, place, copy, &scan);
         if (status != HIPT_ABSENT) {
             return status;
         }
@@ -409,6 +516,38 @@ enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_
         }
     } while (status == HIPT_CHANGED);
     return status;
+}
+
+enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
+                                    struct hipti_claim *claim)
+{
+    return bucket_claim(buckets, place, false, pte, claim);
+}
+
+enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
+                                   struct hipti_claim *claim)
+{
+    return bucket_claim(buckets, place, true, pte, claim);
+}
+
+bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, bucket);
+    uint64_t header = bucket_settle(buckets, bucket);
+
+    while (!(header & HIPTI_HEADER_CLOSED)) {
+        uint64_t next = hipti_header_relink(header, hipti_header_link(header), buckets->sequence_bits);
+
+        if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
+            return false;
+        }
+        /* H4. release: the slot which the header named is finished [publish:commit] */
+        if (hipti_cas_release(&line->header, &header, next | HIPTI_HEADER_CLOSED)) {
+            return true;
+        }
+        header = bucket_settle(buckets, bucket);
+    }
+    return true;
 }
 
 enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti_claim *claim)
@@ -440,7 +579,7 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
                                     hipti_pte_with_state(pte, buckets->committed));
             return HIPT_OK;
         }
-        status = bucket_scan(buckets, claim->place, &scan);
+        status = bucket_scan(buckets, claim->place, false, &scan);
         if (status != HIPT_ABSENT) {
             return status;
         }
@@ -456,6 +595,11 @@ uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot)
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
 {
     return hipti_cas_acq_rel(slot_pte(buckets, slot), pte, next); /* [publish:slot] [observe:slot] */
+}
+
+bool hipti_slot_switch(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
+{
+    return hipti_cas_seq_cst(slot_pte(buckets, slot), pte, next); /* [publish:slot] [publish:overlap] */
 }
 
 void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next)
@@ -517,6 +661,51 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
         header = bucket_settle(buckets, bucket);
     }
     line_unseal(line, sealed, HIPT_SLOTS);
+}
+
+/* => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P13). */
+static bool line_is_left(struct hipti_line *line)
+{
+    unsigned i;
+
+    for (i = 0; i < HIPT_SLOTS; i++) {
+        uint64_t pte = hipti_load_acquire(&line->pte[i]); /* [observe:slot] its last life is over */
+
+        /* acquire: as above, of the life that ended since [observe:slot] */
+        while (hipti_pte_state(pte) == HIPTI_FREE &&
+               !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+        }
+        if (hipti_pte_state(pte) != HIPTI_FREE && hipti_pte_state(pte) != HIPTI_PARKED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, bucket);
+    uint64_t header = bucket_settle(buckets, bucket);
+
+    HIPTI_REQUIRE(header & HIPTI_HEADER_CLOSED);
+    while (hipti_header_link(header) != HIPTI_NONE) {
+        uint32_t link = hipti_header_link(header);
+        struct hipti_line *first = hipti_buckets_line(buckets, hipti_buckets_linked(link));
+        /* relaxed: constant while linked; if it is not any more, the header has changed */
+        uint64_t next = hipti_header_relink(header, hipti_header_link(hipti_load_relaxed(&first->header)),
+                                            buckets->sequence_bits);
+
+        if (!line_is_left(first) || !hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header),
+                                                     buckets->sequence_bits)) {
+            return false;
+        }
+        /* H3. release: as in bucket_trim() [publish:commit] */
+        if (hipti_cas_release(&line->header, &header, next)) {
+            hipti_freelist_push(&buckets->spare, &spare_links, buckets, link);
+        }
+        header = bucket_settle(buckets, bucket);
+    }
+    return line_is_left(line);
 }
 
 /* Let a slot that the caller owns go (P3, P11, P12), and its line if it was the last in it. */

@@ -27,6 +27,7 @@
 struct hipti_buckets {
     hipti_array_pointer now;     /* where keys are put */
     hipti_array_pointer half[2]; /* by the numbers of their lines */
+    hipti_array_pointer junk;    /* arrays that are in no half any more, and wait for a grace period */
     struct hipti_arena overflow;
     const struct hipt_ops *ops;
     struct hipti_split split;
@@ -107,18 +108,46 @@ bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_p
                              hipti_slot *slot, uint64_t *pte);
 
 /*
+ * A slot that was found, or is named by somebody: go on to the one that its mapping has moved to, if it has (P21).
+ * => false: that mapping has ended.
+ */
+bool hipti_slot_follow(struct hipti_buckets *buckets, hipti_slot *slot, uint64_t *pte);
+
+/*
+ * Look for a key in all arrays: as the three above, but a mapping that is on its way to another array is found where it
+ * goes to. *from, if not NULL, is the slot that it has left and which still names it, HIPTI_NOWHERE if there is none.
+ */
+bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, hipti_slot *from,
+                unsigned *lines);
+bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte);
+bool hipti_find_ended(const struct hipti_buckets *buckets, uint64_t key, unsigned gather, hipti_slot *slot,
+                      uint64_t *pte);
+
+#define HIPTI_NOWHERE UINT32_MAX
+
+/*
  * Claim a slot for a key, with @pte (neither state nor version) as its word. Nothing is visible yet.
- * => HIPT_OK: *claim. HIPT_EXISTS, HIPT_BUSY (its slot is between two states, or the sequence waits at its gate, or the
+ * => HIPT_OK: *claim. HIPT_CHANGED: the bucket is closed. HIPT_EXISTS, HIPT_BUSY (its slot is between two states, or the sequence waits at its gate, or the
  *    chain is at its bound and one of its slots waits for a grace period), HIPT_FULL (the chain is at its bound),
  *    HIPT_NOMEM: nothing has changed.
  */
 enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                     struct hipti_claim *claim);
 
+/* The same for a copy of a key that another array has, so that it need not be looked for here. */
+enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
+                                   struct hipti_claim *claim);
+
+/* Close a bucket (H4). => false: the sequence waits at its gate. */
+bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket);
+
+/* => whether a closed bucket has nothing left that is anybody's; its overflow lines are given back. */
+bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket);
+
 /*
  * Make the claim the key's slot (H1, P4).
  * => HIPT_OK: it is now tentative, or live in a table of one page size, and may already have gone on from there.
- * => HIPT_EXISTS, HIPT_BUSY: the claim stands, to be given up or tried again.
+ * => HIPT_EXISTS, HIPT_BUSY, HIPT_CHANGED (the bucket is closed): the claim stands, to be given up or tried again.
  */
 enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti_claim *claim);
 
@@ -132,6 +161,9 @@ uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot);
  * Change a slot's word from *pte, which the caller has read in this read side. => false: *pte is what it found instead.
  */
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next);
+
+/* The same in the single order of all seq_cst operations (P20). */
+bool hipti_slot_switch(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next);
 
 /* Let a word go again that the caller holds (P9). */
 void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next);

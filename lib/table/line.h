@@ -8,7 +8,8 @@
  *       28  pending        1         28  bucket   28   whose chain it is in
  *       29  position       5
  *       34  parity         1
- *       35  (resize)       2
+ *       35  closed         1
+ *       36  (free)         1
  *       37  sequence      27
  *
  * The sequence covers the whole chain: it moves with every commit of a put and every change of the links. "pending,
@@ -19,9 +20,13 @@
  *                                                                               that it had read before its scan
  *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS release, as H1
  *   H3   link n, n empty      n's link; s + 1                 who emptied n     CAS release
+ *   H4   open                 closed; s + 1                   a move            CAS release
  *
- * Before H1, H2 and H3 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a
- * put that was stopped between H1 and P4. H2 and H3 name no slot. All three release: who sees the header move on sees
+ * A closed bucket takes no further key: whoever was about to commit one sees H1 fail, and looks for the array that has
+ * taken this one's place. It stays closed.
+ *
+ * Before H1, H2, H3 and H4 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a
+ * put that was stopped between H1 and P4. H2 to H4 name no slot. All four release: who sees the header move on sees
  * that the slot which it named is finished, and need not look. None has to acquire: the header that a CAS replaces is
  * the one that its thread has acquired.
  *
@@ -61,6 +66,7 @@ _Static_assert(sizeof(struct hipti_line) == HIPTI_CACHE_LINE, "a line is one cac
 #define HIPTI_HEADER_PENDING (UINT64_C(1) << 28)
 #define HIPTI_HEADER_POSITION_SHIFT 29u
 #define HIPTI_HEADER_PARITY_SHIFT 34u
+#define HIPTI_HEADER_CLOSED (UINT64_C(1) << 35)
 #define HIPTI_HEADER_SEQUENCE_SHIFT 37u
 
 static inline uint32_t hipti_header_link(uint64_t header)
@@ -99,7 +105,7 @@ static inline uint64_t hipti_header_relink(uint64_t header, uint32_t link, unsig
 {
     uint64_t sequence = (hipti_header_sequence(header) + 1u) & hipti_mask(bits);
 
-    return link | (sequence << HIPTI_HEADER_SEQUENCE_SHIFT);
+    return link | (header & HIPTI_HEADER_CLOSED) | (sequence << HIPTI_HEADER_SEQUENCE_SHIFT);
 }
 
 /* The same, that names the slot at @position, whose version has @parity. */

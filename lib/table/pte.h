@@ -10,7 +10,8 @@
  *       51  attributes           3
  *       54  version             10   counts the slot's lives
  *
- * A slot that waits for a grace period keeps the cookie in place of everything but the state.
+ * A slot that waits for a grace period keeps the cookie in place of everything but the state. One whose mapping has
+ * moved to another slot names that in place of the pfn, and its version in place of the fields behind the state.
  */
 #ifndef HIPT_TABLE_PTE_H
 #define HIPT_TABLE_PTE_H
@@ -57,6 +58,11 @@
  *   P18  HELD       FROZEN     the split or collapse, of what   store release
  *                              was there before
  *   P19  HELD       ENDED      the split that gives up          store release; never a mapping
+ *   P20  LIVE       FORWARD    a move to another array, once a  CAS seq_cst: the switch to the copy, which is CLAIMED
+ *                              copy is there                    and out of sight until then
+ *   P21  CLAIMED    LIVE       of the copy: whoever sees P20    CAS seq_cst
+ *   P22  FORWARD    PARKED     whoever has told frame and       CAS acq_rel; for ever: the array is given up
+ *                              address space of the copy
  *
  * An ENDED slot has no key any more: the key can be in another slot again. It is not free yet, because its frame and
  * its address space still know it; who froze it, or put it, takes it out there (P11). A FROZEN or ENDED word names the
@@ -71,6 +77,7 @@ enum hipti_state {
     HIPTI_CLAIMED,
     HIPTI_PARKED,
     HIPTI_ENDED,
+    HIPTI_FORWARD,
     HIPTI_TENTATIVE,
     HIPTI_FROZEN,
     HIPTI_LIVE,
@@ -171,6 +178,27 @@ static inline struct hipt_mapping hipti_pte_unpack(uint64_t pte, struct hipt_pag
 static inline bool hipti_pte_same_life(uint64_t a, uint64_t b)
 {
     return ((a ^ b) & HIPTI_PTE_VERSION_MASK) == 0;
+}
+
+/* The word of a slot whose mapping has gone to @slot, where the word is @copy. */
+static inline uint64_t hipti_pte_forward(uint64_t pte, uint32_t slot, uint64_t copy)
+{
+    uint64_t next = (pte & HIPTI_PTE_VERSION_MASK) | slot;
+
+    next = hipti_field_set(next, HIPTI_PTE_PROT_SHIFT, HIPT_VERSION_BITS_MAX, hipti_pte_version(copy));
+    return hipti_pte_with_state(next, HIPTI_FORWARD);
+}
+
+/* => the slot that a FORWARD word names. */
+static inline uint32_t hipti_pte_forward_slot(uint64_t pte)
+{
+    return (uint32_t)hipti_pte_pfn(pte);
+}
+
+/* => whether @copy is of the life of that slot that a FORWARD word names. */
+static inline bool hipti_pte_forward_is(uint64_t pte, uint64_t copy)
+{
+    return hipti_field_get(pte, HIPTI_PTE_PROT_SHIFT, HIPT_VERSION_BITS_MAX) == hipti_pte_version(copy);
 }
 
 static inline uint64_t hipti_pte_parked(uint64_t cookie)

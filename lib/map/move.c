@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "map/move.h"
+
+#include "map/gather.h"
+
+void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forward)
+{
+    uint64_t copy = forward;
+    hipti_slot to = slot;
+
+    if (hipti_slot_follow(&table->buckets, &to, &copy)) {
+        uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(copy), hipti_pte_is_swap(copy));
+        uint32_t cell = hipti_frame_relink(&table->frames, number, slot, to);
+
+        if (cell != 0) {
+            hipti_asid_relink(&table->asids, cell, slot, to);
+        }
+    }
+    /* P22. Whoever fails was helped. */
+    (void)hipti_slot_change(&table->buckets, slot, &forward, hipti_pte_parked(HIPTI_COOKIE_NEVER));
+}
+
+bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)
+{
+    hipti_slot from;
+
+    if (!hipti_find(&table->buckets, hipti_page_key(table, page), slot, pte, &from, NULL)) {
+        return false;
+    }
+    if (from != HIPTI_NOWHERE) {
+        uint64_t forward = hipti_slot_load(&table->buckets, from);
+
+        if (hipti_pte_state(forward) == HIPTI_FORWARD) { /* if not, it has been finished */
+            hipti_move_finish(table, from, forward);
+        }
+    }
+    return true;
+}
+
+/* Steps 2 and 3 of a slot, and the rest. => HIPT_OK; HIPT_CHANGED: look again; why there can be no copy. */
+static enum hipt_status move_mapping(struct hipt_table *table, const struct hipti_array *to, hipti_slot slot,
+                                     uint64_t pte, uint64_t key)
+{
+    struct hipti_claim claim;
+    enum hipt_status status =
+        hipti_bucket_copy(&table->buckets, hipti_array_place(to, key), pte & ~HIPTI_PTE_VERSION_MASK, &claim);
+    uint64_t forward;
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    forward = hipti_pte_forward(pte, claim.slot, claim.pte);
+    if (!hipti_slot_switch(&table->buckets, slot, &pte, forward)) {
+        hipti_bucket_forget(&table->buckets, &claim);
+        return HIPT_CHANGED;
+    }
+    hipti_move_finish(table, slot, forward);
+    return HIPT_OK;
+}
+
+static void move_slot(struct hipt_table *table, const struct hipti_array *to, hipti_slot slot)
+{
+    enum hipt_status status;
+
+    do {
+        uint64_t pte;
+        uint64_t key;
+
+        status = HIPT_OK;
+        if (!hipti_slot_read(&table->buckets, slot, &pte, &key)) {
+            return;
+        }
+        if (hipti_pte_state(pte) == HIPTI_FORWARD) {
+            hipti_move_finish(table, slot, pte);
+        } else if (hipti_pte_state(pte) == HIPTI_LIVE) {
+            status = move_mapping(table, to, slot, pte, key);
+        }
+    } while (status == HIPT_CHANGED);
+}
+
+/* Close a bucket, and move what can be moved. => whether it is closed. */
+static bool move_bucket(struct hipt_table *table, const struct hipti_array *to, uint32_t bucket)
+{
+    uint32_t number = bucket;
+    uint32_t link;
+
+    if (!hipti_bucket_close(&table->buckets, bucket)) {
+        return false;
+    }
+    do {
+        struct hipti_line *line = hipti_buckets_line(&table->buckets, number);
+        unsigned i;
+
+        link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+        for (i = 0; i < HIPT_SLOTS; i++) {
+            move_slot(table, to, number * HIPT_SLOTS + i);
+        }
+        number = hipti_buckets_linked(link);
+    } while (link != HIPTI_NONE);
+    return true;
+}
+
+enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hipti_array *array, uint64_t key)
+{
+    const struct hipti_array *past = hipti_load_acquire(&array->past); /* [observe:left] */
+    struct hipti_place place;
+    hipti_slot slot;
+    uint64_t pte;
+
+    if (!past) {
+        return HIPT_OK;
+    }
+    place = hipti_array_place(past, key);
+    if (!move_bucket(table, array, place.bucket)) {
+        return HIPT_BUSY;
+    }
+    if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL) ||
+        !hipti_slot_follow(&table->buckets, &slot, &pte)) {
+        return HIPT_OK;
+    }
+    return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
+}
+
+/* All buckets of @past have been left: it is not looked at any more. */
+static void move_end(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past)
+{
+    (void)table;
+    (void)hipti_cas_release(&now->past, &past, NULL); /* [publish:left] what has left it */
+}
+
+/* Go on with the buckets that have been left, one after another. => false: the next one is somebody's. */
+static bool move_mark(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past)
+{
+    uint32_t left = hipti_load_relaxed(&past->left); /* only compared */
+    uint32_t next = left;
+
+    while (next < past->quotient.buckets && next - left < 64u) {
+        if (!move_bucket(table, now, past->first + next) ||
+            !hipti_bucket_is_left(&table->buckets, past->first + next)) {
+            break;
+        }
+        next++;
+    }
+    if (next == left) {
+        return false;
+    }
+    (void)hipti_cas_release(&past->left, &left, next); /* [publish:left] what has left them */
+    return true;
+}
+
+bool hipti_move_on(struct hipt_table *table, unsigned buckets)
+{
+    struct hipti_array *now = hipti_buckets_now(&table->buckets);
+    struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+    uint32_t count;
+    uint32_t i;
+
+    if (!past) {
+        return false;
+    }
+    count = (uint32_t)past->quotient.buckets;
+    i = hipti_load_relaxed(&past->taken); /* only a number */
+    if (i < count) {
+        i = hipti_fetch_add_relaxed(&past->taken, buckets); /* only a number */
+    }
+    for (; i < count && buckets > 0; i++, buckets--) {
+        (void)move_bucket(table, now, past->first + i);
+    }
+    (void)move_mark(table, now, past);
+    if (hipti_load_acquire(&past->left) == count) { /* [observe:left] */
+        move_end(table, now, past);
+    }
+    return true;
+}

@@ -19,6 +19,8 @@
 #include "map/gather.h"
 #include "map/move.h"
 
+#define MOVED 4u /* buckets that a map sees to while a table changes its size: as many maps as it has buckets end it */
+
 /* Take the frame's pair out again; the slot is not live. */
 static void attempt_unlink(struct hipti_attempt *attempt)
 {
@@ -225,6 +227,9 @@ static enum hipt_status map_page(struct hipt_table *table, const struct hipt_map
     } while (status == HIPT_CHANGED);
     if (status == HIPT_OK) {
         hipti_unmap_if_retired(table, &mapping->page);
+    }
+    if (hipti_move_is_due(table)) {
+        (void)hipti_move_on(table, MOVED);
     }
     return status;
 }

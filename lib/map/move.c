@@ -121,6 +121,16 @@ enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hi
     return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
 }
 
+bool hipti_move_is_due(const struct hipt_table *table)
+{
+    const struct hipti_buckets *buckets = &table->buckets;
+    const struct hipti_array *now = hipti_buckets_now(buckets);
+
+    /* relaxed: a hint, all three; who goes on looks again */
+    return hipti_load_relaxed(&now->past) || hipti_load_relaxed(&buckets->junk) ||
+           hipti_load_relaxed(&buckets->half[1u - (now->first >> HIPTI_HALF_BITS)]);
+}
+
 /* All buckets of @past have been left: it is not looked at any more. */
 static void move_end(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past)
 {
@@ -156,7 +166,9 @@ bool hipti_move_on(struct hipt_table *table, unsigned buckets)
     uint32_t i;
 
     if (!past) {
-        return false;
+        (void)hipti_buckets_free_half(&table->buckets);
+        hipti_buckets_collect(&table->buckets);
+        return hipti_move_is_due(table);
     }
     count = (uint32_t)past->quotient.buckets;
     i = hipti_load_relaxed(&past->taken); /* only a number */

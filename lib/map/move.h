@@ -31,6 +31,9 @@ bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *pa
  */
 enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hipti_array *array, uint64_t key);
 
+/* => whether there is something to move, or an array to be given back. */
+bool hipti_move_is_due(const struct hipt_table *table);
+
 /* Move on, if a move is under way: see to @buckets buckets. Inside a read side. => whether more is to be done. */
 bool hipti_move_on(struct hipt_table *table, unsigned buckets);
 

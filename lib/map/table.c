@@ -286,6 +286,57 @@ enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt
     return HIPT_OK;
 }
 
+/* => HIPT_OK: *count buckets hold as many mappings as @capacity; or what is wrong with it. */
+static enum hipt_status check_capacity(const struct hipt_table *table, uint64_t capacity, uint64_t *count)
+{
+    struct hipt_config config;
+    unsigned width = hipti_split_width(&table->split);
+
+    hipt_config_init(&config);
+    config.capacity = capacity;
+    *count = capacity ? buckets_for(&config, width) : hipti_buckets_now(&table->buckets)->quotient.buckets;
+    return *count <= HIPTI_BUCKETS_MAX ? HIPT_OK : HIPT_MANY_BUCKETS;
+}
+
+enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool new_secret)
+{
+    struct hipti_buckets *buckets = &table->buckets;
+    struct hipti_array *array;
+    uint64_t secret[4];
+    uint64_t count;
+    enum hipt_status status;
+    unsigned half;
+    bool is_in;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    status = check_capacity(table, capacity, &count);
+    half = hipti_buckets_free_half(buckets);
+    hipti_buckets_collect(buckets);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    if (status != HIPT_OK || half == 2u) {
+        return status != HIPT_OK ? status : HIPT_BUSY;
+    }
+    if (new_secret) {
+        if (!table->ops.random(table->ops.ctx, secret, sizeof(secret))) {
+            return HIPT_NOMEM;
+        }
+        memcpy_words(table->secret, secret);
+    }
+    array = hipti_array_create(&table->ops, half, count, hipti_split_width(&table->split),
+                               new_secret ? secret : table->secret, true);
+    if (!array) {
+        return HIPT_NOMEM;
+    }
+    HIPT_PORT_READ_ENTER(&table->ops);
+    is_in = hipti_buckets_replace(buckets, array);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    if (!is_in) {
+        hipti_array_destroy(array);
+        return HIPT_BUSY;
+    }
+    return HIPT_OK;
+}
+
 void hipt_table_destroy(struct hipt_table *table)
 {
     struct hipt_ops ops;

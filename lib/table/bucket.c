@@ -68,16 +68,115 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
 
 void hipti_buckets_end(struct hipti_buckets *buckets)
 {
+    struct hipti_array *array = hipti_load_relaxed(&buckets->junk); /* everybody else is gone */
     unsigned i;
 
-    for (i = 0; i < 2u; i++) {
-        struct hipti_array *array = hipti_load_relaxed(&buckets->half[i]); /* everybody else is gone */
+    while (array) {
+        struct hipti_array *next = array->next;
 
+        hipti_array_destroy(array);
+        array = next;
+    }
+    for (i = 0; i < 2u; i++) {
+        array = hipti_load_relaxed(&buckets->half[i]); /* everybody else is gone */
         if (array) {
             hipti_array_destroy(array);
         }
     }
     hipti_arena_end(&buckets->overflow);
+}
+
+/* --- arrays come and go */
+
+static unsigned other_half(const struct hipti_array *array)
+{
+    return 1u - (array->first >> HIPTI_HALF_BITS);
+}
+
+static void junk_push(struct hipti_buckets *buckets, struct hipti_array *array)
+{
+    struct hipti_array *head = hipti_load_relaxed(&buckets->junk); /* only compared */
+
+    do {
+        array->next = head;
+    } while (!hipti_cas_release(&buckets->junk, &head, array)); /* [publish:junk] its fields */
+}
+
+void hipti_buckets_collect(struct hipti_buckets *buckets)
+{
+    struct hipti_array *array = hipti_exchange_acquire(&buckets->junk, NULL); /* [observe:junk] */
+
+    while (array) {
+        struct hipti_array *next = array->next;
+
+        /* relaxed: the caller's own now */
+        if (buckets->ops->gp_elapsed(buckets->ops->ctx, hipti_load_relaxed(&array->cookie) - 1u)) {
+            hipti_array_destroy(array);
+        } else {
+            junk_push(buckets, array);
+        }
+        array = next;
+    }
+}
+
+/*
+ * An array that has been left: when a grace period has passed nobody uses a number of its lines; then it leaves its
+ * half, and when another one has passed nobody looks at it. => whether the half is free.
+ */
+static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipti_array *array)
+{
+    uint64_t cookie = hipti_load_acquire(&array->cookie); /* [observe:cookie] */
+
+    if (cookie == 0) {
+        /* release: the grace period began when the array had been left [publish:cookie] */
+        (void)hipti_cas_release(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
+        return false;
+    }
+    if (!buckets->ops->gp_elapsed(buckets->ops->ctx, cookie - 1u)) {
+        return false;
+    }
+    if (hipti_cas_acquire(&buckets->half[half], &array, NULL)) { /* [observe:array] ours to give back */
+        /* relaxed: the list publishes */
+        hipti_store_relaxed(&array->cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
+        junk_push(buckets, array);
+    }
+    return true;
+}
+
+unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
+{
+    struct hipti_array *now = hipti_buckets_now(buckets);
+    unsigned half = other_half(now);
+    struct hipti_array *other = hipti_load_acquire(&buckets->half[half]); /* [observe:array] */
+
+    if (!other) {
+        return half;
+    }
+    if (hipti_load_acquire(&other->past) == now) { /* who made it was stopped before he let it take the place */
+        (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] */
+        return 2;
+    }
+    if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
+        return 2;
+    }
+    return half_clear(buckets, half, other) ? half : 2u;
+}
+
+bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array)
+{
+    struct hipti_array *now = hipti_buckets_now(buckets);
+    struct hipti_array *none = NULL;
+
+    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_acquire(&now->past)) { /* [observe:left] */
+        return false;
+    }
+    hipti_store_relaxed(&array->past, now); /* nobody knows it yet */
+    if (!hipti_cas_release(&buckets->half[other_half(now)], &none, array)) { /* [publish:array] */
+        return false;
+    }
+    /* Whoever fails was helped. seq_cst: who misses what has been taken out of the old one sees the new one */
+    (void)hipti_cas_seq_cst(&buckets->now, &now, array); /* [publish:array] */
+    return true;
 }
 
 bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,

@@ -141,6 +141,19 @@ enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_p
 /* Close a bucket (H4). => false: the sequence waits at its gate. */
 bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket);
 
+/*
+ * Let @array, just made, for the other half of the numbers, take the place of the one that keys are put into, which has
+ * taken nobody's place that is not left yet. => false: somebody else was faster, or the half is in use: it is still the
+ * caller's. Inside a read side.
+ */
+bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array);
+
+/* => the half of the numbers that a next array can have, 2: neither yet. Inside a read side. */
+unsigned hipti_buckets_free_half(struct hipti_buckets *buckets);
+
+/* Give back arrays that nobody can know of any more. Inside a read side. */
+void hipti_buckets_collect(struct hipti_buckets *buckets);
+
 /* => whether a closed bucket has nothing left that is anybody's; its overflow lines are given back. */
 bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket);
 

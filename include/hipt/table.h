@@ -147,6 +147,24 @@ enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt
 void hipt_table_destroy(struct hipt_table *table);
 
 /**
+ * hipt_resize() - Begin to move the table into other buckets: more or fewer, or found by another secret.
+ * @table:      table.
+ * @capacity:   mappings that the new buckets hold at the default load; 0: as many buckets as now.
+ * @new_secret: draw another secret.
+ *
+ * Shape:    O(buckets) zeroed memory, in blocks as ops->block_max says; then a few buckets move with each map.
+ * Progress: blocking, on the host's memory hook. Everybody else goes on.
+ * Order:    none.
+ * Context:  may sleep; not inside a read side.
+ * Owns:     the table owns the memory; that of the old buckets is given back when they are empty and two grace periods
+ *           have passed.
+ * Errors:   HIPT_BUSY: a move is under way, or what the last one left waits for a grace period; HIPT_MANY_BUCKETS;
+ *           HIPT_NOMEM: memory, or randomness, was not to be had. Nothing has changed then.
+ * Upholds:  T1, T2, T4, F1, X1.
+ */
+enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool new_secret);
+
+/**
  * hipt_table_next() - The next live mapping of the whole table, its key recovered from bucket and remainder.
  * @table:  table.
  * @cursor: zeroed before the first call; advanced.

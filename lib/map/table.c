@@ -302,6 +302,7 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
 {
     struct hipti_buckets *buckets = &table->buckets;
     struct hipti_array *array;
+    struct hipti_hash hash;
     uint64_t secret[4];
     uint64_t count;
     enum hipt_status status;
@@ -310,6 +311,7 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
 
     HIPT_PORT_READ_ENTER(&table->ops);
     status = check_capacity(table, capacity, &count);
+    hash = hipti_buckets_now(buckets)->hash;
     half = hipti_buckets_free_half(buckets);
     hipti_buckets_collect(buckets);
     HIPT_PORT_READ_EXIT(&table->ops);
@@ -320,10 +322,9 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
         if (!table->ops.random(table->ops.ctx, secret, sizeof(secret))) {
             return HIPT_NOMEM;
         }
-        memcpy_words(table->secret, secret);
+        hipti_hash_init(&hash, hash.width, secret);
     }
-    array = hipti_array_create(&table->ops, half, count, hipti_split_width(&table->split),
-                               new_secret ? secret : table->secret, true);
+    array = hipti_array_create(&table->ops, half, count, &hash);
     if (!array) {
         return HIPT_NOMEM;
     }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "table/array.h"
 
-struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count, unsigned width,
-                                       const uint64_t secret[4], bool may_wait)
+struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count,
+                                       const struct hipti_hash *hash)
 {
     size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
     struct hipti_array *array = (struct hipti_array *)ops->alloc(ops->ctx, sizeof(*array), HIPTI_CACHE_LINE,
-                                                                 HIPT_ANY_NODE, may_wait);
+                                                                 HIPT_ANY_NODE, true);
 
     if (!array) {
         return NULL;
     }
     array->first = half << HIPTI_HALF_BITS;
-    hipti_hash_init(&array->hash, width, secret);
+    array->hash = *hash;
     hipti_quotient_init(&array->quotient, count);
     if (!hipti_arena_init(&array->lines, ops, sizeof(struct hipti_line), (uint32_t)count, block) ||
-        !hipti_arena_prepare(&array->lines, (uint32_t)count, may_wait)) {
+        !hipti_arena_prepare(&array->lines, (uint32_t)count, true)) {
         hipti_array_destroy(array);
         return NULL;
     }

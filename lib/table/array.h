@@ -38,10 +38,10 @@ struct hipti_array {
 };
 
 /*
- * => an array of @count empty buckets, in half @half of the numbers, for keys of @width bits; NULL: no memory.
+ * => an array of @count empty buckets, in half @half of the numbers; NULL: no memory. May sleep.
  */
-struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count, unsigned width,
-                                       const uint64_t secret[4], bool may_wait);
+struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count,
+                                       const struct hipti_hash *hash);
 void hipti_array_destroy(struct hipti_array *array);
 
 /* The line of a bucket. Its address is worked out with the line's size known to the compiler. */

@@ -51,8 +51,11 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
 {
     uint64_t overflow = count * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
     size_t block = (size_t)(count * sizeof(struct hipti_line) / 64u);
-    struct hipti_array *array = hipti_array_create(ops, 0, count, hipti_split_width(split), secret, true);
+    struct hipti_array *array;
+    struct hipti_hash hash;
 
+    hipti_hash_init(&hash, hipti_split_width(split), secret);
+    array = hipti_array_create(ops, 0, count, &hash);
     buckets->ops = ops;
     buckets->split = *split;
     buckets->version_max = (unsigned)hipti_mask(config->version_bits);

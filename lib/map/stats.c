@@ -67,7 +67,7 @@ void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
     stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved); /* a count for people */
     for (bucket = 0; bucket < stats->buckets; bucket++) {
         HIPT_PORT_READ_ENTER(&table->ops);
-        stats_bucket(&table->buckets, (uint32_t)bucket, stats);
+        stats_bucket(&table->buckets, hipti_buckets_now(&table->buckets)->first + (uint32_t)bucket, stats);
         HIPT_PORT_READ_EXIT(&table->ops);
     }
     stats->bytes_forward = hipti_arena_bytes(&hipti_buckets_now(&table->buckets)->lines) +

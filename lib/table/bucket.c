@@ -874,10 +874,17 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
 
 bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hipti_slot *slot)
 {
-    uint64_t count = hipti_buckets_now(buckets)->quotient.buckets;
+    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+    uint64_t before = past ? past->quotient.buckets : 0;
+    uint64_t count = now->quotient.buckets + before;
     uint64_t line = ordinal / HIPT_SLOTS;
 
-    if (line >= count) {
+    if (line < before) {
+        line += past->first;
+    } else if (line < count) {
+        line += now->first - before;
+    } else {
         line -= count;
         if (line >= hipti_load_acquire(&buckets->overflow.carved)) { /* [observe:carved] */
             return false;

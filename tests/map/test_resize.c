@@ -132,3 +132,215 @@ Test(resize, T1_maps_move)
     cr_assert_all_there();
     rig_destroy(&rig);
 }
+
+/* --- a move beside every verb, each interrupted at each of its accesses by the other */
+
+enum { KEYS = 6, FREE_FRAME = 41 };
+
+static struct hipt_asid space;
+static bool is_done; /* the interrupting one has run */
+
+static void start_small(void)
+{
+    uint64_t n;
+
+    rig_init(&rig);
+    rig.config.buckets = 1;
+    cr_assert(rig_create(&rig));
+    space = rig_asid(&rig);
+    asid = space.number;
+    for (n = 0; n < KEYS; n++) {
+        cr_assert_eq(map(0, n, n), HIPT_OK);
+    }
+    cr_assert_eq(hipt_resize(rig.table, 10, true), HIPT_OK);
+    is_done = false;
+}
+
+static uint64_t owners(uint64_t pfn)
+{
+    struct hipt_mapping out;
+    size_t count;
+
+    (void)hipt_reverse(rig.table, (struct hipt_frame){.pfn = pfn}, &out, 1, &count);
+    return count;
+}
+
+static struct hipt_page page_4(void)
+{
+    return (struct hipt_page){.asid = asid, .vpn = 4};
+}
+
+static void run_lookup(void)
+{
+    cr_assert_eq(pfn_of(4), 4u);
+}
+
+static void run_miss(void)
+{
+    cr_assert_eq(pfn_of(40), UINT64_MAX);
+}
+
+static void run_reverse(void)
+{
+    cr_assert_eq(owners(4), 1u);
+}
+
+static void run_unmap(void)
+{
+    cr_assert_eq(unmap(4), HIPT_OK);
+    cr_assert_eq(pfn_of(4), UINT64_MAX);
+    cr_assert_eq(owners(4), 0);
+    cr_assert_eq(unmap(4), HIPT_ABSENT);
+}
+
+static void run_map(void)
+{
+    cr_assert_eq(map(0, 40, FREE_FRAME), HIPT_OK);
+    cr_assert_eq(pfn_of(40), FREE_FRAME);
+    cr_assert_eq(owners(FREE_FRAME), 1u);
+}
+
+static void run_exists(void)
+{
+    cr_assert_eq(map(0, 4, FREE_FRAME), HIPT_EXISTS);
+}
+
+static void run_protect(void)
+{
+    struct hipt_translation found;
+    struct hipt_page page = page_4();
+
+    cr_assert_eq(hipt_protect(rig.table, &page, HIPT_EXEC), HIPT_OK);
+    cr_assert_eq(hipt_lookup(rig.table, asid, 4, &found), HIPT_OK);
+    cr_assert_eq(found.mapping.prot, HIPT_EXEC);
+}
+
+static void run_mark(void)
+{
+    struct hipt_translation found;
+    enum hipt_status status;
+
+    hipt_read_enter(rig.table);
+    do {
+        cr_assert_eq(hipt_lookup(rig.table, asid, 4, &found), HIPT_OK);
+        status = hipt_mark(rig.table, &found, HIPT_DIRTY);
+    } while (status == HIPT_CHANGED);
+    cr_assert_eq(status, HIPT_OK);
+    cr_assert_eq(hipt_lookup(rig.table, asid, 4, &found), HIPT_OK);
+    cr_assert(found.mapping.marks & HIPT_DIRTY);
+    hipt_read_exit(rig.table);
+}
+
+static void run_remap(void)
+{
+    struct hipt_mapping m = rig_mapping(asid, 0, 4, FREE_FRAME);
+
+    cr_assert_eq(hipt_remap(rig.table, &m, NULL), HIPT_OK);
+    cr_assert_eq(pfn_of(4), FREE_FRAME);
+    cr_assert_eq(owners(FREE_FRAME), 1u);
+    cr_assert_eq(owners(4), 0);
+}
+
+static void run_share(void)
+{
+    cr_assert_eq(map(0, 40, 4), HIPT_OK);
+    cr_assert_eq(owners(4), 2u);
+    cr_assert_eq(unmap(4), HIPT_OK);
+    cr_assert_eq(owners(4), 1u);
+    cr_assert_eq(pfn_of(40), 4u);
+}
+
+static void run_retire(void)
+{
+    struct hipt_retired retired;
+
+    cr_assert_eq(hipt_asid_retire(rig.table, space, &retired), HIPT_OK);
+    cr_assert_eq(retired.pages, KEYS);
+    cr_assert_eq(pfn_of(4), UINT64_MAX);
+    cr_assert_eq(owners(4), 0);
+}
+
+static void (*const verbs[])(void) = {run_lookup,  run_miss, run_reverse, run_unmap, run_map,   run_exists,
+                                      run_protect, run_mark, run_remap,   run_share, run_retire};
+
+static void (*interrupting)(void);
+
+static void interrupt(void)
+{
+    is_done = true;
+    interrupting();
+}
+
+static void move_all(void)
+{
+    unsigned turns;
+
+    for (turns = 0; turns < 40u; turns++) {
+        hipt_read_enter(rig.table);
+        (void)hipti_move_on(rig.table, 1);
+        hipt_read_exit(rig.table);
+    }
+}
+
+/* To the end, and all of it in order. */
+static void cr_assert_in_order(size_t verb, unsigned n)
+{
+    bool more = true;
+    unsigned turns;
+    char text[200];
+
+    for (turns = 0; more; turns++) {
+        cr_assert_lt(turns, 200u, "verb %zu interrupted at %u: it does not end", verb, n);
+        hipt_read_enter(rig.table);
+        more = hipti_move_on(rig.table, 1);
+        hipt_read_exit(rig.table);
+        rig_pass(&rig);
+    }
+    cr_assert(hipt_table_is_valid(rig.table, text, sizeof(text)), "verb %zu interrupted at %u: %s", verb, n, text);
+}
+
+/* T1, F1: whatever the verb, and wherever a whole move comes in between. */
+Test(resize, T1_F1_verbs_interrupted_by_a_move)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        unsigned n = 0;
+
+        do {
+            start_small();
+            interrupting = move_all;
+            step_interrupt(NULL, NULL, n, interrupt);
+            verbs[i]();
+            (void)step_interrupted();
+            cr_assert_in_order(i, n);
+            rig_destroy(&rig);
+            n++;
+        } while (is_done);
+    }
+}
+
+/* T1, F1, T4: wherever a move is interrupted, a whole verb comes to its end. */
+Test(resize, T1_F1_T4_moves_interrupted_by_a_verb)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        unsigned n = 0;
+
+        do {
+            start_small();
+            interrupting = verbs[i];
+            step_interrupt(NULL, NULL, n, interrupt);
+            move_all();
+            (void)step_interrupted();
+            if (!is_done) {
+                interrupt();
+                is_done = false;
+            }
+            cr_assert_in_order(i, n);
+            rig_destroy(&rig);
+            n++;
+        } while (is_done);
+    }
+}

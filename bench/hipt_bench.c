@@ -171,13 +171,13 @@ static void arena_destroy(struct arena *arena)
 
 static bool takes_part(const struct contender *contender, enum bench_workload workload)
 {
-    return contender->self != NULL && contender->impl->run[workload] != NULL;
+    return contender->self != NULL && contender->impl->run[bench_plans[workload].loop] != NULL;
 }
 
 /* => false also where it only follows the others, because it does not bear as many writers. */
 static bool is_measured(const struct contender *contender, enum bench_workload workload, unsigned threads)
 {
-    bool writes = workload == BENCH_MIXED_90 || workload == BENCH_MIXED_50;
+    bool writes = bench_plans[workload].loop == BENCH_LOOP_MIXED;
     unsigned most = contender->impl->writers_max;
 
     return takes_part(contender, workload) && (!writes || most == 0 || threads <= most);
@@ -203,13 +203,14 @@ static bool run_contender(struct contender *contender, struct arena *arena, enum
                           unsigned threads)
 {
     const struct bench_impl *impl = contender->impl;
+    enum bench_loop loop = bench_plans[workload].loop;
     size_t count = (size_t)arena->options->operations;
     struct bench_sample sample;
 
     if (!is_measured(contender, workload, threads)) {
         return follow_contender(contender, arena, workload, threads);
     }
-    if ((impl->prepare != NULL && !impl->prepare(contender->self, workload, arena->probes, count * threads)) ||
+    if ((impl->prepare != NULL && !impl->prepare(contender->self, loop, arena->probes, count * threads)) ||
         !bench_round(impl, contender->self, workload, threads, arena->probes, count, &sample)) {
         fprintf(stderr, "hipt-bench: %s: no memory or no threads for a round\n", impl->name);
         return false;
@@ -227,8 +228,15 @@ static bool run_round(struct arena *arena, enum bench_workload workload, unsigne
     uint64_t place = (((uint64_t)workload * BENCH_THREADS_MAX) + threads) * 2 * BENCH_ROUNDS_MAX + round;
     struct bench_random random = {.state = bench_mix(arena->options->seed ^ bench_mix(place + 1))};
 
-    bench_workload_probes(workload, &arena->keys, threads, (size_t)arena->options->operations, &random, arena->probes);
-    bench_progress(arena->done, arena->all, bench_workload_texts[workload].name);
+    struct bench_draw draw = {.keys = &arena->keys,
+                              .threads = threads,
+                              .count = (size_t)arena->options->operations,
+                              .random = &random,
+                              .probes = arena->probes,
+                              .argument = bench_plans[workload].argument};
+
+    bench_progress(arena->done, arena->all, bench_plans[workload].name);
+    bench_plans[workload].draw(&draw);
     for (size_t i = 0; i < IMPLS; i++) {
         struct contender *contender = &arena->contenders[i];
 
@@ -254,7 +262,7 @@ static bool wants_more(const struct arena *arena, enum bench_workload workload, 
 
 static void report(struct arena *arena, enum bench_workload workload, unsigned threads)
 {
-    struct bench_row row = {.workload = bench_workload_texts[workload].name,
+    struct bench_row row = {.workload = bench_plans[workload].name,
                             .entries = arena->keys.count,
                             .threads = threads,
                             .operations = arena->options->operations,

@@ -20,22 +20,21 @@ extern "C" {
 #endif
 
 #define BENCH_THREADS_MAX 64u
-#define BENCH_BATCH 64u    /* lookups of one batch */
+#define BENCH_BATCH 64u    /* most lookups of one batch, and how far ahead the memory prefetches */
 #define BENCH_STREAM 512u  /* lookups handed over at once where batches shall run into each other */
 #define BENCH_SECTION 1024 /* operations of one read-side section where entries come and go */
 
-/* In the order in which they run: what changes the population comes last. */
-enum bench_workload {
-    BENCH_HIT = 0,     /* independent random lookups, one read-side section around the loop */
-    BENCH_HIT_SECTION, /* the same, a read-side section for each lookup */
-    BENCH_DEPENDENT,   /* each key depends on the previous result */
-    BENCH_BATCH64,     /* groups of BENCH_BATCH */
-    BENCH_STREAMING,   /* groups of BENCH_STREAM */
-    BENCH_MISS,        /* independent random lookups of keys that are absent */
-    BENCH_REVERSE,     /* who maps a random frame */
-    BENCH_MIXED_90,    /* 90 lookups, 5 inserts, 5 deletes of 100 */
-    BENCH_MIXED_50,    /* 50 lookups, 25 inserts, 25 deletes of 100 */
-    BENCH_WORKLOADS
+/* The code that is timed. Workloads (workload.h) differ also in the probes that they give it. */
+enum bench_loop {
+    BENCH_LOOP_HIT = 0,     /* lookups of keys that are there, one read-side section around the loop */
+    BENCH_LOOP_HIT_SECTION, /* the same, a read-side section for each lookup */
+    BENCH_LOOP_DEPENDENT,   /* each key depends on the previous result */
+    BENCH_LOOP_GROUPS,      /* the group of the job is handed over at once, at most BENCH_BATCH */
+    BENCH_LOOP_STREAM,      /* the same with BENCH_STREAM */
+    BENCH_LOOP_MISS,        /* lookups of keys that are absent */
+    BENCH_LOOP_REVERSE,     /* who maps a frame */
+    BENCH_LOOP_MIXED,       /* lookups, inserts, deletes */
+    BENCH_LOOPS
 };
 
 /* A step of a mixed workload: what to do in the top two bits, the key below. */
@@ -48,6 +47,7 @@ struct bench_job {
     const uint64_t *probes; /* keys; steps (mixed); ordinals of the filled keys (reverse) */
     size_t first;           /* where @probes begins in the array that prepare() saw */
     size_t count;
+    size_t group;    /* what is handed over at once; 1 where that has no meaning */
     unsigned thread; /* from 0 */
     uint64_t zero;   /* is 0, which the compiler does not know: ties a key to the previous result */
 };
@@ -97,10 +97,10 @@ struct bench_impl {
      * Brings the keys of all threads into the implementation's own form before the clock starts; the next call replaces
      * it. => false if memory is not to be had. May be NULL.
      */
-    bool (*prepare)(void *self, enum bench_workload workload, const uint64_t *keys, size_t count);
+    bool (*prepare)(void *self, enum bench_loop loop, const uint64_t *keys, size_t count);
 
-    /* The timed loops; NULL where a workload has no meaning here. */
-    struct bench_outcome (*run[BENCH_WORKLOADS])(void *self, const struct bench_job *job);
+    /* NULL where a loop has no meaning here. */
+    struct bench_outcome (*run[BENCH_LOOPS])(void *self, const struct bench_job *job);
 };
 
 extern const struct bench_impl bench_memory;

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workload.h"
-
 #define ENTRIES_MIN 1000u
 #define ENTRIES_MAX (UINT64_C(1) << 28)
 #define OPERATIONS_MIN 1000u
@@ -44,9 +42,9 @@ static const char *impl_name(const void *all, size_t which)
 
 static const char *workload_name(const void *all, size_t which)
 {
-    const struct bench_workload_text *texts = all;
+    const struct bench_plan *plans = all;
 
-    return texts[which].name;
+    return plans[which].name;
 }
 
 bool bench_option_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value)
@@ -163,7 +161,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --help             this text\n"
            "\nWorkloads:\n");
     for (size_t i = 0; i < BENCH_WORKLOADS; i++) {
-        printf("  %-12s %s\n", bench_workload_texts[i].name, bench_workload_texts[i].text);
+        printf("  %-12s %s\n", bench_plans[i].name, bench_plans[i].text);
     }
     printf("\nImplementations:\n");
     for (size_t i = 0; i < nimpls; i++) {
@@ -217,7 +215,7 @@ enum bench_parsed bench_options_parse(struct bench_options *options, int argc, c
                                       const struct bench_impl *const *impls, size_t nimpls)
 {
     const struct names impl_names = {"--impl", nimpls, impl_name, impls};
-    const struct names workload_names = {"--workload", BENCH_WORKLOADS, workload_name, bench_workload_texts};
+    const struct names workload_names = {"--workload", BENCH_WORKLOADS, workload_name, bench_plans};
     int option;
 
     opterr = 0;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "impl.h"
+#include "workload.h"
 
 #define BENCH_LIST_MAX 8u
 #define BENCH_ROUNDS_MAX 99u

@@ -127,15 +127,16 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
 
 #include "loops.h"
 
-static struct bench_outcome look_up_groups(struct peer *peer, const struct bench_job *job, size_t group)
+static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
+    struct peer *peer = self;
     struct hipt_translation found[BENCH_STREAM];
     enum hipt_status status[BENCH_STREAM];
     struct bench_outcome outcome = {0};
 
     peer_enter(peer);
-    for (size_t i = 0; i < job->count; i += group) {
-        size_t count = job->count - i < group ? job->count - i : group;
+    for (size_t i = 0; i < job->count; i += job->group) {
+        size_t count = job->count - i < job->group ? job->count - i : job->group;
         size_t hits = hipt_lookup_batch(peer->table, &peer->pages[job->first + i], count, found, status);
 
         outcome.wrong += count - hits;
@@ -145,16 +146,6 @@ static struct bench_outcome look_up_groups(struct peer *peer, const struct bench
     }
     peer_exit(peer);
     return outcome;
-}
-
-static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
-{
-    return look_up_groups(self, job, BENCH_BATCH);
-}
-
-static struct bench_outcome run_streaming(void *self, const struct bench_job *job)
-{
-    return look_up_groups(self, job, BENCH_STREAM);
 }
 
 /* The n-th key of the fill has the n-th frame. */
@@ -176,11 +167,11 @@ static struct bench_outcome run_reverse(void *self, const struct bench_job *job)
     return outcome;
 }
 
-static bool hipt_prepare(void *self, enum bench_workload workload, const uint64_t *keys, size_t count)
+static bool hipt_prepare(void *self, enum bench_loop loop, const uint64_t *keys, size_t count)
 {
     struct peer *peer = self;
 
-    if (workload != BENCH_BATCH64 && workload != BENCH_STREAMING) {
+    if (loop != BENCH_LOOP_GROUPS && loop != BENCH_LOOP_STREAM) {
         return true;
     }
     free(peer->pages);
@@ -286,13 +277,12 @@ const struct bench_impl bench_hipt = {
     .fill = hipt_fill,
     .bytes = hipt_bytes,
     .prepare = hipt_prepare,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_BATCH64] = run_batch64,
-            [BENCH_STREAMING] = run_streaming,
-            [BENCH_MISS] = run_miss,
-            [BENCH_REVERSE] = run_reverse,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_STREAM] = run_groups,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_REVERSE] = run_reverse,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };

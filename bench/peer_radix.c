@@ -195,12 +195,12 @@ static void look_up_group(struct peer *peer, const uint64_t *keys, size_t count,
     }
 }
 
-static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
+static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
     struct bench_outcome outcome = {0};
 
-    for (size_t i = 0; i < job->count; i += BENCH_BATCH) {
-        size_t count = job->count - i < BENCH_BATCH ? job->count - i : BENCH_BATCH;
+    for (size_t i = 0; i < job->count; i += job->group) {
+        size_t count = job->count - i < job->group ? job->count - i : job->group;
 
         look_up_group(self, &job->probes[i], count, &outcome);
     }
@@ -281,11 +281,10 @@ const struct bench_impl bench_radix = {
     .destroy = radix_destroy,
     .fill = radix_fill,
     .bytes = radix_bytes,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_BATCH64] = run_batch64,
-            [BENCH_MISS] = run_miss,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };

@@ -40,6 +40,44 @@ void bench_draw_ordinals(const struct bench_draw *draw)
     }
 }
 
+void bench_draw_large(const struct bench_draw *draw)
+{
+    const struct bench_keys *keys = draw->keys;
+    uint64_t covered = (uint64_t)bench_large_count(keys->count) << BENCH_LARGE_SHIFT;
+
+    for (size_t i = 0; i < draw_all(draw); i++) {
+        bool base = bench_random_below(draw->random, 100) < draw->argument;
+
+        draw->probes[i] = base ? keys->present[bench_random_below(draw->random, keys->count)]
+                               : BENCH_LARGE | bench_random_below(draw->random, covered);
+    }
+}
+
+/* As many pages, and as many not mapped, by turns. */
+void bench_draw_ranges(const struct bench_draw *draw)
+{
+    size_t ranges = (draw->count + BENCH_RANGE - 1) / BENCH_RANGE;
+
+    for (size_t i = 0; i < draw_all(draw); i++) {
+        size_t page = i % draw->count;
+        size_t range = i / draw->count * ranges + page / BENCH_RANGE;
+
+        draw->probes[i] = bench_key(BENCH_SPACE_OF_RANGES, range * 2 * BENCH_RANGE + page % BENCH_RANGE);
+    }
+}
+
+void bench_draw_spaces(const struct bench_draw *draw)
+{
+    size_t spaces = (draw->count + BENCH_RETIRED - 1) / BENCH_RETIRED;
+
+    for (size_t i = 0; i < draw_all(draw); i++) {
+        size_t page = i % draw->count;
+
+        draw->probes[i] =
+            bench_key(BENCH_SPACE_RETIRED + i / draw->count * spaces + page / BENCH_RETIRED, page % BENCH_RETIRED);
+    }
+}
+
 /*
  * Zipf's law by rejection-inversion (Hoermann and Derflinger 1996): x is drawn by the inverse of the integral of x^-s,
  * which is above the sum, rounded to the rank k, and kept where it lies below what k has of the sum. Exact, without a

@@ -34,6 +34,13 @@ void bench_draw_runs(const struct bench_draw *draw);
 /* Which key of the fill: its ordinal. Needs the population in the order of the fill. */
 void bench_draw_ordinals(const struct bench_draw *draw);
 
+/* Keys that are there, @argument % of them base pages, the rest pages of 2 MiB, as BENCH_LARGE says. */
+void bench_draw_large(const struct bench_draw *draw);
+
+/* Pages of ranges of BENCH_RANGE in one space, and of spaces of BENCH_RETIRED: the last of a thread may be shorter. */
+void bench_draw_ranges(const struct bench_draw *draw);
+void bench_draw_spaces(const struct bench_draw *draw);
+
 /*
  * Steps, @argument % of them lookups, inserts and deletes in equal parts. Takes up the population where the last round
  * left it and exchanges keys between the arrays of @keys; each thread keeps to its own share of the population, so that

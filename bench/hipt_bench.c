@@ -140,6 +140,7 @@ static bool arena_create(struct arena *arena, const struct bench_options *option
 {
     size_t probes = (size_t)options->operations * threads_max(options);
     struct bench_geometry geometry = {.entries = entries,
+                                      .operations = (size_t)options->operations,
                                       .threads = threads_max(options),
                                       .line_bytes = entries * 10 / ENTRIES_PER_TEN_LINES * LINE_BYTES,
                                       .seed = options->seed};

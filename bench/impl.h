@@ -20,9 +20,11 @@ extern "C" {
 #endif
 
 #define BENCH_THREADS_MAX 64u
-#define BENCH_BATCH 64u    /* most lookups of one batch, and how far ahead the memory prefetches */
-#define BENCH_STREAM 512u  /* lookups handed over at once where batches shall run into each other */
-#define BENCH_SECTION 1024 /* operations of one read-side section where entries come and go */
+#define BENCH_BATCH 64u     /* most lookups of one batch, and how far ahead the memory prefetches */
+#define BENCH_STREAM 512u   /* lookups handed over at once where batches shall run into each other */
+#define BENCH_SECTION 1024  /* operations of one read-side section where entries come and go */
+#define BENCH_RANGE 512u    /* pages of one range that is unmapped */
+#define BENCH_RETIRED 4096u /* pages of one space that is ended */
 
 /* The code that is timed. Workloads (workload.h) differ also in the probes that they give it. */
 enum bench_loop {
@@ -33,6 +35,9 @@ enum bench_loop {
     BENCH_LOOP_STREAM,      /* the same with BENCH_STREAM */
     BENCH_LOOP_MISS,        /* lookups of keys that are absent */
     BENCH_LOOP_REVERSE,     /* who maps a frame */
+    BENCH_LOOP_LARGE,       /* lookups where pages of two sizes are mapped */
+    BENCH_LOOP_UNMAP_RANGE, /* runs of BENCH_RANGE pages, which prepare() has mapped, are unmapped */
+    BENCH_LOOP_RETIRE,      /* spaces of BENCH_RETIRED pages, which prepare() has mapped, are ended */
     BENCH_LOOP_MIXED,       /* lookups, inserts, deletes */
     BENCH_LOOPS
 };
@@ -54,6 +59,7 @@ struct bench_job {
 
 struct bench_geometry {
     size_t entries;
+    size_t operations; /* of each thread in a round */
     unsigned threads;  /* the most that will run at once */
     size_t line_bytes; /* what hipt's lines take, or would take by arithmetic where hipt is not measured */
     uint64_t seed;

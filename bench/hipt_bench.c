@@ -15,11 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "goals.h"
 #include "impl.h"
 #include "keys.h"
 #include "measure.h"
 #include "options.h"
 #include "report.h"
+#include "results.h"
 #include "shootdown.h"
 #include "workload.h"
 
@@ -45,9 +47,12 @@ static const struct bench_impl *const impls[] = {
     &bench_mutex,
     &bench_inverted,
     &bench_radix,
+    &bench_cluster,
     &bench_memory,
 };
 #define IMPLS (sizeof(impls) / sizeof(impls[0]))
+
+_Static_assert(IMPLS <= BENCH_IMPLS_MAX, "there is room for everybody's results");
 
 /* An implementation in use. */
 struct contender {
@@ -63,6 +68,7 @@ struct contender {
 /* All of them, over one population. */
 struct arena {
     const struct bench_options *options;
+    struct bench_results *results; /* of all arenas, one after the other */
     struct bench_keys keys;
     uint64_t *probes;
     struct contender contenders[IMPLS];
@@ -261,6 +267,18 @@ static bool wants_more(const struct arena *arena, enum bench_workload workload, 
     return false;
 }
 
+/* Bytes are kept with a figure, so that who is not in the run has none. */
+static void keep(const struct arena *arena, enum bench_workload workload, size_t impl, const struct bench_row *row)
+{
+    struct bench_results *results = arena->results;
+    size_t entries = bench_list_place(&arena->options->entries, row->entries);
+    size_t threads = bench_list_place(&arena->options->threads, row->threads);
+
+    results->times[entries][workload][threads][impl] =
+        (struct bench_result){.ns = row->figure.median, .disturbed = row->figure.disturbed_kept > 0};
+    results->bytes[entries][impl] = row->bytes;
+}
+
 static void report(struct arena *arena, enum bench_workload workload, unsigned threads)
 {
     struct bench_row row = {.workload = bench_plans[workload].name,
@@ -280,6 +298,7 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
                 row.memory = row.figure.median;
             }
             arena->failed |= row.figure.wrong > 0;
+            keep(arena, workload, i, &row);
             bench_report_row(arena->options->json, &row);
         }
     }
@@ -366,6 +385,7 @@ static void start_with_huge_pages(char **argv)
 int main(int argc, char **argv)
 {
     static struct arena arena;
+    static struct bench_results results;
     bool chosen[IMPLS];
     struct bench_options options = {.entries = {.values = {1000000}, .count = 1},
                                     .threads = {.values = {1}, .count = 1},
@@ -394,10 +414,17 @@ int main(int argc, char **argv)
         break;
     }
     bench_processors_remember();
+    results.options = &options;
+    results.impls = impls;
+    results.nimpls = IMPLS;
     arena.options = &options;
+    arena.results = &results;
     arena.all = count_rounds(&options);
     for (size_t i = 0; going && i < options.entries.count; i++) {
         going = run_entries(&arena, (size_t)options.entries.values[i]);
+    }
+    if (going && options.full) {
+        bench_goals_report(options.json, &results);
     }
     return going && !arena.failed ? 0 : 1;
 }

@@ -81,6 +81,7 @@ struct bench_impl {
     const char *text; /* for --help */
 
     bool on_request;      /* runs only where --impl names it or says all; the run goes on if it cannot be made */
+    bool yardstick;       /* no whole table: no goal is measured against it unless it is named */
     unsigned writers_max; /* threads that may insert and delete at once; 0: any number */
 
     /*
@@ -120,6 +121,7 @@ extern const struct bench_impl bench_dpdk;
 extern const struct bench_impl bench_mutex;
 extern const struct bench_impl bench_inverted;
 extern const struct bench_impl bench_radix;
+extern const struct bench_impl bench_cluster;
 
 #ifdef __cplusplus
 }

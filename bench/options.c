@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,17 @@ struct names {
 };
 
 static const struct option long_options[] = {
-    {"entries", required_argument, NULL, 'e'},  {"threads", required_argument, NULL, 't'},
-    {"rounds", required_argument, NULL, 'r'},   {"ops", required_argument, NULL, 'o'},
-    {"workload", required_argument, NULL, 'w'}, {"impl", required_argument, NULL, 'i'},
-    {"seed", required_argument, NULL, 's'},     {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"entries", required_argument, NULL, 'e'},
+    {"threads", required_argument, NULL, 't'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"ops", required_argument, NULL, 'o'},
+    {"workload", required_argument, NULL, 'w'},
+    {"impl", required_argument, NULL, 'i'},
+    {"seed", required_argument, NULL, 's'},
+    {"full", no_argument, NULL, 'f'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static const char *impl_name(const void *all, size_t which)
@@ -157,6 +164,9 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --workload LIST    comma-separated (all)\n"
            "  --impl LIST        comma-separated, or all (those marked with *)\n"
            "  --seed N           seed of the keys and of all choices (1)\n"
+           "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
+           "                     and 2 threads, 4 and more where there are cores; then the goals, met or not. Options\n"
+           "                     after it change it; takes 10 to 20 minutes and 14 GB\n"
            "  --json             one JSON object a line instead of the table\n"
            "  --help             this text\n"
            "\nWorkloads:\n");
@@ -187,6 +197,38 @@ static void refuse_option(char **argv)
     fprintf(stderr, "\n");
 }
 
+/* 1 and 2, and then the powers of two up to the number of processors. */
+static void take_all_threads(struct bench_list *threads)
+{
+    cpu_set_t processors;
+    uint64_t cores = 2;
+
+    if (sched_getaffinity(0, sizeof(processors), &processors) == 0 && CPU_COUNT(&processors) > 2) {
+        cores = (uint64_t)CPU_COUNT(&processors);
+    }
+    threads->count = 0;
+    for (uint64_t i = 1; i <= cores && i <= BENCH_THREADS_MAX; i *= 2) {
+        threads->values[threads->count++] = i;
+    }
+}
+
+static void take_full(struct bench_options *options, size_t nimpls)
+{
+    static const enum bench_workload needed[] = {BENCH_HIT,       BENCH_DEPENDENT, BENCH_BATCH64,  BENCH_STREAMING,
+                                                 BENCH_RUN_BATCH, BENCH_MISS,      BENCH_MIXED_90, BENCH_MIXED_50};
+
+    options->full = true;
+    options->entries = (struct bench_list){.values = {1000000, 16000000}, .count = 2};
+    take_all_threads(&options->threads);
+    memset(options->workloads, 0, sizeof(options->workloads));
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        options->workloads[needed[i]] = true;
+    }
+    for (size_t i = 0; i < nimpls; i++) {
+        options->impls[i] = true;
+    }
+}
+
 static bool take_option(struct bench_options *options, int option, const struct names *impls,
                         const struct names *workloads)
 {
@@ -205,6 +247,9 @@ static bool take_option(struct bench_options *options, int option, const struct 
         return parse_names(workloads, options->workloads, optarg);
     case 'i':
         return parse_names(impls, options->impls, optarg);
+    case 'f':
+        take_full(options, impls->count);
+        return true;
     default:
         options->json = true;
         return true;

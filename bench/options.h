@@ -26,6 +26,7 @@ struct bench_options {
     uint64_t seed;
     bool workloads[BENCH_WORKLOADS];
     bool *impls; /* one for each implementation, owned by the caller */
+    bool full; /* all that the goals need, and the goals at the end */
     bool json;
 };
 

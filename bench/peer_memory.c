@@ -143,6 +143,7 @@ static struct bench_outcome run_window(void *self, const struct bench_job *job)
 const struct bench_impl bench_memory = {
     .name = "memory",
     .text = "no table: random lines, a pointer chase, prefetched lines over as many bytes as hipt's lines take",
+    .yardstick = true,
     .create = memory_create,
     .destroy = memory_destroy,
     .bytes = memory_count,

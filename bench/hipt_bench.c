@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "goals.h"
 #include "impl.h"
 #include "keys.h"
@@ -398,6 +399,9 @@ int main(int argc, char **argv)
 #ifndef BENCH_WITHOUT_HIPT
     if (argc > 1 && strcmp(argv[1], "shootdown") == 0) {
         return bench_shootdown_main(argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "bytes") == 0) {
+        return bench_bytes_main(argc - 1, argv + 1);
     }
 #endif
     start_with_huge_pages(argv);

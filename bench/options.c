@@ -153,6 +153,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
 {
     printf("usage: hipt-bench [options]\n"
            "       hipt-bench shootdown [options]    what a shootdown costs; see hipt-bench shootdown --help\n"
+           "       hipt-bench bytes [options]        what a mapping takes; see hipt-bench bytes --help\n"
            "\n"
            "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
            "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"

@@ -189,16 +189,6 @@ static void print_row(const struct bench_results *results, const struct verdict 
            verdict->disturbed ? ", of disturbed rounds" : "");
 }
 
-static size_t largest(const struct bench_list *list)
-{
-    size_t place = 0;
-
-    for (size_t i = 1; i < list->count; i++) {
-        place = list->values[i] > list->values[place] ? i : place;
-    }
-    return place;
-}
-
 /* The rows of one goal for one number of entries. */
 static void report_entries(bool json, const struct bench_results *results, const struct goal *goal, size_t entries)
 {
@@ -227,7 +217,7 @@ void bench_goals_report(bool json, const struct bench_results *results)
     }
     for (size_t i = 0; i < sizeof(goals) / sizeof(goals[0]); i++) {
         for (size_t j = 0; j < entries->count; j++) {
-            if (!goals[i].largest_only || j == largest(entries)) {
+            if (!goals[i].largest_only || j == bench_list_largest(entries)) {
                 report_entries(json, results, &goals[i], j);
             }
         }

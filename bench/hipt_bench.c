@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "charts.h"
 #include "goals.h"
 #include "impl.h"
 #include "keys.h"
@@ -383,6 +384,26 @@ static void start_with_huge_pages(char **argv)
     fprintf(stderr, "hipt-bench: malloc() has no huge pages; the peers' figures suffer\n");
 }
 
+/* => whether all went as it must */
+static bool run(struct arena *arena, const struct bench_options *options, struct bench_results *results)
+{
+    bool going = true;
+
+    arena->options = options;
+    arena->results = results;
+    arena->all = count_rounds(options);
+    for (size_t i = 0; going && i < options->entries.count; i++) {
+        going = run_entries(arena, (size_t)options->entries.values[i]);
+    }
+    if (going && options->full) {
+        bench_goals_report(options->json, results);
+    }
+    if (going && options->svg != NULL) {
+        going = bench_charts_draw(options->svg, results);
+    }
+    return going && !arena->failed;
+}
+
 int main(int argc, char **argv)
 {
     static struct arena arena;
@@ -394,7 +415,6 @@ int main(int argc, char **argv)
                                     .operations = 1u << 20,
                                     .seed = 1,
                                     .impls = chosen};
-    bool going = true;
 
 #ifndef BENCH_WITHOUT_HIPT
     if (argc > 1 && strcmp(argv[1], "shootdown") == 0) {
@@ -417,18 +437,12 @@ int main(int argc, char **argv)
     case BENCH_RUN:
         break;
     }
+    if (options.svg != NULL && !bench_charts_ready(options.svg)) {
+        return 1;
+    }
     bench_processors_remember();
     results.options = &options;
     results.impls = impls;
     results.nimpls = IMPLS;
-    arena.options = &options;
-    arena.results = &results;
-    arena.all = count_rounds(&options);
-    for (size_t i = 0; going && i < options.entries.count; i++) {
-        going = run_entries(&arena, (size_t)options.entries.values[i]);
-    }
-    if (going && options.full) {
-        bench_goals_report(options.json, &results);
-    }
-    return going && !arena.failed ? 0 : 1;
+    return run(&arena, &options, &results) ? 0 : 1;
 }

@@ -27,17 +27,12 @@ struct names {
 };
 
 static const struct option long_options[] = {
-    {"entries", required_argument, NULL, 'e'},
-    {"threads", required_argument, NULL, 't'},
-    {"rounds", required_argument, NULL, 'r'},
-    {"ops", required_argument, NULL, 'o'},
-    {"workload", required_argument, NULL, 'w'},
-    {"impl", required_argument, NULL, 'i'},
-    {"seed", required_argument, NULL, 's'},
-    {"full", no_argument, NULL, 'f'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"entries", required_argument, NULL, 'e'},  {"threads", required_argument, NULL, 't'},
+    {"rounds", required_argument, NULL, 'r'},   {"ops", required_argument, NULL, 'o'},
+    {"workload", required_argument, NULL, 'w'}, {"impl", required_argument, NULL, 'i'},
+    {"seed", required_argument, NULL, 's'},     {"full", no_argument, NULL, 'f'},
+    {"svg", required_argument, NULL, 'v'},      {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 static const char *impl_name(const void *all, size_t which)
@@ -168,6 +163,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
            "                     and 2 threads, 4 and more where there are cores; then the goals, met or not. Options\n"
            "                     after it change it; takes 10 to 20 minutes and 14 GB\n"
+           "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
            "  --json             one JSON object a line instead of the table\n"
            "  --help             this text\n"
            "\nWorkloads:\n");
@@ -178,8 +174,9 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
     for (size_t i = 0; i < nimpls; i++) {
         printf("  %-10s %c %s\n", impls[i]->name, impls[i]->on_request ? ' ' : '*', impls[i]->text);
     }
-    printf("\nExit status: 0 done; 1 a lookup, insert or delete had another outcome than it must have, or memory was\n"
-           "not to be had for one of those marked with *; 2 the command line was not understood.\n");
+    printf("\nExit status: 0 done; 1 a lookup, insert or delete had another outcome than it must have, memory was not\n"
+           "to be had for one of those marked with *, or a picture could not be drawn; 2 the command line was not\n"
+           "understood.\n");
 }
 
 static void refuse_option(char **argv)
@@ -248,6 +245,9 @@ static bool take_option(struct bench_options *options, int option, const struct 
         return parse_names(workloads, options->workloads, optarg);
     case 'i':
         return parse_names(impls, options->impls, optarg);
+    case 'v':
+        options->svg = optarg;
+        return true;
     case 'f':
         take_full(options, impls->count);
         return true;

@@ -28,6 +28,7 @@ struct bench_options {
     bool *impls; /* one for each implementation, owned by the caller */
     bool full; /* all that the goals need, and the goals at the end */
     bool json;
+    const char *svg; /* a directory for pictures; NULL: none */
 };
 
 enum bench_parsed { BENCH_RUN, BENCH_HELPED, BENCH_REFUSED };

@@ -29,6 +29,9 @@ struct bench_results {
 /* Where in a list @value is; in a list that does not have it, 0. */
 size_t bench_list_place(const struct bench_list *list, uint64_t value);
 
+/* Where a list has its largest number. */
+size_t bench_list_largest(const struct bench_list *list);
+
 /* => an implementation's place by its name, @results->nimpls if there is none */
 size_t bench_results_impl(const struct bench_results *results, const char *name);
 

@@ -17,6 +17,7 @@
 #define OPERATIONS_MIN 1000u
 #define OPERATIONS_MAX (UINT64_C(1) << 26)
 #define EVERYTHING "all"
+#define FULL_ROUNDS 7u
 
 /* What can be named in a list: implementations or workloads. */
 struct names {
@@ -162,7 +163,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --seed N           seed of the keys and of all choices (1)\n"
            "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
            "                     and 2 threads, 4 and more where there are cores; then the goals, met or not. Options\n"
-           "                     after it change it; takes 10 to 20 minutes and 14 GB\n"
+           "                     after it change it; takes about 10 minutes and 14 GB\n"
            "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
            "  --json             one JSON object a line instead of the table\n"
            "  --help             this text\n"
@@ -216,6 +217,7 @@ static void take_full(struct bench_options *options, size_t nimpls)
                                                  BENCH_RUN_BATCH, BENCH_MISS,      BENCH_MIXED_90, BENCH_MIXED_50};
 
     options->full = true;
+    options->rounds = FULL_ROUNDS;
     options->entries = (struct bench_list){.values = {1000000, 16000000}, .count = 2};
     take_all_threads(&options->threads);
     memset(options->workloads, 0, sizeof(options->workloads));

@@ -28,7 +28,8 @@
 #include "../pages.h"
 
 #define NAME "hipt-bench"
-#define ENVIRONMENT_MIB "64"          /* for what the environment itself needs, and the queue of deleted slots */
+/* Of address space: what the environment needs, the queue of deleted slots, 4 bytes for each slot of a table. */
+#define ENVIRONMENT_MIB "1152"
 #define PAGE_BYTES ((size_t)2 << 20)  /* what the heap is given in */
 #define HEAP_SPARE ((size_t)64 << 20) /* of address space; what is not touched takes no memory */
 #define HEAP_ENTRY 160u               /* the same: key slot, buckets and overflow buckets, rings, before rounding up */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "impl.h"
+#include "workload.h"
 
 #define BENCH_LIST_MAX 8u
 #define BENCH_ROUNDS_MAX 99u
@@ -25,7 +26,9 @@ struct bench_options {
     uint64_t seed;
     bool workloads[BENCH_WORKLOADS];
     bool *impls; /* one for each implementation, owned by the caller */
+    bool full; /* all that the goals need, and the goals at the end */
     bool json;
+    const char *svg; /* a directory for pictures; NULL: none */
 };
 
 enum bench_parsed { BENCH_RUN, BENCH_HELPED, BENCH_REFUSED };

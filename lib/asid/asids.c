@@ -220,6 +220,14 @@ const void *hipti_asid_cell_address(const struct hipti_asids *asids, uint32_t ce
     return cell_at(asids, cell);
 }
 
+uint32_t hipti_asid_next_cell(const struct hipti_asids *asids, uint32_t number)
+{
+    const struct hipti_asid *asid = hipti_asid_active(asids, number);
+
+    /* acquire: who gave the cell back has seen its block [observe:spare] */
+    return asid ? (uint32_t)(hipti_load_acquire(&asid->spare) & hipti_mask(CELL_BITS)) : 0;
+}
+
 /*
  * An address space that gets n cells, n > 0, may need (n - 1) / 63 + 1 blocks, rounded down: none of its own may have
  * room. The sum is largest where all spaces but one get a single cell.

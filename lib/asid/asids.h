@@ -96,6 +96,9 @@ uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid,
 /* Where a cell is, for a hint. */
 const void *hipti_asid_cell_address(const struct hipti_asids *asids, uint32_t cell);
 
+/* => the given-back cell that would be taken next, or 0: a hint. The asid is in range. */
+uint32_t hipti_asid_next_cell(const struct hipti_asids *asids, uint32_t number);
+
 /*
  * Have memory ready for @mappings more cells in at most @spaces address spaces, whatever their spread. Waits for it.
  * => HIPT_OK; HIPT_FULL: more than there can ever be; HIPT_NOMEM.

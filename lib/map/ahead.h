@@ -12,6 +12,11 @@
 
 #define HIPTI_AHEAD 32u /* pages whose lines are on their way; a power of two */
 #define HIPTI_TURN 32u  /* pages in one read side, so that many of them hold up no grace period */
+/*
+ * Pages whose cells are on their way. Fewer: what names a cell, a frame's record or the head of an asid's list, has to
+ * be there, and right.
+ */
+#define HIPTI_CELLS_AHEAD 8u
 
 static inline void hipti_fetch_page(const struct hipt_table *table, const struct hipt_page *page)
 {

@@ -7,8 +7,6 @@
 /* The numbers are bits of a word of the space, and stand in seven bits of a frozen one. */
 _Static_assert(HIPT_GATHERS_MAX < 64u, "a gather's number is a bit of a word");
 
-#define CELLS_AHEAD 8u /* mappings whose cells are on their way: a record has to be there to name its cell */
-
 static bool is_written_file(const struct hipt_table *table, uint64_t pte)
 {
     struct hipt_page none = {0, 0, 0};
@@ -84,12 +82,12 @@ void hipti_destroy_several(struct hipt_table *table, const struct hipti_taken *t
 {
     unsigned i;
 
-    for (i = 0; i < count && i < CELLS_AHEAD; i++) {
+    for (i = 0; i < count && i < HIPTI_CELLS_AHEAD; i++) {
         fetch_cell(table, taken[i]);
     }
     for (i = 0; i < count; i++) {
-        if (count - i > CELLS_AHEAD) {
-            fetch_cell(table, taken[i + CELLS_AHEAD]);
+        if (count - i > HIPTI_CELLS_AHEAD) {
+            fetch_cell(table, taken[i + HIPTI_CELLS_AHEAD]);
         }
         hipti_destroy(table, taken[i], HIPTI_UNLINK_END);
     }

@@ -316,6 +316,20 @@ static void map_batch_fetch(struct map_batch *batch, size_t at)
     batch->ahead[at % HIPTI_AHEAD].number = number;
 }
 
+/* Fetch the cell that an entry's asid would give out now. Asids take turns in a batch, or their cells are neighbours. */
+static void map_batch_fetch_cell(const struct map_batch *batch, size_t at)
+{
+    const struct hipti_asids *asids = &batch->table->asids;
+    uint32_t cell = 0;
+
+    if (batch->ahead[at % HIPTI_AHEAD].status == HIPT_OK) {
+        cell = hipti_asid_next_cell(asids, batch->mappings[at].page.asid);
+    }
+    if (cell != 0) {
+        HIPT_PORT_PREFETCH(hipti_asid_cell_address(asids, cell));
+    }
+}
+
 /*
  * Map up to HIPTI_TURN entries from @at on in one read side. => the first that is left. So is one of which all that
  * it waits for may be that this read side ends: it is tried once more.
@@ -328,6 +342,9 @@ static size_t map_batch_turn(struct map_batch *batch, size_t at)
     for (; at < batch->count && at - first < HIPTI_TURN; at++) {
         enum hipt_status status = batch->ahead[at % HIPTI_AHEAD].status;
 
+        if (batch->count - at > HIPTI_CELLS_AHEAD) {
+            map_batch_fetch_cell(batch, at + HIPTI_CELLS_AHEAD);
+        }
         if (status == HIPT_OK) {
             status = map_page(batch->table, &batch->mappings[at], batch->ahead[at % HIPTI_AHEAD].number);
         }

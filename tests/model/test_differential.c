@@ -49,11 +49,10 @@ enum verb {
     VERBS
 };
 
-static const char *const verb_names[VERBS] = {"map",          "unmap",        "protect",       "remap",      "lookup",
-                                              "lookup_batch", "lookup_lines", "reverse",       "mark",       "clean",
-                                              "map_range",    "unmap_range",  "protect_range", "map_batch",  "unmap_batch",
-                                              "pin",          "unpin",        "frame_get",     "reap",       "asid_alloc",
-                                              "asid_retire"};
+static const char *const verb_names[VERBS] = {
+    "map",         "unmap",        "protect",   "remap",       "lookup",        "lookup_batch", "lookup_lines",
+    "reverse",     "mark",         "clean",     "map_range",   "unmap_range",   "protect_range", "map_batch",
+    "unmap_batch", "pin",          "unpin",     "frame_get",   "reap",          "asid_alloc",   "asid_retire"};
 
 struct scenario {
     const char *name;

@@ -316,7 +316,7 @@ static void map_batch_fetch(struct map_batch *batch, size_t at)
     batch->ahead[at % HIPTI_AHEAD].number = number;
 }
 
-/* Fetch the cell that an entry's asid would give out now. Asids take turns in a batch, or their cells are neighbours. */
+/* Fetch the cell that an entry's asid would give out now: asids take turns in a batch, or cells are neighbours. */
 static void map_batch_fetch_cell(const struct map_batch *batch, size_t at)
 {
     const struct hipti_asids *asids = &batch->table->asids;

@@ -463,6 +463,52 @@ Test(batch, an_entry_that_waits_in_vain_is_busy)
     rig_destroy(&rig);
 }
 
+static void (*enter)(void *ctx);
+static unsigned enters;
+
+static void counted_enter(void *ctx)
+{
+    enters++;
+    enter(ctx);
+}
+
+static void cr_expect_enters(unsigned expected, const char *what)
+{
+    cr_expect_eq(enters, expected, "%s: %u", what, enters);
+    enters = 0;
+}
+
+/* One read side for 32 pages, no more: many of them hold up no grace period, and few do not pay for one each. */
+Test(batch, R1_one_read_side_for_each_32)
+{
+    struct hipt_mapping m;
+    uint64_t done;
+    size_t i;
+
+    rig_init(&rig);
+    enter = rig.host.ops.read_enter;
+    rig.host.ops.read_enter = counted_enter;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    m = rig_mapping(asid, 0, 0, 0);
+    enters = 0;
+    cr_assert_eq(hipt_map_range(rig.table, &m, 70, &done), HIPT_OK);
+    cr_expect_enters(3, "map_range");
+    cr_assert_eq(hipt_protect_range(rig.table, &m.page, 70, HIPT_READ, &done), HIPT_OK);
+    cr_expect_enters(3, "protect_range");
+    cr_assert_eq(hipt_unmap_range(rig.table, &m.page, 70, &done), HIPT_OK);
+    cr_expect_enters(3, "unmap_range");
+    for (i = 0; i < 70u; i++) {
+        mappings[i] = rig_mapping(asid, 0, i, 100u + i);
+        pages[i] = mappings[i].page;
+    }
+    cr_assert_eq(hipt_map_batch(rig.table, mappings, 70, status), 70u);
+    cr_expect_enters(3, "map_batch");
+    cr_assert_eq(hipt_unmap_batch(rig.table, pages, 70, NULL, status), 70u);
+    cr_expect_enters(3, "unmap_batch");
+    rig_destroy(&rig);
+}
+
 /* --- CPUs */
 
 static void serve_all(void)
@@ -557,7 +603,7 @@ Test(batch, S1_neighbours_are_one_range)
     stop_cpus();
 }
 
-/* S1: a small page behind a large one that ends where it begins, and the same vpn in the next asid, are other ranges. */
+/* S1: a small page where a large one ends, and the vpn behind it in another asid, are other ranges. */
 Test(batch, S1_other_sizes_and_spaces_are_other_ranges)
 {
     start_cpus();

@@ -188,6 +188,10 @@ Test(reserve, bounds)
     cr_assert_eq(hipt_reserve(rig.table, 0, 0), HIPT_OK);
     cr_assert_eq(hipt_reserve(rig.table, 0, UINT32_MAX), HIPT_OK);
     cr_assert_eq(atomic_load(&rig.host.bytes), bytes);
+    cr_assert_eq(hipt_reserve(rig.table, 20000, 512), HIPT_OK);
+    bytes = atomic_load(&rig.host.bytes);
+    cr_assert_eq(hipt_reserve(rig.table, 20000, UINT32_MAX), HIPT_OK);
+    cr_assert_eq(atomic_load(&rig.host.bytes), bytes);
     cr_assert_eq(hipt_reserve(rig.table, lines + 1u, UINT32_MAX), HIPT_FULL);
     cr_assert_eq(hipt_reserve(rig.table, lines, UINT32_MAX), HIPT_OK);
     bytes = atomic_load(&rig.host.bytes);

@@ -291,13 +291,22 @@ static void *hipt_create(const struct bench_geometry *geometry)
 
 static uint64_t hipt_fill(void *self, const uint64_t *keys, size_t count)
 {
+    struct hipt_mapping mappings[BENCH_BATCH];
+    enum hipt_status status[BENCH_BATCH];
     struct peer *peer = self;
     uint64_t wrong = 0;
 
     peer->filled = keys;
     peer->entries = count;
-    for (size_t i = 0; i < count; i++) {
-        wrong += map(peer, keys[i], peer->range.first + i) != HIPT_OK;
+    for (size_t first = 0; first < count; first += BENCH_BATCH) {
+        size_t some = count - first < BENCH_BATCH ? count - first : BENCH_BATCH;
+
+        for (size_t i = 0; i < some; i++) {
+            mappings[i] = (struct hipt_mapping){.page = page_of(peer, keys[first + i]),
+                                                .pfn = peer->range.first + first + i,
+                                                .prot = HIPT_READ | HIPT_WRITE};
+        }
+        wrong += some - hipt_map_batch(peer->table, mappings, some, status);
     }
     return wrong;
 }

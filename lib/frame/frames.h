@@ -136,6 +136,9 @@ uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32
 /* => the cell of the pair of @slot, which is linked and stays so; 0 if it is not. Inside a read side. */
 uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, uint32_t slot);
 
+/* => the same where the pair stands in the record itself, or 0: a hint, the caller need not own the mapping. */
+uint32_t hipti_frame_cell_hint(const struct hipti_frames *frames, uint32_t number, uint32_t slot);
+
 enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number);
 enum hipt_status hipti_frame_unpin(struct hipti_frames *frames, uint32_t number);
 struct hipt_frame_status hipti_frame_status(const struct hipti_frames *frames, uint32_t number);

@@ -74,6 +74,11 @@ void hipti_buckets_end(struct hipti_buckets *buckets)
     hipti_arena_end(&buckets->overflow);
 }
 
+enum hipt_status hipti_buckets_reserve(struct hipti_buckets *buckets, uint64_t lines)
+{
+    return hipti_arena_reserve(&buckets->overflow, lines);
+}
+
 bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
                        unsigned *lines)
 {

@@ -112,6 +112,9 @@ bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_p
 enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                     struct hipti_claim *claim);
 
+/* Have memory ready for @lines more overflow lines. Waits for it. => HIPT_OK, HIPT_FULL, HIPT_NOMEM. */
+enum hipt_status hipti_buckets_reserve(struct hipti_buckets *buckets, uint64_t lines);
+
 /*
  * Make the claim the key's slot (H1, P4).
  * => HIPT_OK: it is now tentative, or live in a table of one page size, and may already have gone on from there.

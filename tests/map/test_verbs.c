@@ -1298,22 +1298,27 @@ static void nothing(void)
 {
 }
 
-/* => how many accesses to shared words the lookup of a mapped page makes. */
-static unsigned accesses(uint64_t vpn)
+/* => how many accesses to shared words the lookup of a page makes, which is there or not. */
+static unsigned accesses_of(uint64_t vpn, enum hipt_status status)
 {
     struct hipt_translation found;
     unsigned n = 0;
 
     do {
         step_interrupt(NULL, NULL, n++, nothing);
-        cr_assert_eq(lookup(vpn, &found), HIPT_OK);
+        cr_assert_eq(lookup(vpn, &found), status);
     } while (step_interrupted());
     return n - 1u;
 }
 
+static unsigned accesses(uint64_t vpn)
+{
+    return accesses_of(vpn, HIPT_OK);
+}
+
 /*
- * A page that is there is found where it is looked for first. The careful lookup would find it too, and these counts are
- * all that tells the two apart.
+ * A page that is there is found where it is looked for first. The careful lookup would find it too, and these counts
+ * are all that tells the two apart.
  */
 Test(map, T2_a_hit_takes_few_accesses)
 {
@@ -1343,6 +1348,26 @@ Test(map, T2_a_hit_takes_few_accesses)
     rig_destroy(&rig);
 }
 
+/* A miss is found out without a second look where there is one page size, or one in use. */
+Test(map, T1_a_miss_takes_few_accesses)
+{
+    enum { ONE_SIZE = 6, ONE_IN_USE = 13, TWO_IN_USE = 30 };
+
+    rig_init(&rig);
+    rig.config.nsizes = 1;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cr_assert_eq(map(0, 5, 5), HIPT_OK);
+    cr_assert_eq(accesses_of(6, HIPT_ABSENT), ONE_SIZE);
+    rig_destroy(&rig);
+    start();
+    cr_assert_eq(map(0, 5, 5), HIPT_OK);
+    cr_assert_eq(accesses_of(6, HIPT_ABSENT), ONE_IN_USE);
+    cr_assert_eq(map(1, RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
+    cr_assert_eq(accesses_of(6, HIPT_ABSENT), TWO_IN_USE);
+    rig_destroy(&rig);
+}
+
 /* What was found held is not the page any more if it has come to another slot, or to another life of the slot. */
 Test(map, T1_T2_a_held_page_that_came_again)
 {
@@ -1361,8 +1386,12 @@ Test(map, T1_T2_a_held_page_that_came_again)
     found.slot ^= 1u;
     found.pte ^= UINT64_C(1) << HIPTI_PTE_VERSION_SHIFT;
     cr_assert_not(hipti_is_shown(rig.table, &found), "another life");
-    hipt_read_exit(rig.table);
     set_state(slot, HIPTI_LIVE);
+    cr_assert_eq(lookup(5, &found), HIPT_OK);
+    step_interrupt(NULL, NULL, 0, nothing);
+    cr_assert(hipti_is_shown(rig.table, &found));
+    cr_assert_not(step_interrupted(), "a live one needs no look");
+    hipt_read_exit(rig.table);
     rig_destroy(&rig);
 }
 

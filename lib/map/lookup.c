@@ -305,11 +305,9 @@ static inline void fetch(const struct hipt_table *table, const struct hipt_page 
     }
 }
 
-/* Put a lookup off, and fetch the line behind its bucket's own, if there is one. */
-static inline void put_off(const struct hipt_table *table, const struct probe *probe, size_t at, struct late *late)
+/* Fetch the line behind its bucket's own, if there is one. */
+static inline void fetch_next(const struct hipt_table *table, const struct probe *probe)
 {
-    late->probe[late->count] = *probe;
-    late->at[late->count++] = at;
     if (probe->page.size != OTHERWISE) {
         uint32_t link = hipti_header_link(hipti_load_relaxed(&probe->line->header)); /* a hint */
 
@@ -317,6 +315,13 @@ static inline void put_off(const struct hipt_table *table, const struct probe *p
             HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_buckets_linked(&table->buckets, link)));
         }
     }
+}
+
+static inline void put_off(const struct hipt_table *table, const struct probe *probe, size_t at, struct late *late)
+{
+    late->probe[late->count] = *probe;
+    late->at[late->count++] = at;
+    fetch_next(table, probe);
 }
 
 static enum hipt_status find_otherwise(const struct hipt_table *table, const struct hipt_page *wanted,

@@ -1175,6 +1175,8 @@ Test(gather, S1_no_read_hooks)
 {
     struct hipt_page large = {.size = 2, .vpn = RIG_LARGE};
     struct hipt_page hole = {.size = 1, .vpn = RIG_LARGE + RIG_MEDIUM};
+    enum hipt_status status;
+    struct hipt_mapping m;
     struct hipt_page at;
     uint64_t done;
 
@@ -1194,6 +1196,9 @@ Test(gather, S1_no_read_hooks)
     cr_assert_eq(hipt_punch(rig.table, &large, &hole, 1, NULL), HIPT_OK);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 8, &done), HIPT_OK);
     cr_assert_eq(done, 7u);
+    m = rig_mapping(asid, 0, 20, 20);
+    cr_assert_eq(hipt_map_batch(rig.table, &m, 1, &status), 1u);
+    cr_assert_eq(hipt_unmap_batch(rig.table, &m.page, 1, NULL, &status), 1u);
     cr_assert_eq(hipt_asid_retire(rig.table, (struct hipt_asid){asid, 1}, NULL), HIPT_OK);
     stop();
 }

@@ -179,19 +179,20 @@ static void look_at_read_side(void)
     serve_all();
 }
 
-/* Nobody's grace period waits for the CPUs of an unmap, of one page or of many. */
-Test(gather, R1_unmap_waits_outside_the_read_side)
+/* Nobody's grace period waits for the CPUs of an unmap, of one page or of many, nor of a remap. */
+Test(gather, R1_waits_outside_the_read_side)
 {
     struct hipt_page at;
     uint64_t done;
 
     start();
-    map_many(5, 7, 3);
+    map_many(5, 7, 4);
     at = page(6);
     cpus.turn = look_at_read_side;
     cr_assert_eq(unmap(5), HIPT_OK);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 2, &done), HIPT_OK);
-    cr_assert_eq(cpus.turns, 2u);
+    cr_assert_eq(remap(8, 12), HIPT_OK);
+    cr_assert_eq(cpus.turns, 3u);
     cr_assert_eq(seen_depth, 0);
     stop();
 }

@@ -202,6 +202,7 @@ const struct weak_program programs[] = {
     {"split, lookup", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {L(5)}}},
     {"split, map of a part", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {M(5, 9)}}},
     {"collapse, lookup", 2, 2, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {L(5)}}},
+    {"collapse, versions wrap, lookup", 2, 1, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {L(4)}}},
     {"collapse, reverse", 2, 2, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {RV(5)}}},
     {"split, reverse", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {RV(5)}}},
     /* CPUs: the first threads, inside, with what the setup has cached */

@@ -71,42 +71,28 @@ struct footprint {
     size_t last_nodes;
 };
 
-static bool take_option(struct bytes_options *options, int option)
+static bool take_option(void *ctx, int option)
 {
+    struct bytes_options *options = ctx;
+
     switch (option) {
     case 'e':
         return bench_option_numbers("--entries", optarg, ENTRIES_MIN, ENTRIES_MAX, &options->entries);
     case 's':
         return bench_option_number("--seed", optarg, 0, UINT64_MAX, &options->seed);
-    case 'j':
+    default:
         options->json = true;
         return true;
-    default:
-        fprintf(stderr, "hipt-bench: bytes: an option is not known or lacks its value; see --help\n");
-        return false;
     }
 }
 
-static enum bench_parsed parse(struct bytes_options *options, int argc, char **argv)
+static void help(void *ctx)
 {
-    int option;
-
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            printf("%s", usage_text);
-            return BENCH_HELPED;
-        }
-        if (!take_option(options, option)) {
-            return BENCH_REFUSED;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "hipt-bench: bytes: '%s': there are only options; see --help\n", argv[optind]);
-        return BENCH_REFUSED;
-    }
-    return BENCH_RUN;
+    (void)ctx;
+    printf("%s", usage_text);
 }
+
+static const struct bench_command command = {"hipt-bench: bytes", long_options, help, take_option};
 
 /* The n-th key has the n-th frame. Keys of a space that has no asid yet get it one. */
 static enum hipt_status fill(struct hipt_table *table, const uint64_t *keys, size_t count)
@@ -284,15 +270,11 @@ int bench_bytes_main(int argc, char **argv)
 {
     struct bytes_options options = {.entries = {.values = {10000, 100000, 1000000, 10000000, 16000000}, .count = 5},
                                     .seed = 1};
+    enum bench_parsed parsed = bench_command_parse(&command, &options, argc, argv);
     bool done = true;
 
-    switch (parse(&options, argc, argv)) {
-    case BENCH_REFUSED:
-        return 2;
-    case BENCH_HELPED:
-        return 0;
-    case BENCH_RUN:
-        break;
+    if (parsed != BENCH_RUN) {
+        return (int)parsed;
     }
     if (!options.json) {
         print_head();

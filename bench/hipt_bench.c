@@ -415,6 +415,7 @@ int main(int argc, char **argv)
                                     .operations = 1u << 20,
                                     .seed = 1,
                                     .impls = chosen};
+    enum bench_parsed parsed;
 
 #ifndef BENCH_WITHOUT_HIPT
     if (argc > 1 && strcmp(argv[1], "shootdown") == 0) {
@@ -429,13 +430,9 @@ int main(int argc, char **argv)
         chosen[i] = !impls[i]->on_request;
     }
     memset(options.workloads, 1, sizeof(options.workloads));
-    switch (bench_options_parse(&options, argc, argv, impls, IMPLS)) {
-    case BENCH_REFUSED:
-        return 2;
-    case BENCH_HELPED:
-        return 0;
-    case BENCH_RUN:
-        break;
+    parsed = bench_options_parse(&options, argc, argv, impls, IMPLS);
+    if (parsed != BENCH_RUN) {
+        return (int)parsed;
     }
     if (options.svg != NULL && !bench_charts_ready(options.svg)) {
         return 1;

@@ -180,20 +180,43 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "understood.\n");
 }
 
-static void refuse_option(char **argv)
+static void refuse_option(const struct bench_command *command, const char *given)
 {
-    const char *given = argv[optind - 1];
-
     if (optopt != 0 && optopt != '?' && strncmp(given, "--", 2) == 0) {
-        fprintf(stderr, "hipt-bench: %s: %s; see --help\n", given,
+        fprintf(stderr, "%s: %s: %s; see --help\n", command->who, given,
                 strchr(given, '=') != NULL ? "takes no value" : "needs a value");
         return;
     }
-    fprintf(stderr, "hipt-bench: unknown option '%s'; there are", given);
-    for (const struct option *option = long_options; option->name != NULL; option++) {
+    fprintf(stderr, "%s: unknown option '%s'; there are", command->who, given);
+    for (const struct option *option = command->options; option->name != NULL; option++) {
         fprintf(stderr, " --%s", option->name);
     }
     fprintf(stderr, "\n");
+}
+
+enum bench_parsed bench_command_parse(const struct bench_command *command, void *ctx, int argc, char **argv)
+{
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", command->options, NULL)) != -1) {
+        if (option == 'h') {
+            command->help(ctx);
+            return BENCH_HELPED;
+        }
+        if (option == '?') {
+            refuse_option(command, argv[optind - 1]);
+            return BENCH_REFUSED;
+        }
+        if (!command->take(ctx, option)) {
+            return BENCH_REFUSED;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "%s: '%s': there are only options; see --help\n", command->who, argv[optind]);
+        return BENCH_REFUSED;
+    }
+    return BENCH_RUN;
 }
 
 /* 1 and 2, and then the powers of two up to the number of processors. */
@@ -229,9 +252,18 @@ static void take_full(struct bench_options *options, size_t nimpls)
     }
 }
 
-static bool take_option(struct bench_options *options, int option, const struct names *impls,
-                        const struct names *workloads)
+/* The options, and what may be named in them. */
+struct taking {
+    struct bench_options *options;
+    struct names impls;
+    struct names workloads;
+};
+
+static bool take_option(void *ctx, int option)
 {
+    struct taking *taking = ctx;
+    struct bench_options *options = taking->options;
+
     switch (option) {
     case 'e':
         return bench_option_numbers("--entries", optarg, ENTRIES_MIN, ENTRIES_MAX, &options->entries);
@@ -244,14 +276,14 @@ static bool take_option(struct bench_options *options, int option, const struct 
     case 's':
         return bench_option_number("--seed", optarg, 0, UINT64_MAX, &options->seed);
     case 'w':
-        return parse_names(workloads, options->workloads, optarg);
+        return parse_names(&taking->workloads, options->workloads, optarg);
     case 'i':
-        return parse_names(impls, options->impls, optarg);
+        return parse_names(&taking->impls, options->impls, optarg);
     case 'v':
         options->svg = optarg;
         return true;
     case 'f':
-        take_full(options, impls->count);
+        take_full(options, taking->impls.count);
         return true;
     default:
         options->json = true;
@@ -259,30 +291,20 @@ static bool take_option(struct bench_options *options, int option, const struct 
     }
 }
 
+static void help(void *ctx)
+{
+    const struct taking *taking = ctx;
+
+    print_help(taking->impls.all, taking->impls.count);
+}
+
 enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
                                       const struct bench_impl *const *impls, size_t nimpls)
 {
-    const struct names impl_names = {"--impl", nimpls, impl_name, impls};
-    const struct names workload_names = {"--workload", BENCH_WORKLOADS, workload_name, bench_plans};
-    int option;
+    static const struct bench_command command = {"hipt-bench", long_options, help, take_option};
+    struct taking taking = {options,
+                            {"--impl", nimpls, impl_name, impls},
+                            {"--workload", BENCH_WORKLOADS, workload_name, bench_plans}};
 
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            print_help(impls, nimpls);
-            return BENCH_HELPED;
-        }
-        if (option == '?') {
-            refuse_option(argv);
-            return BENCH_REFUSED;
-        }
-        if (!take_option(options, option, &impl_names, &workload_names)) {
-            return BENCH_REFUSED;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "hipt-bench: '%s': there are only options; see --help\n", argv[optind]);
-        return BENCH_REFUSED;
-    }
-    return BENCH_RUN;
+    return bench_command_parse(&command, &taking, argc, argv);
 }

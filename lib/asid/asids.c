@@ -217,15 +217,16 @@ uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid,
 
 const void *hipti_asid_cell_address(const struct hipti_asids *asids, uint32_t cell)
 {
-    return cell_at(asids, cell);
+    const char *block = hipti_arena_find(&asids->blocks, cell / HIPTI_BLOCK_CELLS);
+
+    return block ? block + cell % HIPTI_BLOCK_CELLS * sizeof(uint32_t) : NULL;
 }
 
 uint32_t hipti_asid_next_cell(const struct hipti_asids *asids, uint32_t number)
 {
     const struct hipti_asid *asid = hipti_asid_active(asids, number);
 
-    /* acquire: who gave the cell back has seen its block [observe:spare] */
-    return asid ? (uint32_t)(hipti_load_acquire(&asid->spare) & hipti_mask(CELL_BITS)) : 0;
+    return asid ? (uint32_t)(hipti_load_relaxed(&asid->spare) & hipti_mask(CELL_BITS)) : 0; /* a hint */
 }
 
 /*

@@ -93,7 +93,7 @@ struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t n
 uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot,
                              enum hipt_status *status);
 
-/* Where a cell is, for a hint. */
+/* Where a cell is, for a hint: it may be anybody's. => NULL: it is not known here yet. */
 const void *hipti_asid_cell_address(const struct hipti_asids *asids, uint32_t cell);
 
 /* => the given-back cell that would be taken next, or 0: a hint. The asid is in range. */

@@ -41,6 +41,14 @@ static inline void hipti_fetch_frame(const struct hipt_table *table, uint32_t nu
     HIPT_PORT_PREFETCH(hipti_arena_at(&table->frames.records, number));
 }
 
+/* Nothing is fetched of cell 0. */
+static inline void hipti_fetch_cell(const struct hipt_table *table, uint32_t cell)
+{
+    if (cell != 0) {
+        HIPT_PORT_PREFETCH(hipti_asid_cell_address(&table->asids, cell));
+    }
+}
+
 /* Where the fetching of a range stands. */
 struct hipti_ahead {
     struct hipt_page page; /* the next to be fetched */

@@ -52,9 +52,15 @@ enum hipt_status hipti_freeze_page(struct hipt_table *table, const struct hipt_p
     return status;
 }
 
+/* The record of a taken mapping's frame. */
+static uint32_t taken_number(const struct hipt_table *table, struct hipti_taken taken)
+{
+    return hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
+}
+
 void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why)
 {
-    uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
+    uint32_t number = taken_number(table, taken);
     uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, why);
 
     hipti_slot_release(&table->buckets, taken.slot);
@@ -63,19 +69,13 @@ void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipt
 
 void hipti_fetch_taken(const struct hipt_table *table, struct hipti_taken taken)
 {
-    hipti_fetch_frame(table,
-                      hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte)));
+    hipti_fetch_frame(table, taken_number(table, taken));
 }
 
 /* Fetch the cell of a mapping whose frame's record is there. */
 static void fetch_cell(const struct hipt_table *table, struct hipti_taken taken)
 {
-    uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
-    uint32_t cell = hipti_frame_cell_hint(&table->frames, number, taken.slot);
-
-    if (cell != 0) {
-        HIPT_PORT_PREFETCH(hipti_asid_cell_address(&table->asids, cell));
-    }
+    hipti_fetch_cell(table, hipti_frame_cell_hint(&table->frames, taken_number(table, taken), taken.slot));
 }
 
 void hipti_destroy_several(struct hipt_table *table, const struct hipti_taken *taken, unsigned count)
@@ -99,7 +99,7 @@ void hipti_shoot_range(struct hipt_table *table, const struct hipt_page *page, u
 
     if (shootdown->ncpus) {
         hipti_shootdown_add(shootdown, page->asid, page->vpn, npages * hipti_size_pages(table, page->size));
-        hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
+        hipti_shootdown_round(shootdown, page->asid);
     }
 }
 

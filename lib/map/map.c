@@ -319,14 +319,8 @@ static void map_batch_fetch(struct map_batch *batch, size_t at)
 /* Fetch the cell that an entry's asid would give out now: asids take turns in a batch, or cells are neighbours. */
 static void map_batch_fetch_cell(const struct map_batch *batch, size_t at)
 {
-    const struct hipti_asids *asids = &batch->table->asids;
-    uint32_t cell = 0;
-
     if (batch->ahead[at % HIPTI_AHEAD].status == HIPT_OK) {
-        cell = hipti_asid_next_cell(asids, batch->mappings[at].page.asid);
-    }
-    if (cell != 0) {
-        HIPT_PORT_PREFETCH(hipti_asid_cell_address(asids, cell));
+        hipti_fetch_cell(batch->table, hipti_asid_next_cell(&batch->table->asids, batch->mappings[at].page.asid));
     }
 }
 

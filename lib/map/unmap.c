@@ -174,7 +174,7 @@ static void unmap_batch_shoot(struct unmap_batch *batch)
         hipti_shootdown_add(shootdown, page->asid, page->vpn, count * hipti_size_pages(batch->table, page->size));
         i += count;
         if (i == batch->ntaken || batch->taken[i].asid != page->asid) {
-            hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
+            hipti_shootdown_round(shootdown, page->asid);
         }
     }
 }

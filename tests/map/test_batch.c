@@ -541,32 +541,30 @@ static void stop_cpus(void)
     rig_destroy(&rig);
 }
 
-static uint64_t rounds(void)
+/* Map entries 0 to @count - 1, @step apart from page @vpn on, to frames from @pfn on. */
+static void map_some(size_t count, uint64_t vpn, uint64_t step, uint64_t pfn)
 {
-    struct hipt_stats stats;
+    size_t i;
 
-    hipt_table_stats(rig.table, &stats);
-    return stats.rounds;
+    for (i = 0; i < count; i++) {
+        mappings[i] = rig_mapping(asid, 0, vpn + i * step, pfn + i);
+        pages[i] = mappings[i].page;
+    }
+    cr_assert_eq(hipt_map_batch(rig.table, mappings, count, status), count);
 }
 
 /* S1: 70 pages here and there: three rounds, of 32, 32 and 6; each CPU is told before the frames go. */
 Test(batch, S1_one_round_for_each_32)
 {
-    size_t i;
-
     start_cpus();
-    for (i = 0; i < 70u; i++) {
-        mappings[i] = rig_mapping(asid, 0, 10u * i, i);
-        pages[i] = mappings[i].page;
-    }
-    cr_assert_eq(hipt_map_batch(rig.table, mappings, 70, status), 70u);
+    map_some(70, 0, 10, 0);
     cr_assert_eq(hipt_unmap_batch(rig.table, pages, 70, NULL, status), 70u);
-    cr_assert_eq(rounds(), 3u);
+    cr_assert_eq(cpus_rounds(&rig), 3u);
     cr_assert_eq(cpus.kicked, 1u, "the other CPU does not use that asid");
     cr_assert_eq(cpus.kicks, 3u);
     cr_assert_eq(cpus.cpu[0].count, 3u, "each time the whole asid: it does not keep that many ranges in mind");
     cr_assert_eq(hipt_unmap_batch(rig.table, pages, 70, NULL, status), 0);
-    cr_assert_eq(rounds(), 3u, "nobody is asked for nothing");
+    cr_assert_eq(cpus_rounds(&rig), 3u, "nobody is asked for nothing");
     stop_cpus();
 }
 
@@ -589,14 +587,14 @@ Test(batch, S1_neighbours_are_one_range)
     cr_assert(cpus_told(0, cpus_use(0, asid), 40, 20));
     cr_assert_eq(hipt_unmap_batch(rig.table, &pages[20], 2, NULL, status), 2u);
     cr_assert(cpus_told(0, cpus_use(0, asid), 64, 2u * RIG_MEDIUM));
-    cr_assert_eq(rounds(), 2u);
+    cr_assert_eq(cpus_rounds(&rig), 2u);
     for (i = 0; i < 4u; i++) { /* a hole in the middle, which another number is in */
         mappings[i] = rig_mapping(asid, 0, 200u + i + (i > 1u ? 1u : 0), 100u + i);
         pages[i] = mappings[i].page;
     }
     cr_assert_eq(hipt_map_batch(rig.table, mappings, 4, status), 4u);
     cr_assert_eq(hipt_unmap_batch(rig.table, pages, 4, NULL, status), 4u);
-    cr_assert_eq(rounds(), 3u);
+    cr_assert_eq(cpus_rounds(&rig), 3u);
     cr_assert_eq(cpus.cpu[0].count, 2u);
     cr_assert(cpus.cpu[0].log[0].vpn == 200u && cpus.cpu[0].log[0].npages == 2u);
     cr_assert(cpus.cpu[0].log[1].vpn == 203u && cpus.cpu[0].log[1].npages == 2u);
@@ -619,7 +617,7 @@ Test(batch, S1_other_sizes_and_spaces_are_other_ranges)
     pages[4] = mappings[4].page;
     cr_assert_eq(hipt_map_batch(rig.table, mappings, 5, status), 5u);
     cr_assert_eq(hipt_unmap_batch(rig.table, pages, 5, NULL, status), 5u);
-    cr_assert_eq(rounds(), 3u, "one for each run of one asid");
+    cr_assert_eq(cpus_rounds(&rig), 3u, "one for each run of one asid");
     cr_assert_eq(cpus.cpu[0].count, 3u);
     cr_assert(cpus.cpu[0].log[0].vpn == 16u && cpus.cpu[0].log[0].npages == RIG_MEDIUM);
     cr_assert(cpus.cpu[0].log[1].vpn == 32u && cpus.cpu[0].log[1].npages == 1u);
@@ -652,11 +650,7 @@ Test(batch, S1_F1_R1_frames_go_after_the_cpus_have_answered)
     size_t i;
 
     start_cpus();
-    for (i = 0; i < 20u; i++) {
-        mappings[i] = rig_mapping(asid, 0, 10u * i, i);
-        pages[i] = mappings[i].page;
-    }
-    cr_assert_eq(hipt_map_batch(rig.table, mappings, 20, status), 20u);
+    map_some(20, 0, 10, 0);
     cpus.turn = look_and_serve;
     cr_assert_eq(hipt_unmap_batch(rig.table, pages, 20, NULL, status), 20u);
     cr_assert_eq(cpus.turns, 1u);
@@ -673,11 +667,7 @@ Test(batch, S1_who_cannot_wait)
     size_t i;
 
     start_cpus();
-    for (i = 0; i < 4u; i++) {
-        mappings[i] = rig_mapping(asid, 0, i, i);
-        pages[i] = mappings[i].page;
-    }
-    cr_assert_eq(hipt_map_batch(rig.table, mappings, 4, status), 4u);
+    map_some(4, 0, 1, 0);
     rig_look(&rig, &picture);
     cpus.cannot_wait = true;
     pages[2].vpn = RIG_VPNS;
@@ -696,14 +686,9 @@ Test(batch, S2_a_page_that_another_thread_unmaps)
 {
     static const struct hipti_freezing freezing = {0, false};
     struct hipti_taken taken;
-    size_t i;
 
     start_cpus();
-    for (i = 0; i < 3u; i++) {
-        mappings[i] = rig_mapping(asid, 0, 10u * i, i);
-        pages[i] = mappings[i].page;
-    }
-    cr_assert_eq(hipt_map_batch(rig.table, mappings, 3, status), 3u);
+    map_some(3, 0, 10, 0);
     hipt_read_enter(rig.table);
     cr_assert_eq(hipti_freeze_page(rig.table, &pages[1], freezing, &taken), HIPT_OK);
     hipt_read_exit(rig.table);

@@ -205,19 +205,6 @@ static inline bool lookup(const struct hipt_table *table, uint32_t asid, uint64_
     return probe_line(&probe, &is_absent, out) || probe_again(table, probe, is_absent, vpn, out);
 }
 
-enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
-{
-    enum hipt_status status = lookup_check(table, asid, vpn);
-
-    if (status != HIPT_OK) {
-        return status;
-    }
-    HIPT_PORT_READ_ENTER(&table->ops);
-    status = lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
-    HIPT_PORT_READ_EXIT(&table->ops);
-    return status;
-}
-
 enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, uint64_t vpn,
                                      struct hipt_translation *out)
 {
@@ -227,6 +214,16 @@ enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, ui
         return status;
     }
     return lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
+}
+
+enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
+{
+    enum hipt_status status;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    status = hipt_lookup_reading(table, asid, vpn, out);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return status;
 }
 
 /* Count the lines that a lookup reads. => whether it finds a mapping. */
@@ -324,20 +321,8 @@ static inline void put_off(const struct hipt_table *table, const struct probe *p
     fetch_next(table, probe);
 }
 
-static enum hipt_status find_otherwise(const struct hipt_table *table, const struct hipt_page *wanted,
-                                       struct hipt_translation *out)
-{
-    enum hipt_status status = lookup_check(table, wanted->asid, wanted->vpn);
-
-    if (status != HIPT_OK) {
-        return status;
-    }
-    return lookup_others(table, wanted->asid, wanted->vpn, hipti_sizes_in_use(table, wanted->asid), out) ? HIPT_OK
-                                                                                                        : HIPT_ABSENT;
-}
-
 /* => how many of those that were put off were not found. */
-static HIPTI_NOINLINE size_t find_late(const struct hipt_table *table, const struct hipt_page *pages,
+static HIPTI_NOINLINE size_t find_late(struct hipt_table *table, const struct hipt_page *pages,
                                        struct late *late, struct hipt_translation *out, enum hipt_status *status)
 {
     size_t missed = 0;
@@ -348,7 +333,7 @@ static HIPTI_NOINLINE size_t find_late(const struct hipt_table *table, const str
         size_t at = late->at[i];
 
         if (probe->page.size == OTHERWISE) {
-            status[at] = find_otherwise(table, &pages[at], &out[at]);
+            status[at] = hipt_lookup_reading(table, pages[at].asid, pages[at].vpn, &out[at]);
         } else {
             status[at] = probe_again(table, *probe, false, pages[at].vpn, &out[at]) ? HIPT_OK : HIPT_ABSENT;
         }

@@ -13,7 +13,8 @@ A mutant's name is room/function/operator/ordinal, so it stays when lines move. 
   retry     HIPT_CHANGED answered with HIPT_BUSY
 
 Left out is what cannot be told from the original: the bound of a choice of the smaller or the larger of two, which
-are one value where it matters. Assertions are left out as well: they are there to be right, and the killers' eyes.
+are one value where it matters, and hints to the processor, which no test can see. Assertions are left out as well:
+they are there to be right, and the killers' eyes.
 """
 import os
 import re
@@ -105,7 +106,7 @@ def trimmed(code, start, end):
     return start + len(text) - len(text.lstrip()), end - (len(text) - len(text.rstrip()))
 
 
-# Hints to the processor: fetching a line early or not is nothing that a test can see.
+# Fetching a line early: a statement that does, and functions that do nothing else.
 HINT = re.compile(r'HIPT_PORT_PREFETCH\(|(hipti_)?(fetch|ahead)_\w+\(|(un)?map_batch_fetch(_cell)?\(')
 HINTING = re.compile(r'(hipti_)?(fetch|ahead)_\w+$|unmap_batch_fetch$|map_batch_fetch_cell$')
 

@@ -15,11 +15,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
+#include "charts.h"
+#include "goals.h"
 #include "impl.h"
 #include "keys.h"
 #include "measure.h"
 #include "options.h"
 #include "report.h"
+#include "results.h"
 #include "shootdown.h"
 #include "workload.h"
 
@@ -45,9 +49,12 @@ static const struct bench_impl *const impls[] = {
     &bench_mutex,
     &bench_inverted,
     &bench_radix,
+    &bench_cluster,
     &bench_memory,
 };
 #define IMPLS (sizeof(impls) / sizeof(impls[0]))
+
+_Static_assert(IMPLS <= BENCH_IMPLS_MAX, "there is room for everybody's results");
 
 /* An implementation in use. */
 struct contender {
@@ -63,6 +70,7 @@ struct contender {
 /* All of them, over one population. */
 struct arena {
     const struct bench_options *options;
+    struct bench_results *results; /* of all arenas, one after the other */
     struct bench_keys keys;
     uint64_t *probes;
     struct contender contenders[IMPLS];
@@ -140,6 +148,7 @@ static bool arena_create(struct arena *arena, const struct bench_options *option
 {
     size_t probes = (size_t)options->operations * threads_max(options);
     struct bench_geometry geometry = {.entries = entries,
+                                      .operations = (size_t)options->operations,
                                       .threads = threads_max(options),
                                       .line_bytes = entries * 10 / ENTRIES_PER_TEN_LINES * LINE_BYTES,
                                       .seed = options->seed};
@@ -171,13 +180,13 @@ static void arena_destroy(struct arena *arena)
 
 static bool takes_part(const struct contender *contender, enum bench_workload workload)
 {
-    return contender->self != NULL && contender->impl->run[workload] != NULL;
+    return contender->self != NULL && contender->impl->run[bench_plans[workload].loop] != NULL;
 }
 
 /* => false also where it only follows the others, because it does not bear as many writers. */
 static bool is_measured(const struct contender *contender, enum bench_workload workload, unsigned threads)
 {
-    bool writes = workload == BENCH_MIXED_90 || workload == BENCH_MIXED_50;
+    bool writes = bench_plans[workload].loop == BENCH_LOOP_MIXED;
     unsigned most = contender->impl->writers_max;
 
     return takes_part(contender, workload) && (!writes || most == 0 || threads <= most);
@@ -203,13 +212,14 @@ static bool run_contender(struct contender *contender, struct arena *arena, enum
                           unsigned threads)
 {
     const struct bench_impl *impl = contender->impl;
+    enum bench_loop loop = bench_plans[workload].loop;
     size_t count = (size_t)arena->options->operations;
     struct bench_sample sample;
 
     if (!is_measured(contender, workload, threads)) {
         return follow_contender(contender, arena, workload, threads);
     }
-    if ((impl->prepare != NULL && !impl->prepare(contender->self, workload, arena->probes, count * threads)) ||
+    if ((impl->prepare != NULL && !impl->prepare(contender->self, loop, arena->probes, count * threads)) ||
         !bench_round(impl, contender->self, workload, threads, arena->probes, count, &sample)) {
         fprintf(stderr, "hipt-bench: %s: no memory or no threads for a round\n", impl->name);
         return false;
@@ -227,8 +237,15 @@ static bool run_round(struct arena *arena, enum bench_workload workload, unsigne
     uint64_t place = (((uint64_t)workload * BENCH_THREADS_MAX) + threads) * 2 * BENCH_ROUNDS_MAX + round;
     struct bench_random random = {.state = bench_mix(arena->options->seed ^ bench_mix(place + 1))};
 
-    bench_workload_probes(workload, &arena->keys, threads, (size_t)arena->options->operations, &random, arena->probes);
-    bench_progress(arena->done, arena->all, bench_workload_texts[workload].name);
+    struct bench_draw draw = {.keys = &arena->keys,
+                              .threads = threads,
+                              .count = (size_t)arena->options->operations,
+                              .random = &random,
+                              .probes = arena->probes,
+                              .argument = bench_plans[workload].argument};
+
+    bench_progress(arena->done, arena->all, bench_plans[workload].name);
+    bench_plans[workload].draw(&draw);
     for (size_t i = 0; i < IMPLS; i++) {
         struct contender *contender = &arena->contenders[i];
 
@@ -252,9 +269,21 @@ static bool wants_more(const struct arena *arena, enum bench_workload workload, 
     return false;
 }
 
+/* Bytes are kept with a figure, so that who is not in the run has none. */
+static void keep(const struct arena *arena, enum bench_workload workload, size_t impl, const struct bench_row *row)
+{
+    struct bench_results *results = arena->results;
+    size_t entries = bench_list_place(&arena->options->entries, row->entries);
+    size_t threads = bench_list_place(&arena->options->threads, row->threads);
+
+    results->times[entries][workload][threads][impl] =
+        (struct bench_result){.ns = row->figure.median, .disturbed = row->figure.disturbed_kept > 0};
+    results->bytes[entries][impl] = row->bytes;
+}
+
 static void report(struct arena *arena, enum bench_workload workload, unsigned threads)
 {
-    struct bench_row row = {.workload = bench_workload_texts[workload].name,
+    struct bench_row row = {.workload = bench_plans[workload].name,
                             .entries = arena->keys.count,
                             .threads = threads,
                             .operations = arena->options->operations,
@@ -271,6 +300,7 @@ static void report(struct arena *arena, enum bench_workload workload, unsigned t
                 row.memory = row.figure.median;
             }
             arena->failed |= row.figure.wrong > 0;
+            keep(arena, workload, i, &row);
             bench_report_row(arena->options->json, &row);
         }
     }
@@ -354,9 +384,30 @@ static void start_with_huge_pages(char **argv)
     fprintf(stderr, "hipt-bench: malloc() has no huge pages; the peers' figures suffer\n");
 }
 
+/* => whether all went as it must */
+static bool run(struct arena *arena, const struct bench_options *options, struct bench_results *results)
+{
+    bool going = true;
+
+    arena->options = options;
+    arena->results = results;
+    arena->all = count_rounds(options);
+    for (size_t i = 0; going && i < options->entries.count; i++) {
+        going = run_entries(arena, (size_t)options->entries.values[i]);
+    }
+    if (going && options->full) {
+        bench_goals_report(options->json, results);
+    }
+    if (going && options->svg != NULL) {
+        going = bench_charts_draw(options->svg, results);
+    }
+    return going && !arena->failed;
+}
+
 int main(int argc, char **argv)
 {
     static struct arena arena;
+    static struct bench_results results;
     bool chosen[IMPLS];
     struct bench_options options = {.entries = {.values = {1000000}, .count = 1},
                                     .threads = {.values = {1}, .count = 1},
@@ -364,11 +415,14 @@ int main(int argc, char **argv)
                                     .operations = 1u << 20,
                                     .seed = 1,
                                     .impls = chosen};
-    bool going = true;
+    enum bench_parsed parsed;
 
 #ifndef BENCH_WITHOUT_HIPT
     if (argc > 1 && strcmp(argv[1], "shootdown") == 0) {
         return bench_shootdown_main(argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "bytes") == 0) {
+        return bench_bytes_main(argc - 1, argv + 1);
     }
 #endif
     start_with_huge_pages(argv);
@@ -376,19 +430,16 @@ int main(int argc, char **argv)
         chosen[i] = !impls[i]->on_request;
     }
     memset(options.workloads, 1, sizeof(options.workloads));
-    switch (bench_options_parse(&options, argc, argv, impls, IMPLS)) {
-    case BENCH_REFUSED:
-        return 2;
-    case BENCH_HELPED:
-        return 0;
-    case BENCH_RUN:
-        break;
+    parsed = bench_options_parse(&options, argc, argv, impls, IMPLS);
+    if (parsed != BENCH_RUN) {
+        return (int)parsed;
+    }
+    if (options.svg != NULL && !bench_charts_ready(options.svg)) {
+        return 1;
     }
     bench_processors_remember();
-    arena.options = &options;
-    arena.all = count_rounds(&options);
-    for (size_t i = 0; going && i < options.entries.count; i++) {
-        going = run_entries(&arena, (size_t)options.entries.values[i]);
-    }
-    return going && !arena.failed ? 0 : 1;
+    results.options = &options;
+    results.impls = impls;
+    results.nimpls = IMPLS;
+    return run(&arena, &options, &results) ? 0 : 1;
 }

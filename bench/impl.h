@@ -20,22 +20,26 @@ extern "C" {
 #endif
 
 #define BENCH_THREADS_MAX 64u
-#define BENCH_BATCH 64u    /* lookups of one batch */
-#define BENCH_STREAM 512u  /* lookups handed over at once where batches shall run into each other */
-#define BENCH_SECTION 1024 /* operations of one read-side section where entries come and go */
+#define BENCH_BATCH 64u     /* most lookups of one batch, and how far ahead the memory prefetches */
+#define BENCH_STREAM 512u   /* lookups handed over at once where batches shall run into each other */
+#define BENCH_SECTION 1024  /* operations of one read-side section where entries come and go */
+#define BENCH_RANGE 512u    /* pages of one range that is unmapped */
+#define BENCH_RETIRED 4096u /* pages of one space that is ended */
 
-/* In the order in which they run: what changes the population comes last. */
-enum bench_workload {
-    BENCH_HIT = 0,     /* independent random lookups, one read-side section around the loop */
-    BENCH_HIT_SECTION, /* the same, a read-side section for each lookup */
-    BENCH_DEPENDENT,   /* each key depends on the previous result */
-    BENCH_BATCH64,     /* groups of BENCH_BATCH */
-    BENCH_STREAMING,   /* groups of BENCH_STREAM */
-    BENCH_MISS,        /* independent random lookups of keys that are absent */
-    BENCH_REVERSE,     /* who maps a random frame */
-    BENCH_MIXED_90,    /* 90 lookups, 5 inserts, 5 deletes of 100 */
-    BENCH_MIXED_50,    /* 50 lookups, 25 inserts, 25 deletes of 100 */
-    BENCH_WORKLOADS
+/* The code that is timed. Workloads (workload.h) differ also in the probes that they give it. */
+enum bench_loop {
+    BENCH_LOOP_HIT = 0,     /* lookups of keys that are there, one read-side section around the loop */
+    BENCH_LOOP_HIT_SECTION, /* the same, a read-side section for each lookup */
+    BENCH_LOOP_DEPENDENT,   /* each key depends on the previous result */
+    BENCH_LOOP_GROUPS,      /* the group of the job is handed over at once, at most BENCH_BATCH */
+    BENCH_LOOP_STREAM,      /* the same with BENCH_STREAM */
+    BENCH_LOOP_MISS,        /* lookups of keys that are absent */
+    BENCH_LOOP_REVERSE,     /* who maps a frame */
+    BENCH_LOOP_LARGE,       /* lookups where pages of two sizes are mapped */
+    BENCH_LOOP_UNMAP_RANGE, /* runs of BENCH_RANGE pages, which prepare() has mapped, are unmapped */
+    BENCH_LOOP_RETIRE,      /* spaces of BENCH_RETIRED pages, which prepare() has mapped, are ended */
+    BENCH_LOOP_MIXED,       /* lookups, inserts, deletes */
+    BENCH_LOOPS
 };
 
 /* A step of a mixed workload: what to do in the top two bits, the key below. */
@@ -48,12 +52,14 @@ struct bench_job {
     const uint64_t *probes; /* keys; steps (mixed); ordinals of the filled keys (reverse) */
     size_t first;           /* where @probes begins in the array that prepare() saw */
     size_t count;
+    size_t group;    /* what is handed over at once; 1 where that has no meaning */
     unsigned thread; /* from 0 */
     uint64_t zero;   /* is 0, which the compiler does not know: ties a key to the previous result */
 };
 
 struct bench_geometry {
     size_t entries;
+    size_t operations; /* of each thread in a round */
     unsigned threads;  /* the most that will run at once */
     size_t line_bytes; /* what hipt's lines take, or would take by arithmetic where hipt is not measured */
     uint64_t seed;
@@ -75,6 +81,7 @@ struct bench_impl {
     const char *text; /* for --help */
 
     bool on_request;      /* runs only where --impl names it or says all; the run goes on if it cannot be made */
+    bool yardstick;       /* no whole table: no goal is measured against it unless it is named */
     unsigned writers_max; /* threads that may insert and delete at once; 0: any number */
 
     /*
@@ -97,10 +104,10 @@ struct bench_impl {
      * Brings the keys of all threads into the implementation's own form before the clock starts; the next call replaces
      * it. => false if memory is not to be had. May be NULL.
      */
-    bool (*prepare)(void *self, enum bench_workload workload, const uint64_t *keys, size_t count);
+    bool (*prepare)(void *self, enum bench_loop loop, const uint64_t *keys, size_t count);
 
-    /* The timed loops; NULL where a workload has no meaning here. */
-    struct bench_outcome (*run[BENCH_WORKLOADS])(void *self, const struct bench_job *job);
+    /* NULL where a loop has no meaning here. */
+    struct bench_outcome (*run[BENCH_LOOPS])(void *self, const struct bench_job *job);
 };
 
 extern const struct bench_impl bench_memory;
@@ -114,6 +121,7 @@ extern const struct bench_impl bench_dpdk;
 extern const struct bench_impl bench_mutex;
 extern const struct bench_impl bench_inverted;
 extern const struct bench_impl bench_radix;
+extern const struct bench_impl bench_cluster;
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,14 @@
 #define BENCH_SPACES 64u
 #define BENCH_VPN_BITS 35u
 
+/* Spaces beside the population's: of ranges that come and go, and, from there on, of spaces that come and go. */
+#define BENCH_SPACE_OF_RANGES BENCH_SPACES
+#define BENCH_SPACE_RETIRED (BENCH_SPACES + 1u)
+
+/* A probe of a page of 2 MiB: this, above its ordinal, above one of the base pages that it covers. */
+#define BENCH_LARGE (UINT64_C(1) << 62)
+#define BENCH_LARGE_SHIFT 9u
+
 /* A generator of its own for each use, so that no libc lock and no other thread is in the way. */
 struct bench_random {
     uint64_t state;
@@ -49,6 +57,17 @@ static inline uint32_t bench_key_space(uint64_t key)
 static inline uint64_t bench_key_vpn(uint64_t key)
 {
     return key & ((UINT64_C(1) << BENCH_VPN_BITS) - 1);
+}
+
+static inline uint64_t bench_key(uint64_t space, uint64_t vpn)
+{
+    return (space << BENCH_VPN_BITS) | vpn;
+}
+
+/* How many pages of 2 MiB there are beside @count base pages: half as much memory again, where they are many. */
+static inline size_t bench_large_count(size_t count)
+{
+    return count / 1024 < 64 ? 64 : count / 1024;
 }
 
 /*

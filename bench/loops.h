@@ -11,7 +11,8 @@
  *   void peer_rest(struct peer *, unsigned thread)                between sections: take back what deletes left
  *
  * peer_lookup() and peer_insert() are called inside a section, or enter one of their own if that is the table's way;
- * run_hit_section() opens one for each lookup only where PEER_OWN_SECTION is not defined.
+ * run_hit_section() opens one for each lookup only where PEER_OWN_SECTION is not defined. A peer that defines
+ * PEER_LOOKUPS_ONLY needs the first three alone, and has no loop that changes anything.
  */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
@@ -82,6 +83,8 @@ static struct bench_outcome run_miss(void *self, const struct bench_job *job)
     return outcome;
 }
 
+#ifndef PEER_LOOKUPS_ONLY
+
 static inline void take_step(struct peer *peer, unsigned thread, uint64_t step, struct bench_outcome *outcome)
 {
     uint64_t key = step & BENCH_STEP_KEY;
@@ -130,5 +133,7 @@ static inline uint64_t insert_all(struct peer *peer, const uint64_t *keys, size_
     }
     return wrong;
 }
+
+#endif
 
 #endif

@@ -20,7 +20,7 @@ struct runner {
     pthread_barrier_t *start;
     const struct bench_impl *impl;
     void *self;
-    enum bench_workload workload;
+    const struct bench_plan *plan;
     bool pinned;
     struct bench_job job;
     struct bench_outcome outcome;
@@ -78,7 +78,7 @@ static void *runner_main(void *ctx)
     pthread_barrier_wait(runner->start);
     runner->begin = now(CLOCK_MONOTONIC);
     cpu = now(CLOCK_THREAD_CPUTIME_ID);
-    runner->outcome = impl->run[runner->workload](runner->self, &runner->job);
+    runner->outcome = impl->run[runner->plan->loop](runner->self, &runner->job);
     runner->cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
     runner->end = now(CLOCK_MONOTONIC);
     if (impl->thread_end != NULL) {
@@ -110,8 +110,12 @@ static void runners_init(struct runner *runners, const struct runner *common, un
 {
     for (unsigned i = 0; i < threads; i++) {
         runners[i] = *common;
-        runners[i].job = (struct bench_job){
-            .probes = &probes[i * count], .first = i * count, .count = count, .thread = i, .zero = zero};
+        runners[i].job = (struct bench_job){.probes = &probes[i * count],
+                                            .first = i * count,
+                                            .count = count,
+                                            .group = common->plan->group,
+                                            .thread = i,
+                                            .zero = zero};
     }
 }
 
@@ -134,7 +138,8 @@ bool bench_round(const struct bench_impl *impl, void *self, enum bench_workload 
 {
     struct runner *runners = calloc(threads, sizeof(*runners));
     pthread_barrier_t start;
-    struct runner common = {.start = &start, .impl = impl, .self = self, .workload = workload, .pinned = threads == 1};
+    struct runner common = {
+        .start = &start, .impl = impl, .self = self, .plan = &bench_plans[workload], .pinned = threads == 1};
     bool done;
 
     if (runners == NULL || pthread_barrier_init(&start, NULL, threads) != 0) {

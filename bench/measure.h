@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "impl.h"
+#include "workload.h"
 
 /* One round of one implementation. */
 struct bench_sample {

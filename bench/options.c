@@ -7,17 +7,17 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "workload.h"
 
 #define ENTRIES_MIN 1000u
 #define ENTRIES_MAX (UINT64_C(1) << 28)
 #define OPERATIONS_MIN 1000u
 #define OPERATIONS_MAX (UINT64_C(1) << 26)
 #define EVERYTHING "all"
+#define FULL_ROUNDS 7u
 
 /* What can be named in a list: implementations or workloads. */
 struct names {
@@ -31,7 +31,8 @@ static const struct option long_options[] = {
     {"entries", required_argument, NULL, 'e'},  {"threads", required_argument, NULL, 't'},
     {"rounds", required_argument, NULL, 'r'},   {"ops", required_argument, NULL, 'o'},
     {"workload", required_argument, NULL, 'w'}, {"impl", required_argument, NULL, 'i'},
-    {"seed", required_argument, NULL, 's'},     {"json", no_argument, NULL, 'j'},
+    {"seed", required_argument, NULL, 's'},     {"full", no_argument, NULL, 'f'},
+    {"svg", required_argument, NULL, 'v'},      {"json", no_argument, NULL, 'j'},
     {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
@@ -44,9 +45,9 @@ static const char *impl_name(const void *all, size_t which)
 
 static const char *workload_name(const void *all, size_t which)
 {
-    const struct bench_workload_text *texts = all;
+    const struct bench_plan *plans = all;
 
-    return texts[which].name;
+    return plans[which].name;
 }
 
 bool bench_option_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value)
@@ -148,6 +149,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
 {
     printf("usage: hipt-bench [options]\n"
            "       hipt-bench shootdown [options]    what a shootdown costs; see hipt-bench shootdown --help\n"
+           "       hipt-bench bytes [options]        what a mapping takes; see hipt-bench bytes --help\n"
            "\n"
            "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
            "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"
@@ -159,39 +161,109 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --workload LIST    comma-separated (all)\n"
            "  --impl LIST        comma-separated, or all (those marked with *)\n"
            "  --seed N           seed of the keys and of all choices (1)\n"
+           "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
+           "                     and 2 threads, 4 and more where there are cores; then the goals, met or not. Options\n"
+           "                     after it change it; takes about 10 minutes and 14 GB\n"
+           "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
            "  --json             one JSON object a line instead of the table\n"
            "  --help             this text\n"
            "\nWorkloads:\n");
     for (size_t i = 0; i < BENCH_WORKLOADS; i++) {
-        printf("  %-12s %s\n", bench_workload_texts[i].name, bench_workload_texts[i].text);
+        printf("  %-12s %s\n", bench_plans[i].name, bench_plans[i].text);
     }
     printf("\nImplementations:\n");
     for (size_t i = 0; i < nimpls; i++) {
         printf("  %-10s %c %s\n", impls[i]->name, impls[i]->on_request ? ' ' : '*', impls[i]->text);
     }
-    printf("\nExit status: 0 done; 1 a lookup, insert or delete had another outcome than it must have, or memory was\n"
-           "not to be had for one of those marked with *; 2 the command line was not understood.\n");
+    printf("\nExit status: 0 done; 1 a lookup, insert or delete had another outcome than it must have, memory was not\n"
+           "to be had for one of those marked with *, or a picture could not be drawn; 2 the command line was not\n"
+           "understood.\n");
 }
 
-static void refuse_option(char **argv)
+static void refuse_option(const struct bench_command *command, const char *given)
 {
-    const char *given = argv[optind - 1];
-
     if (optopt != 0 && optopt != '?' && strncmp(given, "--", 2) == 0) {
-        fprintf(stderr, "hipt-bench: %s: %s; see --help\n", given,
+        fprintf(stderr, "%s: %s: %s; see --help\n", command->who, given,
                 strchr(given, '=') != NULL ? "takes no value" : "needs a value");
         return;
     }
-    fprintf(stderr, "hipt-bench: unknown option '%s'; there are", given);
-    for (const struct option *option = long_options; option->name != NULL; option++) {
+    fprintf(stderr, "%s: unknown option '%s'; there are", command->who, given);
+    for (const struct option *option = command->options; option->name != NULL; option++) {
         fprintf(stderr, " --%s", option->name);
     }
     fprintf(stderr, "\n");
 }
 
-static bool take_option(struct bench_options *options, int option, const struct names *impls,
-                        const struct names *workloads)
+enum bench_parsed bench_command_parse(const struct bench_command *command, void *ctx, int argc, char **argv)
 {
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", command->options, NULL)) != -1) {
+        if (option == 'h') {
+            command->help(ctx);
+            return BENCH_HELPED;
+        }
+        if (option == '?') {
+            refuse_option(command, argv[optind - 1]);
+            return BENCH_REFUSED;
+        }
+        if (!command->take(ctx, option)) {
+            return BENCH_REFUSED;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "%s: '%s': there are only options; see --help\n", command->who, argv[optind]);
+        return BENCH_REFUSED;
+    }
+    return BENCH_RUN;
+}
+
+/* 1 and 2, and then the powers of two up to the number of processors. */
+static void take_all_threads(struct bench_list *threads)
+{
+    cpu_set_t processors;
+    uint64_t cores = 2;
+
+    if (sched_getaffinity(0, sizeof(processors), &processors) == 0 && CPU_COUNT(&processors) > 2) {
+        cores = (uint64_t)CPU_COUNT(&processors);
+    }
+    threads->count = 0;
+    for (uint64_t i = 1; i <= cores && i <= BENCH_THREADS_MAX; i *= 2) {
+        threads->values[threads->count++] = i;
+    }
+}
+
+static void take_full(struct bench_options *options, size_t nimpls)
+{
+    static const enum bench_workload needed[] = {BENCH_HIT,       BENCH_DEPENDENT, BENCH_BATCH64,  BENCH_STREAMING,
+                                                 BENCH_RUN_BATCH, BENCH_MISS,      BENCH_MIXED_90, BENCH_MIXED_50};
+
+    options->full = true;
+    options->rounds = FULL_ROUNDS;
+    options->entries = (struct bench_list){.values = {1000000, 16000000}, .count = 2};
+    take_all_threads(&options->threads);
+    memset(options->workloads, 0, sizeof(options->workloads));
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        options->workloads[needed[i]] = true;
+    }
+    for (size_t i = 0; i < nimpls; i++) {
+        options->impls[i] = true;
+    }
+}
+
+/* The options, and what may be named in them. */
+struct taking {
+    struct bench_options *options;
+    struct names impls;
+    struct names workloads;
+};
+
+static bool take_option(void *ctx, int option)
+{
+    struct taking *taking = ctx;
+    struct bench_options *options = taking->options;
+
     switch (option) {
     case 'e':
         return bench_option_numbers("--entries", optarg, ENTRIES_MIN, ENTRIES_MAX, &options->entries);
@@ -204,39 +276,35 @@ static bool take_option(struct bench_options *options, int option, const struct 
     case 's':
         return bench_option_number("--seed", optarg, 0, UINT64_MAX, &options->seed);
     case 'w':
-        return parse_names(workloads, options->workloads, optarg);
+        return parse_names(&taking->workloads, options->workloads, optarg);
     case 'i':
-        return parse_names(impls, options->impls, optarg);
+        return parse_names(&taking->impls, options->impls, optarg);
+    case 'v':
+        options->svg = optarg;
+        return true;
+    case 'f':
+        take_full(options, taking->impls.count);
+        return true;
     default:
         options->json = true;
         return true;
     }
 }
 
+static void help(void *ctx)
+{
+    const struct taking *taking = ctx;
+
+    print_help(taking->impls.all, taking->impls.count);
+}
+
 enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
                                       const struct bench_impl *const *impls, size_t nimpls)
 {
-    const struct names impl_names = {"--impl", nimpls, impl_name, impls};
-    const struct names workload_names = {"--workload", BENCH_WORKLOADS, workload_name, bench_workload_texts};
-    int option;
+    static const struct bench_command command = {"hipt-bench", long_options, help, take_option};
+    struct taking taking = {options,
+                            {"--impl", nimpls, impl_name, impls},
+                            {"--workload", BENCH_WORKLOADS, workload_name, bench_plans}};
 
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            print_help(impls, nimpls);
-            return BENCH_HELPED;
-        }
-        if (option == '?') {
-            refuse_option(argv);
-            return BENCH_REFUSED;
-        }
-        if (!take_option(options, option, &impl_names, &workload_names)) {
-            return BENCH_REFUSED;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "hipt-bench: '%s': there are only options; see --help\n", argv[optind]);
-        return BENCH_REFUSED;
-    }
-    return BENCH_RUN;
+    return bench_command_parse(&command, &taking, argc, argv);
 }

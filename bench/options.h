@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "impl.h"
+#include "workload.h"
 
 #define BENCH_LIST_MAX 8u
 #define BENCH_ROUNDS_MAX 99u
@@ -25,10 +26,26 @@ struct bench_options {
     uint64_t seed;
     bool workloads[BENCH_WORKLOADS];
     bool *impls; /* one for each implementation, owned by the caller */
+    bool full; /* all that the goals need, and the goals at the end */
     bool json;
+    const char *svg; /* a directory for pictures; NULL: none */
 };
 
-enum bench_parsed { BENCH_RUN, BENCH_HELPED, BENCH_REFUSED };
+/* What reading a command line came to: to be run, or the exit status. */
+enum bench_parsed { BENCH_RUN = -1, BENCH_HELPED = 0, BENCH_REFUSED = 2 };
+
+struct option; /* getopt.h */
+
+/* How a command line is read that has options only. */
+struct bench_command {
+    const char *who;              /* what messages begin with */
+    const struct option *options; /* those there are; 'h' is --help */
+    void (*help)(void *ctx);
+    bool (*take)(void *ctx, int option); /* its value is in optarg. => false: stderr says what would be right */
+};
+
+/* => BENCH_RUN: all was taken; BENCH_HELPED: the help is on stdout; BENCH_REFUSED: stderr says what was wrong. */
+enum bench_parsed bench_command_parse(const struct bench_command *command, void *ctx, int argc, char **argv);
 
 /*
  * Reads the command line; @impls is an array of @nimpls. => BENCH_RUN: @options is complete; BENCH_HELPED: the help is

@@ -241,12 +241,11 @@ const struct bench_impl bench_ck = {
     .bytes = ck_bytes,
     .thread_begin = ck_begin,
     .thread_end = ck_end,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_MISS] = run_miss,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };
 
 const struct bench_impl bench_ck_lock = {
@@ -259,5 +258,5 @@ const struct bench_impl bench_ck_lock = {
     .bytes = ck_bytes,
     .thread_begin = ck_begin,
     .thread_end = ck_end,
-    .run = {[BENCH_MIXED_90] = run_mixed, [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_MIXED] = run_mixed},
 };

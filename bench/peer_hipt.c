@@ -13,6 +13,7 @@
 #include <hipt/table.h>
 #include <hipt/user.h>
 
+#include "hipt_aside.h"
 #include "impl.h"
 
 #include <sched.h>
@@ -39,6 +40,10 @@ struct peer {
     struct hipt_page *pages; /* the keys of the round in hipt's own form */
     _Atomic uint64_t spare;  /* first pfn that was never mapped */
     struct stock *stocks;    /* one for each thread */
+    struct aside *aside;     /* the table of the workloads that change more than keys, once one is measured */
+    const uint64_t *filled;  /* keys that the table was filled with */
+    size_t entries;
+    size_t aside_room; /* pages that one of these workloads maps beside them */
 };
 
 static inline void peer_enter(struct peer *peer)
@@ -127,15 +132,16 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
 
 #include "loops.h"
 
-static struct bench_outcome look_up_groups(struct peer *peer, const struct bench_job *job, size_t group)
+static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
+    struct peer *peer = self;
     struct hipt_translation found[BENCH_STREAM];
     enum hipt_status status[BENCH_STREAM];
     struct bench_outcome outcome = {0};
 
     peer_enter(peer);
-    for (size_t i = 0; i < job->count; i += group) {
-        size_t count = job->count - i < group ? job->count - i : group;
+    for (size_t i = 0; i < job->count; i += job->group) {
+        size_t count = job->count - i < job->group ? job->count - i : job->group;
         size_t hits = hipt_lookup_batch(peer->table, &peer->pages[job->first + i], count, found, status);
 
         outcome.wrong += count - hits;
@@ -145,16 +151,6 @@ static struct bench_outcome look_up_groups(struct peer *peer, const struct bench
     }
     peer_exit(peer);
     return outcome;
-}
-
-static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
-{
-    return look_up_groups(self, job, BENCH_BATCH);
-}
-
-static struct bench_outcome run_streaming(void *self, const struct bench_job *job)
-{
-    return look_up_groups(self, job, BENCH_STREAM);
 }
 
 /* The n-th key of the fill has the n-th frame. */
@@ -176,19 +172,52 @@ static struct bench_outcome run_reverse(void *self, const struct bench_job *job)
     return outcome;
 }
 
-static bool hipt_prepare(void *self, enum bench_workload workload, const uint64_t *keys, size_t count)
+static struct bench_outcome run_large(void *self, const struct bench_job *job)
 {
-    struct peer *peer = self;
+    return aside_run_large(((struct peer *)self)->aside, job);
+}
 
-    if (workload != BENCH_BATCH64 && workload != BENCH_STREAMING) {
-        return true;
-    }
+static struct bench_outcome run_unmap_range(void *self, const struct bench_job *job)
+{
+    return aside_run_unmap_range(((struct peer *)self)->aside, job);
+}
+
+static struct bench_outcome run_retire(void *self, const struct bench_job *job)
+{
+    return aside_run_retire(((struct peer *)self)->aside, job);
+}
+
+static bool prepare_pages(struct peer *peer, const uint64_t *keys, size_t count)
+{
     free(peer->pages);
     peer->pages = calloc(count, sizeof(*peer->pages));
     for (size_t i = 0; peer->pages != NULL && i < count; i++) {
         peer->pages[i] = page_of(peer, keys[i]);
     }
     return peer->pages != NULL;
+}
+
+static bool prepare_aside(struct peer *peer, enum bench_loop loop, const uint64_t *keys, size_t count)
+{
+    if (peer->aside == NULL) {
+        peer->aside = aside_create(peer->filled, peer->entries, peer->aside_room);
+    }
+    return peer->aside != NULL && aside_prepare(peer->aside, loop, keys, count);
+}
+
+static bool hipt_prepare(void *self, enum bench_loop loop, const uint64_t *keys, size_t count)
+{
+    switch (loop) {
+    case BENCH_LOOP_GROUPS:
+    case BENCH_LOOP_STREAM:
+        return prepare_pages(self, keys, count);
+    case BENCH_LOOP_LARGE:
+    case BENCH_LOOP_UNMAP_RANGE:
+    case BENCH_LOOP_RETIRE:
+        return prepare_aside(self, loop, keys, count);
+    default:
+        return true;
+    }
 }
 
 static enum hipt_status table_create(struct peer *peer, const struct bench_geometry *geometry)
@@ -224,6 +253,7 @@ static void hipt_destroy(void *self)
 {
     struct peer *peer = self;
 
+    aside_destroy(peer->aside);
     hipt_table_destroy(peer->table);
     hipt_user_destroy(peer->user);
     free(peer->stocks);
@@ -243,6 +273,7 @@ static void *hipt_create(const struct bench_geometry *geometry)
     peer->range = (struct hipt_range){
         .first = 1, .count = geometry->entries + LIMBO_FRAMES + (uint64_t)geometry->threads * STOCK_ROOM};
     atomic_init(&peer->spare, peer->range.first + geometry->entries);
+    peer->aside_room = geometry->threads * geometry->operations;
     peer->stocks = aligned_alloc(64, geometry->threads * sizeof(*peer->stocks));
     if (peer->stocks != NULL) {
         for (unsigned i = 0; i < geometry->threads; i++) {
@@ -260,11 +291,22 @@ static void *hipt_create(const struct bench_geometry *geometry)
 
 static uint64_t hipt_fill(void *self, const uint64_t *keys, size_t count)
 {
+    struct hipt_mapping mappings[BENCH_BATCH];
+    enum hipt_status status[BENCH_BATCH];
     struct peer *peer = self;
     uint64_t wrong = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        wrong += map(peer, keys[i], peer->range.first + i) != HIPT_OK;
+    peer->filled = keys;
+    peer->entries = count;
+    for (size_t first = 0; first < count; first += BENCH_BATCH) {
+        size_t some = count - first < BENCH_BATCH ? count - first : BENCH_BATCH;
+
+        for (size_t i = 0; i < some; i++) {
+            mappings[i] = (struct hipt_mapping){.page = page_of(peer, keys[first + i]),
+                                                .pfn = peer->range.first + first + i,
+                                                .prot = HIPT_READ | HIPT_WRITE};
+        }
+        wrong += some - hipt_map_batch(peer->table, mappings, some, status);
     }
     return wrong;
 }
@@ -286,13 +328,15 @@ const struct bench_impl bench_hipt = {
     .fill = hipt_fill,
     .bytes = hipt_bytes,
     .prepare = hipt_prepare,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_BATCH64] = run_batch64,
-            [BENCH_STREAMING] = run_streaming,
-            [BENCH_MISS] = run_miss,
-            [BENCH_REVERSE] = run_reverse,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_STREAM] = run_groups,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_REVERSE] = run_reverse,
+            [BENCH_LOOP_LARGE] = run_large,
+            [BENCH_LOOP_UNMAP_RANGE] = run_unmap_range,
+            [BENCH_LOOP_RETIRE] = run_retire,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };

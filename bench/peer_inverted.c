@@ -205,13 +205,13 @@ static void prefetch_group(struct peer *peer, const uint64_t *keys, size_t count
     }
 }
 
-static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
+static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
     struct peer *peer = self;
     struct bench_outcome outcome = {0};
 
-    for (size_t i = 0; i < job->count; i += BENCH_BATCH) {
-        size_t count = job->count - i < BENCH_BATCH ? job->count - i : BENCH_BATCH;
+    for (size_t i = 0; i < job->count; i += job->group) {
+        size_t count = job->count - i < job->group ? job->count - i : job->group;
 
         prefetch_group(peer, &job->probes[i], count);
         for (size_t j = 0; j < count; j++) {
@@ -318,12 +318,11 @@ const struct bench_impl bench_inverted = {
     .destroy = inverted_destroy,
     .fill = inverted_fill,
     .bytes = inverted_bytes,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_BATCH64] = run_batch64,
-            [BENCH_MISS] = run_miss,
-            [BENCH_REVERSE] = run_reverse,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_REVERSE] = run_reverse,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };

@@ -109,8 +109,8 @@ static struct bench_outcome run_groups(void *self, const struct bench_job *job)
     const struct line *lines[BENCH_BATCH];
     struct bench_outcome outcome = {0};
 
-    for (size_t i = 0; i < job->count; i += BENCH_BATCH) {
-        size_t count = job->count - i < BENCH_BATCH ? job->count - i : BENCH_BATCH;
+    for (size_t i = 0; i < job->count; i += job->group) {
+        size_t count = job->count - i < job->group ? job->count - i : job->group;
 
         for (size_t j = 0; j < count; j++) {
             lines[j] = line_of(memory, job->probes[i + j]);
@@ -143,13 +143,14 @@ static struct bench_outcome run_window(void *self, const struct bench_job *job)
 const struct bench_impl bench_memory = {
     .name = "memory",
     .text = "no table: random lines, a pointer chase, prefetched lines over as many bytes as hipt's lines take",
+    .yardstick = true,
     .create = memory_create,
     .destroy = memory_destroy,
     .bytes = memory_count,
-    .run = {[BENCH_HIT] = run_lines,
-            [BENCH_HIT_SECTION] = run_lines,
-            [BENCH_DEPENDENT] = run_chase,
-            [BENCH_BATCH64] = run_groups,
-            [BENCH_STREAMING] = run_window,
-            [BENCH_MISS] = run_lines},
+    .run = {[BENCH_LOOP_HIT] = run_lines,
+            [BENCH_LOOP_HIT_SECTION] = run_lines,
+            [BENCH_LOOP_DEPENDENT] = run_chase,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_STREAM] = run_window,
+            [BENCH_LOOP_MISS] = run_lines},
 };

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ROOTS (BENCH_SPACES + 1u) /* the population's, and that of ranges that come and go */
 #define LEVELS 4u
 #define LEVEL_BITS 9u
 #define NODE_WORDS (1u << LEVEL_BITS)
@@ -195,16 +196,47 @@ static void look_up_group(struct peer *peer, const uint64_t *keys, size_t count,
     }
 }
 
-static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
+static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
     struct bench_outcome outcome = {0};
 
-    for (size_t i = 0; i < job->count; i += BENCH_BATCH) {
-        size_t count = job->count - i < BENCH_BATCH ? job->count - i : BENCH_BATCH;
+    for (size_t i = 0; i < job->count; i += job->group) {
+        size_t count = job->count - i < job->group ? job->count - i : job->group;
 
         look_up_group(self, &job->probes[i], count, &outcome);
     }
     return outcome;
+}
+
+/* A range begins where a last node does, so one walk finds all its words. */
+static struct bench_outcome run_unmap_range(void *self, const struct bench_job *job)
+{
+    struct bench_outcome outcome = {0};
+
+    for (size_t i = 0; i < job->count; i += BENCH_RANGE) {
+        size_t count = job->count - i < BENCH_RANGE ? job->count - i : BENCH_RANGE;
+        _Atomic uint64_t *word = find(self, job->probes[i]);
+
+        for (size_t j = 0; j < count; j++) {
+            uint64_t page = atomic_exchange_explicit(&word[j], 0, memory_order_acq_rel);
+
+            outcome.wrong += page == 0;
+            outcome.sum += page;
+        }
+    }
+    return outcome;
+}
+
+_Static_assert(BENCH_RANGE <= NODE_WORDS, "a range is in one last node");
+
+static bool radix_prepare(void *self, enum bench_loop loop, const uint64_t *keys, size_t count)
+{
+    for (size_t i = 0; loop == BENCH_LOOP_UNMAP_RANGE && i < count; i++) {
+        if (!peer_insert(self, 0, keys[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void radix_destroy(void *self)
@@ -226,8 +258,8 @@ static void *radix_create(const struct bench_geometry *geometry)
     }
     *peer = (struct peer){.most = bench_memory_available() / 2 / sizeof(struct node)};
     peer->most_filled = peer->most / 2;
-    atomic_init(&peer->used, BENCH_SPACES);
-    peer->nodes = peer->most_filled > BENCH_SPACES ? bench_pages_map("radix", peer->most * sizeof(struct node)) : NULL;
+    atomic_init(&peer->used, ROOTS);
+    peer->nodes = peer->most_filled > ROOTS ? bench_pages_map("radix", peer->most * sizeof(struct node)) : NULL;
     if (peer->nodes == NULL) {
         fprintf(stderr, "hipt-bench: radix: no memory for nodes\n");
         free(peer);
@@ -281,11 +313,12 @@ const struct bench_impl bench_radix = {
     .destroy = radix_destroy,
     .fill = radix_fill,
     .bytes = radix_bytes,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_BATCH64] = run_batch64,
-            [BENCH_MISS] = run_miss,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .prepare = radix_prepare,
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_UNMAP_RANGE] = run_unmap_range,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };

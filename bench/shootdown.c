@@ -33,8 +33,10 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
-static bool take_option(struct shoot_options *options, int option)
+static bool take_option(void *ctx, int option)
 {
+    struct shoot_options *options = ctx;
+
     switch (option) {
     case 'c':
         return bench_option_numbers("--cpus", optarg, 1, SHOOT_CPUS_MAX, &options->cpus);
@@ -48,35 +50,19 @@ static bool take_option(struct shoot_options *options, int option)
     case 't':
         options->threshold = true;
         return true;
-    case 'j':
+    default:
         options->json = true;
         return true;
-    default:
-        fprintf(stderr, "hipt-bench: shootdown: an option is not known or lacks its value; see --help\n");
-        return false;
     }
 }
 
-static enum bench_parsed parse(struct shoot_options *options, int argc, char **argv)
+static void help(void *ctx)
 {
-    int option;
-
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            printf("%s", usage_text);
-            return BENCH_HELPED;
-        }
-        if (!take_option(options, option)) {
-            return BENCH_REFUSED;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "hipt-bench: shootdown: '%s': there are only options; see --help\n", argv[optind]);
-        return BENCH_REFUSED;
-    }
-    return BENCH_RUN;
+    (void)ctx;
+    printf("%s", usage_text);
 }
+
+static const struct bench_command command = {"hipt-bench: shootdown", long_options, help, take_option};
 
 void shoot_report_goal(bool json, const struct shoot_goal *goal)
 {
@@ -117,15 +103,11 @@ int bench_shootdown_main(int argc, char **argv)
 {
     struct shoot_options options = {
         .cpus = {.values = {1, 2, 4}, .count = 3}, .pages = {.values = {1, 32, 512, 131072}, .count = 4}, .rounds = 5};
+    enum bench_parsed parsed = bench_command_parse(&command, &options, argc, argv);
     bool right = true;
 
-    switch (parse(&options, argc, argv)) {
-    case BENCH_REFUSED:
-        return 2;
-    case BENCH_HELPED:
-        return 0;
-    case BENCH_RUN:
-        break;
+    if (parsed != BENCH_RUN) {
+        return (int)parsed;
     }
     print_head(&options);
     if (!options.threshold) {

@@ -1,28 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* What is done in a round: the workloads' names, and the probes that every implementation is given alike. */
+/* What can be asked for: each workload's name, the loop that is timed, and the probes that all are given alike. */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "draw.h"
 #include "impl.h"
-#include "keys.h"
 
-struct bench_workload_text {
-    const char *name;
-    const char *text;
+/* In the order in which they run: what changes the population comes last. */
+enum bench_workload {
+    BENCH_HIT = 0,
+    BENCH_HIT_SECTION,
+    BENCH_DEPENDENT,
+    BENCH_BATCH1,
+    BENCH_BATCH8,
+    BENCH_BATCH16,
+    BENCH_BATCH32,
+    BENCH_BATCH64,
+    BENCH_STREAMING,
+    BENCH_ZIPF,
+    BENCH_STRIDE,
+    BENCH_RUN_SINGLE,
+    BENCH_RUN_BATCH,
+    BENCH_MISS,
+    BENCH_REVERSE,
+    BENCH_LARGE_MIXED,
+    BENCH_UNMAP_RANGE,
+    BENCH_RETIRE,
+    BENCH_MIXED_90,
+    BENCH_MIXED_50,
+    BENCH_WORKLOADS
 };
 
-extern const struct bench_workload_text bench_workload_texts[BENCH_WORKLOADS];
+struct bench_plan {
+    const char *name;
+    const char *text; /* for --help */
+    enum bench_loop loop;
+    size_t group;                                /* lookups handed over at once; 1 in the other loops */
+    void (*draw)(const struct bench_draw *draw); /* of the probes of one round */
+    unsigned argument;                           /* draw's */
+};
 
-/*
- * Writes the probes of one round: @count for each of @threads threads, one thread after the other. Mixed workloads take
- * up the population where the last round left it and exchange keys between the arrays of @keys; each thread keeps to
- * its own share of the population, so that every step's outcome is known in advance.
- * => the caller runs the round on every implementation that can, each exactly once.
- */
-void bench_workload_probes(enum bench_workload workload, struct bench_keys *keys, unsigned threads, size_t count,
-                           struct bench_random *random, uint64_t *probes);
+extern const struct bench_plan bench_plans[BENCH_WORKLOADS];
 
 #endif

@@ -447,6 +447,19 @@ static void expect_done(struct worker *worker, uint64_t done, unsigned mapped)
     }
 }
 
+/* The same as a batch of its pages, holes included. => how many mappings were ended. */
+static uint64_t unmap_as_batch(struct worker *worker, struct hipt_page at)
+{
+    struct hipt_page batch[PAGES];
+    enum hipt_status status[PAGES];
+    unsigned i;
+
+    for (i = 0; i < worker->batch.count; i++, at.vpn++) {
+        batch[i] = at;
+    }
+    return hipt_unmap_batch(worker->cpu.crew->table, batch, i, NULL, status);
+}
+
 static void unmap_range(struct worker *worker)
 {
     unsigned first = crew_draw(&worker->cpu.random, PAGES);
@@ -459,7 +472,12 @@ static void unmap_range(struct worker *worker)
     }
     cpu_shoot(&worker->cpu);
     mapped = batch_begin(worker);
-    expect_ok(worker, hipt_unmap_range(worker->cpu.crew->table, &at, worker->batch.count, &done), "unmap of a range");
+    if (crew_draw(&worker->cpu.random, 2)) {
+        done = unmap_as_batch(worker, at);
+    } else {
+        expect_ok(worker, hipt_unmap_range(worker->cpu.crew->table, &at, worker->batch.count, &done),
+                  "unmap of a range");
+    }
     expect_done(worker, done, mapped);
     batch_end(worker, RANGES);
 }

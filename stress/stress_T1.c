@@ -106,13 +106,24 @@ static void look(struct crew *crew, unsigned thread, uint64_t *random, const str
     hipt_read_exit(crew->table);
 }
 
+/* Maps and unmaps also as batches of one. */
 static enum hipt_status change_page(struct crew *crew, enum linear_verb verb, const struct hipt_mapping *m,
-                                    struct hipt_mapping *was)
+                                    struct hipt_mapping *was, bool in_batch)
 {
+    enum hipt_status status;
+
     switch (verb) {
     case LINEAR_MAP:
+        if (in_batch) {
+            (void)hipt_map_batch(crew->table, m, 1, &status);
+            return status;
+        }
         return hipt_map(crew->table, m);
     case LINEAR_UNMAP:
+        if (in_batch) {
+            (void)hipt_unmap_batch(crew->table, &m->page, 1, was, &status);
+            return status;
+        }
         return hipt_unmap(crew->table, &m->page, was);
     case LINEAR_REMAP:
         return hipt_remap(crew->table, m, was);
@@ -130,7 +141,7 @@ static void change(struct crew *crew, unsigned thread, uint64_t *random, const s
     struct linear_op *op = linear_begin(&history, thread, verb, group, place,
                                         verb == LINEAR_PROTECT ? m->prot : word_of(m, group));
     struct hipt_mapping was;
-    enum hipt_status status = change_page(crew, verb, m, &was);
+    enum hipt_status status = change_page(crew, verb, m, &was, crew_draw(random, 2) != 0);
     bool has_result = status == HIPT_OK && (verb == LINEAR_UNMAP || verb == LINEAR_REMAP);
 
     linear_end(op);

@@ -28,7 +28,8 @@
 #include "../pages.h"
 
 #define NAME "hipt-bench"
-#define ENVIRONMENT_MIB "64"          /* for what the environment itself needs, and the queue of deleted slots */
+/* Of address space: what the environment needs, the queue of deleted slots, 4 bytes for each slot of a table. */
+#define ENVIRONMENT_MIB "1152"
 #define PAGE_BYTES ((size_t)2 << 20)  /* what the heap is given in */
 #define HEAP_SPARE ((size_t)64 << 20) /* of address space; what is not touched takes no memory */
 #define HEAP_ENTRY 160u               /* the same: key slot, buckets and overflow buckets, rings, before rounding up */
@@ -101,14 +102,14 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
 
 _Static_assert(BENCH_BATCH <= RTE_HASH_LOOKUP_BULK_MAX, "a batch is one call");
 
-static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
+static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
     struct peer *peer = self;
     void *found[BENCH_BATCH];
     struct bench_outcome outcome = {0};
 
-    for (size_t i = 0; i < job->count; i += BENCH_BATCH) {
-        uint32_t count = (uint32_t)(job->count - i < BENCH_BATCH ? job->count - i : BENCH_BATCH);
+    for (size_t i = 0; i < job->count; i += job->group) {
+        uint32_t count = (uint32_t)(job->count - i < job->group ? job->count - i : job->group);
         uint64_t mask = 0;
         int hits = rte_hash_lookup_bulk_data(peer->hash, &peer->keys[job->first + i], count, &mask, found);
 
@@ -121,11 +122,11 @@ static struct bench_outcome run_batch64(void *self, const struct bench_job *job)
     return outcome;
 }
 
-static bool dpdk_prepare(void *self, enum bench_workload workload, const uint64_t *keys, size_t count)
+static bool dpdk_prepare(void *self, enum bench_loop loop, const uint64_t *keys, size_t count)
 {
     struct peer *peer = self;
 
-    if (workload != BENCH_BATCH64) {
+    if (loop != BENCH_LOOP_GROUPS) {
         return true;
     }
     free(peer->keys);
@@ -318,11 +319,10 @@ const struct bench_impl bench_dpdk = {
     .thread_begin = dpdk_begin,
     .thread_end = dpdk_end,
     .prepare = dpdk_prepare,
-    .run = {[BENCH_HIT] = run_hit,
-            [BENCH_HIT_SECTION] = run_hit_section,
-            [BENCH_DEPENDENT] = run_dependent,
-            [BENCH_BATCH64] = run_batch64,
-            [BENCH_MISS] = run_miss,
-            [BENCH_MIXED_90] = run_mixed,
-            [BENCH_MIXED_50] = run_mixed},
+    .run = {[BENCH_LOOP_HIT] = run_hit,
+            [BENCH_LOOP_HIT_SECTION] = run_hit_section,
+            [BENCH_LOOP_DEPENDENT] = run_dependent,
+            [BENCH_LOOP_GROUPS] = run_groups,
+            [BENCH_LOOP_MISS] = run_miss,
+            [BENCH_LOOP_MIXED] = run_mixed},
 };

@@ -95,12 +95,11 @@ static constexpr struct bench_impl map_impl(const char *name, const char *text)
     impl.destroy = map_destroy;
     impl.fill = map_fill;
     impl.bytes = map_bytes;
-    impl.run[BENCH_HIT] = run_hit;
-    impl.run[BENCH_HIT_SECTION] = run_hit_section;
-    impl.run[BENCH_DEPENDENT] = run_dependent;
-    impl.run[BENCH_MISS] = run_miss;
-    impl.run[BENCH_MIXED_90] = run_mixed;
-    impl.run[BENCH_MIXED_50] = run_mixed;
+    impl.run[BENCH_LOOP_HIT] = run_hit;
+    impl.run[BENCH_LOOP_HIT_SECTION] = run_hit_section;
+    impl.run[BENCH_LOOP_DEPENDENT] = run_dependent;
+    impl.run[BENCH_LOOP_MISS] = run_miss;
+    impl.run[BENCH_LOOP_MIXED] = run_mixed;
     return impl;
 }
 

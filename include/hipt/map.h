@@ -3,8 +3,8 @@
  * The verbs: what a translation can live through.
  *
  * Synchronization: every verb may run beside every other, on the same page too. Each is linearizable for a page (T1);
- * the range forms are one verb after another, not one atomic step. Every verb enters the read side that it needs; a
- * caller that makes many calls may hold one open around them with hipt_read_enter() and hipt_read_exit().
+ * batches and range forms are one verb after another, not one atomic step. Every verb enters the read side that it
+ * needs; a caller that makes many calls may hold one open around them with hipt_read_enter() and hipt_read_exit().
  */
 #ifndef HIPT_MAP_H
 #define HIPT_MAP_H
@@ -315,7 +315,7 @@ enum hipt_status hipt_clean(struct hipt_table *table, struct hipt_translation *t
  * Shape:    O(npages).
  * Progress: lock-free, as hipt_map() is.
  * Order:    as hipt_map(), each for itself.
- * Context:  as hipt_map().
+ * Context:  as hipt_map(); a read side is held for up to 32 pages at a time.
  * Owns:     as hipt_map(), for the first @done pages.
  * Errors:   as hipt_map(). The whole range is checked for bad input first; then it stops at the first page that fails,
  *           and those before it stay mapped.
@@ -362,6 +362,66 @@ enum hipt_status hipt_unmap_range(struct hipt_table *table, const struct hipt_pa
  */
 enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                     uint8_t prot, uint64_t *done);
+
+/**
+ * hipt_map_batch() - Many maps whose cache misses overlap.
+ * @table:    table.
+ * @mappings: each is mapped as by hipt_map(), the first one first. Not retained.
+ * @count:    how many.
+ * @status:   receives the outcome of each; one that fails does not hinder the others.
+ *
+ * Shape:    expected O(count); lines are prefetched some entries ahead. Returns how many were mapped.
+ * Progress: lock-free or blocking, as hipt_map() is.
+ * Order:    as hipt_map(), each for itself; the batch is not one instant.
+ * Context:  as hipt_map(); a read side is held for up to 32 entries at a time.
+ * Owns:     as hipt_map(), for each that was mapped; the caller keeps both arrays.
+ * Errors:   in @status, as hipt_map().
+ * Upholds:  T1, F1, F2, S2.
+ */
+size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappings, size_t count,
+                      enum hipt_status *status);
+
+/**
+ * hipt_unmap_batch() - Many unmaps whose cache misses overlap, and whose CPUs are asked together.
+ * @table:  table.
+ * @pages:  each is unmapped as by hipt_unmap(), the first one first.
+ * @count:  how many.
+ * @out:    receives each mapping that was ended, as it was at its end; may be NULL.
+ * @status: receives the outcome of each; one that fails does not hinder the others.
+ *
+ * Shape:    expected O(count); lines are prefetched some entries ahead. Returns how many were ended.
+ * Progress: lock-free or blocking, as hipt_unmap() is; one round of acknowledgements for up to 32 entries of one asid
+ *           that follow each other. Pages next to each other are forgotten as a range where they follow each other.
+ * Order:    as hipt_unmap(), each for itself; the batch is not one instant. The frames of up to 32 entries go on their
+ *           way together, after all of those pages have become absent.
+ * Context:  as hipt_unmap(); a read side is held for up to 32 entries at a time.
+ * Owns:     as hipt_unmap(), for each that was ended; the caller keeps all arrays.
+ * Errors:   in @status, as hipt_unmap(); of an entry of @out that is not HIPT_OK nothing is written.
+ * Upholds:  T1, T3, F1, S1, S2, S3, R1.
+ */
+size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count, struct hipt_mapping *out,
+                        enum hipt_status *status);
+
+/**
+ * hipt_reserve() - Have memory ready for mappings of frames that nobody else maps.
+ * @table:    table.
+ * @mappings: how many calls of hipt_map(), or entries or pages of its other forms, shall not ask for memory, ...
+ * @asids:    ... as long as they are in at most so many address spaces.
+ *
+ * Shape:    O(memory blocks that there are). Up to 64 bytes for each of @mappings, 4 more where they are in few
+ *           address spaces, and 256 for each of @asids.
+ * Progress: blocking, on the host's memory hook.
+ * Order:    none.
+ * Context:  may sleep; outside a read side.
+ * Owns:     nothing; the reserve is shared by all callers. A call does not add to the last one: it counts from now.
+ * Errors:   HIPT_NOMEM; HIPT_FULL: more than there can ever be; what was reserved before, or by this call, stays.
+ * Upholds:  nothing beyond its text: the next @mappings maps in at most @asids address spaces, whichever buckets they
+ *           fall into and whatever is unmapped in between, do not call ops->alloc unless the frame has another mapping
+ *           (see hipt_frame_reserve()). A map that is refused counts too. So does one for each time that two maps at
+ *           the same time extend the same bucket or the same asid's page list: one of them takes a second piece, and
+ *           what it had comes back after a grace period.
+ */
+enum hipt_status hipt_reserve(struct hipt_table *table, uint64_t mappings, uint32_t asids);
 
 /**
  * hipt_mapping_explain() - Say what is wrong with a mapping's numbers.

@@ -215,6 +215,32 @@ uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid,
     return cell;
 }
 
+const void *hipti_asid_cell_address(const struct hipti_asids *asids, uint32_t cell)
+{
+    const char *block = hipti_arena_find(&asids->blocks, cell / HIPTI_BLOCK_CELLS);
+
+    return block ? block + cell % HIPTI_BLOCK_CELLS * sizeof(uint32_t) : NULL;
+}
+
+uint32_t hipti_asid_next_cell(const struct hipti_asids *asids, uint32_t number)
+{
+    const struct hipti_asid *asid = hipti_asid_active(asids, number);
+
+    return asid ? (uint32_t)(hipti_load_relaxed(&asid->spare) & hipti_mask(CELL_BITS)) : 0; /* a hint */
+}
+
+/*
+ * An address space that gets n cells, n > 0, may need (n - 1) / 63 + 1 blocks, rounded down: none of its own may have
+ * room. The sum is largest where all spaces but one get a single cell.
+ */
+enum hipt_status hipti_asids_reserve(struct hipti_asids *asids, uint64_t mappings, uint64_t spaces)
+{
+    uint64_t singles = spaces < asids->count ? spaces : asids->count;
+
+    singles = singles < mappings ? singles : mappings;
+    return hipti_arena_reserve(&asids->blocks, singles + (mappings - singles) / (HIPTI_BLOCK_CELLS - 1u));
+}
+
 void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell)
 {
     struct hipti_asid *asid = record_at(asids, number);

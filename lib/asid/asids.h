@@ -94,6 +94,18 @@ struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t n
 uint32_t hipti_asid_remember(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t slot,
                              enum hipt_status *status);
 
+/* Where a cell is, for a hint: it may be anybody's. => NULL: it is not known here yet. */
+const void *hipti_asid_cell_address(const struct hipti_asids *asids, uint32_t cell);
+
+/* => the given-back cell that would be taken next, or 0: a hint. The asid is in range. */
+uint32_t hipti_asid_next_cell(const struct hipti_asids *asids, uint32_t number);
+
+/*
+ * Have memory ready for @mappings more cells in at most @spaces address spaces, whatever their spread. Waits for it.
+ * => HIPT_OK; HIPT_FULL: more than there can ever be; HIPT_NOMEM.
+ */
+enum hipt_status hipti_asids_reserve(struct hipti_asids *asids, uint64_t mappings, uint64_t spaces);
+
 /* Give a cell back, as the last thing done for a page of this asid. */
 void hipti_asid_forget(struct hipti_asids *asids, uint32_t number, uint32_t cell);
 

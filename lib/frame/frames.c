@@ -675,12 +675,14 @@ uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, ui
     return 0;
 }
 
+uint32_t hipti_frame_cell_hint(const struct hipti_frames *frames, uint32_t number, uint32_t slot)
+{
+    uint64_t value = hipti_load_relaxed(&frame_at(frames, number)->first); /* a hint */
+
+    return (uint32_t)value == slot ? (uint32_t)(value >> 32) : 0;
+}
+
 enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks)
 {
-    uint32_t carved = hipti_load_relaxed(&frames->blocks.carved); /* a hint: others carve beside us */
-
-    if (blocks > frames->blocks.limit - carved) {
-        return HIPT_FULL;
-    }
-    return hipti_arena_prepare(&frames->blocks, carved + blocks, true) ? HIPT_OK : HIPT_NOMEM;
+    return hipti_arena_reserve(&frames->blocks, blocks);
 }

@@ -145,6 +145,9 @@ uint32_t hipti_frame_cell(const struct hipti_frames *frames, uint32_t number, ui
  */
 uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32_t from, uint32_t to);
 
+/* => the same where the pair stands in the record itself, or 0: a hint, the caller need not own the mapping. */
+uint32_t hipti_frame_cell_hint(const struct hipti_frames *frames, uint32_t number, uint32_t slot);
+
 enum hipt_status hipti_frame_pin(struct hipti_frames *frames, uint32_t number);
 enum hipt_status hipti_frame_unpin(struct hipti_frames *frames, uint32_t number);
 struct hipt_frame_status hipti_frame_status(const struct hipti_frames *frames, uint32_t number);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <hipt/gather.h>
 
+#include "map/ahead.h"
 #include "map/gather.h"
 #include "map/move.h"
 
 /* The numbers are bits of a word of the space, and stand in seven bits of a frozen one. */
 _Static_assert(HIPT_GATHERS_MAX < 64u, "a gather's number is a bit of a word");
-
-#define TURN 32u /* pages in one read side, so that a long range holds up no grace period */
 
 static bool is_written_file(const struct hipt_table *table, uint64_t pte)
 {
@@ -53,13 +52,45 @@ enum hipt_status hipti_freeze_page(struct hipt_table *table, const struct hipt_p
     return status;
 }
 
+/* The record of a taken mapping's frame. */
+static uint32_t taken_number(const struct hipt_table *table, struct hipti_taken taken)
+{
+    return hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
+}
+
 void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why)
 {
-    uint32_t number = hipti_frames_number(&table->frames, hipti_pte_pfn(taken.pte), hipti_pte_is_swap(taken.pte));
+    uint32_t number = taken_number(table, taken);
     uint32_t cell = hipti_frame_unlink(&table->frames, number, taken.slot, why);
 
     hipti_slot_release(&table->buckets, taken.slot);
     hipti_asid_forget(&table->asids, taken.asid, cell);
+}
+
+void hipti_fetch_taken(const struct hipt_table *table, struct hipti_taken taken)
+{
+    hipti_fetch_frame(table, taken_number(table, taken));
+}
+
+/* Fetch the cell of a mapping whose frame's record is there. */
+static void fetch_cell(const struct hipt_table *table, struct hipti_taken taken)
+{
+    hipti_fetch_cell(table, hipti_frame_cell_hint(&table->frames, taken_number(table, taken), taken.slot));
+}
+
+void hipti_destroy_several(struct hipt_table *table, const struct hipti_taken *taken, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count && i < HIPTI_CELLS_AHEAD; i++) {
+        fetch_cell(table, taken[i]);
+    }
+    for (i = 0; i < count; i++) {
+        if (count - i > HIPTI_CELLS_AHEAD) {
+            fetch_cell(table, taken[i + HIPTI_CELLS_AHEAD]);
+        }
+        hipti_destroy(table, taken[i], HIPTI_UNLINK_END);
+    }
 }
 
 void hipti_shoot_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages)
@@ -68,7 +99,7 @@ void hipti_shoot_range(struct hipt_table *table, const struct hipt_page *page, u
 
     if (shootdown->ncpus) {
         hipti_shootdown_add(shootdown, page->asid, page->vpn, npages * hipti_size_pages(table, page->size));
-        hipti_shootdown_wait(shootdown, page->asid, hipti_shootdown_dispatch(shootdown, page->asid));
+        hipti_shootdown_round(shootdown, page->asid);
     }
 }
 
@@ -132,42 +163,47 @@ static bool gather_range(struct hipt_gather *gather, const struct hipt_page *pag
     return true;
 }
 
-/* Freeze one page. => HIPT_OK, HIPT_ABSENT, HIPT_BUSY, HIPT_DIRTY. */
-static enum hipt_status gather_freeze(struct hipt_gather *gather, const struct hipt_page *page)
+/* Freeze one page. => HIPT_OK: *taken; HIPT_ABSENT, HIPT_BUSY, HIPT_DIRTY. */
+static enum hipt_status gather_freeze(struct hipt_gather *gather, const struct hipt_page *page,
+                                      struct hipti_taken *taken)
 {
-    struct hipt_table *table = gather->table;
     struct hipti_freezing freezing = {gather->number, gather->mode != HIPT_SYNC};
-    struct hipti_taken taken;
-    enum hipt_status status = hipti_freeze_page(table, page, freezing, &taken);
+    enum hipt_status status = hipti_freeze_page(gather->table, page, freezing, taken);
 
-    if (status == HIPT_CHANGED) {
-        return HIPT_ABSENT; /* it is in our range, so our round is for it too (S2) */
-    }
-    if (status == HIPT_OK && table->shootdown.ncpus == 0) {
-        hipti_destroy(table, taken, HIPTI_UNLINK_END); /* no CPU has a cache: nobody is to be asked */
-    }
-    return status;
+    /* frozen by another: it is in our range, so our round is for it too (S2) */
+    return status == HIPT_CHANGED ? HIPT_ABSENT : status;
 }
 
-/* Freeze up to TURN pages from @page on, which moves on. => the first status that is neither OK nor ABSENT, or OK. */
+/*
+ * Freeze up to HIPTI_TURN pages from @page on, which moves on; where no CPU has a cache nobody is to be asked, and they
+ * are destroyed. => the first status that is neither OK nor ABSENT, or OK.
+ */
 static enum hipt_status gather_turn(struct hipt_gather *gather, struct hipt_page *page, uint64_t npages,
-                                    uint64_t *done)
+                                    struct hipti_ahead *ahead, uint64_t *done)
 {
     struct hipt_table *table = gather->table;
+    struct hipti_taken taken[HIPTI_TURN];
     enum hipt_status result = HIPT_OK;
+    unsigned count = 0;
 
     HIPT_PORT_READ_ENTER(&table->ops);
     while (npages-- > 0) {
-        enum hipt_status status = gather_freeze(gather, page);
+        enum hipt_status status;
 
+        hipti_ahead_next(table, ahead);
+        status = gather_freeze(gather, page, &taken[count]);
         if (status == HIPT_OK) {
-            (*done)++;
+            hipti_fetch_taken(table, taken[count++]);
         } else if (status != HIPT_ABSENT && result == HIPT_OK) {
             result = status;
         }
         page->vpn += hipti_size_pages(table, page->size);
     }
+    if (table->shootdown.ncpus == 0) {
+        hipti_destroy_several(table, taken, count);
+    }
     HIPT_PORT_READ_EXIT(&table->ops);
+    *done += count;
     return result;
 }
 
@@ -238,22 +274,41 @@ enum hipt_status hipt_gather_sync(struct hipt_gather *gather)
     return HIPT_OK;
 }
 
-/* Steps 4 to 6 for up to TURN pages from @page on, which moves on. */
-static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uint64_t npages)
+/* Steps 4 to 6 for up to HIPTI_TURN pages from @page on, which moves on. */
+static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uint64_t npages,
+                         struct hipti_ahead *ahead)
 {
     struct hipt_table *table = gather->table;
+    struct hipti_taken taken[HIPTI_TURN];
+    unsigned count = 0;
 
     HIPT_PORT_READ_ENTER(&table->ops);
     while (npages-- > 0) {
-        struct hipti_taken taken;
+        struct hipti_taken *next = &taken[count];
 
-        taken.asid = gather->asid;
-        if (hipti_find_ended(&table->buckets, hipti_page_key(table, page), gather->number, &taken.slot, &taken.pte)) {
-            hipti_destroy(table, taken, HIPTI_UNLINK_END);
+        hipti_ahead_next(table, ahead);
+        next->asid = gather->asid;
+        if (hipti_find_ended(&table->buckets, hipti_page_key(table, page), gather->number, &next->slot, &next->pte)) {
+            hipti_fetch_taken(table, *next);
+            count++;
         }
         page->vpn += hipti_size_pages(table, page->size);
     }
+    hipti_destroy_several(table, taken, count);
     HIPT_PORT_READ_EXIT(&table->ops);
+}
+
+/* The same for a range. */
+static void destroy_range(struct hipt_gather *gather, struct hipt_page page, uint64_t npages)
+{
+    struct hipti_ahead ahead = hipti_ahead_start(gather->table, &page, npages);
+
+    while (npages > 0) {
+        uint64_t some = npages < HIPTI_TURN ? npages : HIPTI_TURN;
+
+        destroy_turn(gather, &page, some, &ahead);
+        npages -= some;
+    }
 }
 
 /* Steps 2 to 6 of all that was added; the gather is as it was started. => HIPT_OK, HIPT_PENDING. */
@@ -266,15 +321,7 @@ static enum hipt_status gather_complete(struct hipt_gather *gather)
         return HIPT_PENDING;
     }
     for (i = 0; i < gather->nranges; i++) {
-        struct hipt_page at = gather->range[i].first;
-        uint64_t left = gather->range[i].npages;
-
-        while (left > 0) {
-            uint64_t some = left < TURN ? left : TURN;
-
-            destroy_turn(gather, &at, some);
-            left -= some;
-        }
+        destroy_range(gather, gather->range[i].first, gather->range[i].npages);
     }
     gather->nranges = 0;
     gather->is_dispatched = false;
@@ -300,11 +347,27 @@ static enum hipt_status gather_room(struct hipt_gather *gather, const struct hip
     return status;
 }
 
+/* Step 1 for a range that has a place and is not empty. => as gather_turn(). */
+static enum hipt_status gather_pages(struct hipt_gather *gather, struct hipt_page page, uint64_t npages,
+                                     uint64_t *done)
+{
+    struct hipti_ahead ahead = hipti_ahead_start(gather->table, &page, npages);
+    enum hipt_status status = HIPT_OK;
+
+    while (npages > 0) {
+        uint64_t some = npages < HIPTI_TURN ? npages : HIPTI_TURN;
+        enum hipt_status turn = gather_turn(gather, &page, some, &ahead, done);
+
+        status = status == HIPT_OK ? turn : status;
+        npages -= some;
+    }
+    return status;
+}
+
 enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_page *page, uint64_t npages,
                                  uint64_t *done)
 {
     enum hipt_status status = hipti_pages_check(gather->table, page, npages);
-    struct hipt_page at = *page;
     uint64_t ended = 0;
 
     HIPTI_REQUIRE(gather->number != 0 || gather->table->shootdown.ncpus == 0); /* started, and not finished */
@@ -314,18 +377,8 @@ enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_p
     if (status == HIPT_OK && npages > 0) {
         status = gather_room(gather, page, npages);
     }
-    if (done) {
-        *done = 0;
-    }
-    if (status != HIPT_OK) {
-        return status;
-    }
-    while (npages > 0) {
-        uint64_t some = npages < TURN ? npages : TURN;
-        enum hipt_status turn = gather_turn(gather, &at, some, &ended);
-
-        status = status == HIPT_OK ? turn : status;
-        npages -= some;
+    if (status == HIPT_OK && npages > 0) {
+        status = gather_pages(gather, *page, npages, &ended);
     }
     if (done) {
         *done = ended;

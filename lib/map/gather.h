@@ -57,6 +57,12 @@ enum hipt_status hipti_freeze(struct hipt_table *table, hipti_slot slot, uint64_
 /* Steps 4 to 6. @why: what becomes of the frame. Inside a read side. */
 void hipti_destroy(struct hipt_table *table, struct hipti_taken taken, enum hipti_unlink why);
 
+/* Fetch the record of a mapping's frame, which step 4 needs. */
+void hipti_fetch_taken(const struct hipt_table *table, struct hipti_taken taken);
+
+/* Steps 4 to 6 of several whose records are on their way. Inside a read side. */
+void hipti_destroy_several(struct hipt_table *table, const struct hipti_taken *taken, unsigned count);
+
 /* Step 2 for @npages pages in a row. */
 void hipti_shoot_range(struct hipt_table *table, const struct hipt_page *page, uint64_t npages);
 

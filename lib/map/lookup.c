@@ -215,19 +215,6 @@ static inline bool lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn,
            (hipti_buckets_now(&table->buckets) != array && lookup_others(table, asid, vpn, out));
 }
 
-enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
-{
-    enum hipt_status status = lookup_check(table, asid, vpn);
-
-    if (status != HIPT_OK) {
-        return status;
-    }
-    HIPT_PORT_READ_ENTER(&table->ops);
-    status = lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
-    HIPT_PORT_READ_EXIT(&table->ops);
-    return status;
-}
-
 enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, uint64_t vpn,
                                      struct hipt_translation *out)
 {
@@ -237,6 +224,16 @@ enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, ui
         return status;
     }
     return lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
+}
+
+enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
+{
+    enum hipt_status status;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    status = hipt_lookup_reading(table, asid, vpn, out);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return status;
 }
 
 /* Count the lines that a lookup reads. => whether it finds a mapping. */
@@ -324,11 +321,9 @@ static inline void fetch(const struct hipt_table *table, const struct hipti_arra
     }
 }
 
-/* Put a lookup off, and fetch the line behind its bucket's own, if there is one. */
-static inline void put_off(const struct hipt_table *table, const struct probe *probe, size_t at, struct late *late)
+/* Fetch the line behind its bucket's own, if there is one. */
+static inline void fetch_next(const struct hipt_table *table, const struct probe *probe)
 {
-    late->probe[late->count] = *probe;
-    late->at[late->count++] = at;
     if (probe->page.size != OTHERWISE) {
         uint32_t link = hipti_header_link(hipti_load_relaxed(&probe->line->header)); /* a hint */
 
@@ -338,15 +333,11 @@ static inline void put_off(const struct hipt_table *table, const struct probe *p
     }
 }
 
-static enum hipt_status find_otherwise(struct hipt_table *table, const struct hipt_page *wanted,
-                                       struct hipt_translation *out)
+static inline void put_off(const struct hipt_table *table, const struct probe *probe, size_t at, struct late *late)
 {
-    enum hipt_status status = lookup_check(table, wanted->asid, wanted->vpn);
-
-    if (status != HIPT_OK) {
-        return status;
-    }
-    return lookup_others(table, wanted->asid, wanted->vpn, out) ? HIPT_OK : HIPT_ABSENT;
+    late->probe[late->count] = *probe;
+    late->at[late->count++] = at;
+    fetch_next(table, probe);
 }
 
 /* => how many of those that were put off were not found. */
@@ -365,7 +356,7 @@ static HIPTI_NOINLINE size_t find_late(struct hipt_table *table, const struct hi
         }
         status[at] = HIPT_ABSENT;
         if (probe->page.size == OTHERWISE || hipti_buckets_now(&table->buckets) != late->array) {
-            status[at] = find_otherwise(table, &pages[at], &out[at]);
+            status[at] = hipt_lookup_reading(table, pages[at].asid, pages[at].vpn, &out[at]);
         }
         missed += status[at] != HIPT_OK;
     }

@@ -16,6 +16,7 @@
  */
 #include "map/attempt.h"
 
+#include "map/ahead.h"
 #include "map/gather.h"
 #include "map/move.h"
 
@@ -248,23 +249,154 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
     return status;
 }
 
+/* What is left of a range. */
+struct map_range {
+    struct hipt_table *table;
+    struct hipt_mapping at;
+    uint32_t number; /* of the frame's record */
+    uint64_t left;
+    struct hipti_ahead ahead;
+};
+
+/*
+ * Map up to HIPTI_TURN pages of a range in one read side. => HIPT_OK; the status of the first page that fails, which is
+ * tried once more where all that it waits for may be that this read side ends.
+ */
+static enum hipt_status map_range_turn(struct map_range *range)
+{
+    uint64_t step = hipti_size_pages(range->table, range->at.page.size);
+    uint64_t first = range->left;
+    enum hipt_status status = HIPT_OK;
+
+    HIPT_PORT_READ_ENTER(&range->table->ops);
+    while (status == HIPT_OK && range->left > 0 && first - range->left < HIPTI_TURN) {
+        hipti_ahead_next(range->table, &range->ahead);
+        status = map_page(range->table, &range->at, range->number);
+        if (status == HIPT_OK) {
+            range->at.page.vpn += step;
+            range->at.pfn += step;
+            range->number += (uint32_t)step;
+            range->left--;
+        }
+    }
+    HIPT_PORT_READ_EXIT(&range->table->ops);
+    return status == HIPT_BUSY && range->left < first ? HIPT_OK : status;
+}
+
 enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
                                 uint64_t *done)
 {
-    struct hipt_mapping at = *mapping;
-    enum hipt_status status;
-    uint64_t mapped = 0;
-    uint32_t number;
+    struct map_range range = {.table = table, .at = *mapping, .left = npages};
+    enum hipt_status status = hipti_mapping_check(table, mapping, npages > 0 ? npages : 1u, &range.number);
 
-    status = hipti_mapping_check(table, mapping, npages > 0 ? npages : 1u, &number);
-    while (status == HIPT_OK && mapped < npages) {
-        status = hipt_map(table, &at);
-        at.page.vpn += hipti_size_pages(table, at.page.size);
-        at.pfn += hipti_size_pages(table, at.page.size);
-        mapped += status == HIPT_OK;
+    if (status == HIPT_OK && npages > 0) {
+        range.ahead = hipti_ahead_start(table, &mapping->page, npages);
+    }
+    while (status == HIPT_OK && range.left > 0) {
+        status = map_range_turn(&range);
     }
     if (done) {
-        *done = mapped;
+        *done = npages - range.left;
     }
     return status;
+}
+
+/* A batch, and what has been found out of the entries whose lines are on their way. */
+struct map_batch {
+    struct hipt_table *table;
+    const struct hipt_mapping *mappings;
+    size_t count;
+    enum hipt_status *status;
+    struct {
+        enum hipt_status status;
+        uint32_t number; /* of the frame's record, if the numbers are right */
+    } ahead[HIPTI_AHEAD];
+};
+
+/* Check an entry, and fetch its lines. */
+static void map_batch_fetch(struct map_batch *batch, size_t at)
+{
+    const struct hipt_mapping *mapping = &batch->mappings[at];
+    uint32_t number = HIPTI_NONE;
+    enum hipt_status status = hipti_mapping_check(batch->table, mapping, 1, &number);
+
+    if (status == HIPT_OK) {
+        hipti_fetch_around(batch->table, &mapping->page);
+        hipti_fetch_frame(batch->table, number);
+    }
+    batch->ahead[at % HIPTI_AHEAD].status = status;
+    batch->ahead[at % HIPTI_AHEAD].number = number;
+}
+
+/* Fetch the cell that an entry's asid would give out now: asids take turns in a batch, or cells are neighbours. */
+static void map_batch_fetch_cell(const struct map_batch *batch, size_t at)
+{
+    if (batch->ahead[at % HIPTI_AHEAD].status == HIPT_OK) {
+        hipti_fetch_cell(batch->table, hipti_asid_next_cell(&batch->table->asids, batch->mappings[at].page.asid));
+    }
+}
+
+/*
+ * Map up to HIPTI_TURN entries from @at on in one read side. => the first that is left. So is one of which all that
+ * it waits for may be that this read side ends: it is tried once more.
+ */
+static size_t map_batch_turn(struct map_batch *batch, size_t at)
+{
+    size_t first = at;
+
+    HIPT_PORT_READ_ENTER(&batch->table->ops);
+    for (; at < batch->count && at - first < HIPTI_TURN; at++) {
+        enum hipt_status status = batch->ahead[at % HIPTI_AHEAD].status;
+
+        if (batch->count - at > HIPTI_CELLS_AHEAD) {
+            map_batch_fetch_cell(batch, at + HIPTI_CELLS_AHEAD);
+        }
+        if (status == HIPT_OK) {
+            status = map_page(batch->table, &batch->mappings[at], batch->ahead[at % HIPTI_AHEAD].number);
+        }
+        if (status == HIPT_BUSY && at > first) {
+            break;
+        }
+        batch->status[at] = status;
+        if (batch->count - at > HIPTI_AHEAD) {
+            map_batch_fetch(batch, at + HIPTI_AHEAD);
+        }
+    }
+    HIPT_PORT_READ_EXIT(&batch->table->ops);
+    return at;
+}
+
+size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappings, size_t count,
+                      enum hipt_status *status)
+{
+    struct map_batch batch;
+    size_t mapped = 0;
+    size_t at;
+
+    batch.table = table;
+    batch.mappings = mappings;
+    batch.count = count;
+    batch.status = status;
+    for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
+        map_batch_fetch(&batch, at);
+    }
+    for (at = 0; at < count;) {
+        at = map_batch_turn(&batch, at);
+    }
+    for (at = 0; at < count; at++) {
+        mapped += status[at] == HIPT_OK;
+    }
+    return mapped;
+}
+
+/*
+ * Each map may be the one that finds its bucket full: keys that meet are rare, but which ones do is the hash's secret,
+ * and what is unmapped in between may leave its line waiting for a grace period. So the only number of lines that keeps
+ * the promise is one for each map, ten times what a table at its default load comes to use.
+ */
+enum hipt_status hipt_reserve(struct hipt_table *table, uint64_t mappings, uint32_t asids)
+{
+    enum hipt_status status = hipti_asids_reserve(&table->asids, mappings, asids);
+
+    return status == HIPT_OK ? hipti_buckets_reserve(&table->buckets, mappings) : status;
 }

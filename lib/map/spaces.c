@@ -111,7 +111,7 @@ static void shoot_all(struct hipt_table *table, uint32_t asid)
 
     if (shootdown->ncpus) {
         hipti_space_close(shootdown, asid);
-        hipti_shootdown_wait(shootdown, asid, hipti_shootdown_dispatch(shootdown, asid));
+        hipti_shootdown_round(shootdown, asid);
     }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Updates of a mapping in place: protection by page, accessed and dirty by the translation that was read. */
+#include "map/ahead.h"
 #include "map/gather.h"
 
 /* A protection on its way to some pages of an asid. */
@@ -52,7 +53,7 @@ static enum hipt_status protect_page(struct protecting *protecting, const struct
 static void protect_finish(struct protecting *protecting, const struct hipt_page *page, uint64_t npages)
 {
     /* acquire: who narrowed before us has seen the CPUs forget [observe:narrowing] */
-    if (npages == 0 || !protecting->space || hipti_load_acquire(&protecting->space->narrowing) == 0) {
+    if (!protecting->space || hipti_load_acquire(&protecting->space->narrowing) == 0) {
         return;
     }
     hipti_shoot_range(protecting->table, page, npages);
@@ -61,27 +62,45 @@ static void protect_finish(struct protecting *protecting, const struct hipt_page
     }
 }
 
-/* => HIPT_OK; HIPT_BUSY: some page was left. */
+/* Up to HIPTI_TURN pages from @page on, which moves on. => HIPT_OK; HIPT_BUSY: some page was left. */
+static enum hipt_status protect_turn(struct protecting *protecting, struct hipt_page *page, uint64_t npages,
+                                     struct hipti_ahead *ahead, uint64_t *changed)
+{
+    struct hipt_table *table = protecting->table;
+    enum hipt_status result = HIPT_OK;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    while (npages-- > 0) {
+        enum hipt_status status;
+
+        hipti_ahead_next(table, ahead);
+        status = protect_page(protecting, page);
+        *changed += status == HIPT_OK;
+        result = status == HIPT_BUSY ? status : result;
+        page->vpn += hipti_size_pages(table, page->size);
+    }
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return result;
+}
+
+/* => HIPT_OK; HIPT_BUSY: some page was left. The range is not empty. */
 static enum hipt_status protect_pages(struct hipt_table *table, const struct hipt_page *page, uint64_t npages,
                                       uint8_t prot, uint64_t *changed)
 {
     struct protecting protecting = {table, NULL, prot, false};
+    struct hipti_ahead ahead = hipti_ahead_start(table, page, npages);
     enum hipt_status result = HIPT_OK;
     struct hipt_page at = *page;
-    uint64_t i;
+    uint64_t left;
 
     if (table->shootdown.ncpus) {
         protecting.space = hipti_space_find(&table->shootdown, page->asid);
     }
-    for (i = 0; i < npages; i++) {
-        enum hipt_status status;
+    for (left = npages; left > 0;) {
+        uint64_t some = left < HIPTI_TURN ? left : HIPTI_TURN;
 
-        HIPT_PORT_READ_ENTER(&table->ops);
-        status = protect_page(&protecting, &at);
-        HIPT_PORT_READ_EXIT(&table->ops);
-        *changed += status == HIPT_OK;
-        result = status == HIPT_BUSY ? status : result;
-        at.vpn += hipti_size_pages(table, at.size);
+        result = protect_turn(&protecting, &at, some, &ahead, changed) == HIPT_BUSY ? HIPT_BUSY : result;
+        left -= some;
     }
     protect_finish(&protecting, page, npages);
     return result;
@@ -95,7 +114,7 @@ enum hipt_status hipt_protect_range(struct hipt_table *table, const struct hipt_
 
     status = status == HIPT_OK ? hipti_prot_check(prot) : status;
     status = status == HIPT_OK ? hipti_wait_check(table) : status;
-    if (status == HIPT_OK) {
+    if (status == HIPT_OK && npages > 0) {
         status = protect_pages(table, page, npages, prot, &changed);
     }
     if (done) {

@@ -111,6 +111,16 @@ bool hipti_arena_prepare(struct hipti_arena *arena, uint32_t count, bool may_wai
     return true;
 }
 
+enum hipt_status hipti_arena_reserve(struct hipti_arena *arena, uint64_t count)
+{
+    uint32_t carved = hipti_load_relaxed(&arena->carved); /* a hint: others carve beside us */
+
+    if (count > arena->limit - carved) {
+        return HIPT_FULL;
+    }
+    return hipti_arena_prepare(arena, carved + (uint32_t)count, true) ? HIPT_OK : HIPT_NOMEM;
+}
+
 size_t hipti_arena_bytes(const struct hipti_arena *arena)
 {
     size_t bytes = arena_blocks(arena) * sizeof(hipti_block);

@@ -48,6 +48,12 @@ static inline enum hipt_status hipti_arena_scarcity(bool full, bool is_waiting)
 /* Have memory ready for items 1 to @count. => false: no memory, or beyond the limit. */
 bool hipti_arena_prepare(struct hipti_arena *arena, uint32_t count, bool may_wait);
 
+/*
+ * Have memory ready for @count items more than are carved. Waits for it. => HIPT_OK; HIPT_FULL: they would pass the
+ * limit; HIPT_NOMEM: some may have memory now.
+ */
+enum hipt_status hipti_arena_reserve(struct hipti_arena *arena, uint64_t count);
+
 /* => bytes of blocks and directory that the arena holds. */
 size_t hipti_arena_bytes(const struct hipti_arena *arena);
 

@@ -273,6 +273,11 @@ void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint
     }
 }
 
+void hipti_shootdown_round(struct hipti_shootdown *shootdown, uint32_t asid)
+{
+    hipti_shootdown_wait(shootdown, asid, hipti_shootdown_dispatch(shootdown, asid));
+}
+
 bool hipti_shootdown_can_wait(const struct hipti_shootdown *shootdown)
 {
     const struct hipt_cpu *self = shootdown->ncpus ? this_cpu(shootdown) : NULL;

@@ -133,6 +133,9 @@ bool hipti_shootdown_report(struct hipti_shootdown *shootdown, uint32_t asid, ui
 /* Wait until then. */
 void hipti_shootdown_wait(struct hipti_shootdown *shootdown, uint32_t asid, uint64_t ticket);
 
+/* Ask the asid's CPUs, and wait for them. */
+void hipti_shootdown_round(struct hipti_shootdown *shootdown, uint32_t asid);
+
 /* => whether the caller may wait. */
 bool hipti_shootdown_can_wait(const struct hipti_shootdown *shootdown);
 

@@ -182,6 +182,11 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
     return true;
 }
 
+enum hipt_status hipti_buckets_reserve(struct hipti_buckets *buckets, uint64_t lines)
+{
+    return hipti_arena_reserve(&buckets->overflow, lines);
+}
+
 bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
                        unsigned *lines)
 {

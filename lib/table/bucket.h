@@ -157,6 +157,9 @@ void hipti_buckets_collect(struct hipti_buckets *buckets);
 /* => whether a closed bucket has nothing left that is anybody's; its overflow lines are given back. */
 bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket);
 
+/* Have memory ready for @lines more overflow lines. Waits for it. => HIPT_OK, HIPT_FULL, HIPT_NOMEM. */
+enum hipt_status hipti_buckets_reserve(struct hipti_buckets *buckets, uint64_t lines);
+
 /*
  * Make the claim the key's slot (H1, P4).
  * => HIPT_OK: it is now tentative, or live in a table of one page size, and may already have gone on from there.

@@ -115,14 +115,6 @@ static uint64_t pfn_of(uint64_t vpn)
     return hipt_lookup(rig.table, asid, vpn, &t) == HIPT_OK ? t.mapping.pfn : UINT64_MAX;
 }
 
-static uint64_t rounds(void)
-{
-    struct hipt_stats stats;
-
-    hipt_table_stats(rig.table, &stats);
-    return stats.rounds;
-}
-
 static uint32_t mappings_of(uint64_t pfn)
 {
     struct hipt_frame_status status;
@@ -166,7 +158,7 @@ Test(gather, S1_unmap_waits)
     cr_assert_eq(mappings_of(7), 0);
     cr_assert_eq(cpus.kicked, 3u);
     cr_assert_eq(cpus.kicks, 1u);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     cr_assert(cpus_told(0, cpus_use(0, asid), 5, 1) && cpus_told(1, cpus_use(1, asid), 5, 1));
     stop();
 }
@@ -179,19 +171,20 @@ static void look_at_read_side(void)
     serve_all();
 }
 
-/* Nobody's grace period waits for the CPUs of an unmap, of one page or of many. */
-Test(gather, R1_unmap_waits_outside_the_read_side)
+/* Nobody's grace period waits for the CPUs of an unmap, of one page or of many, nor of a remap. */
+Test(gather, R1_waits_outside_the_read_side)
 {
     struct hipt_page at;
     uint64_t done;
 
     start();
-    map_many(5, 7, 3);
+    map_many(5, 7, 4);
     at = page(6);
     cpus.turn = look_at_read_side;
     cr_assert_eq(unmap(5), HIPT_OK);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 2, &done), HIPT_OK);
-    cr_assert_eq(cpus.turns, 2u);
+    cr_assert_eq(remap(8, 12), HIPT_OK);
+    cr_assert_eq(cpus.turns, 3u);
     cr_assert_eq(seen_depth, 0);
     stop();
 }
@@ -303,7 +296,7 @@ Test(gather, S1_one_round_for_a_range)
     at = page(50);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 2000, &done), HIPT_OK);
     cr_assert_eq(done, 1000u);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     cr_assert_eq(cpus.kicks, 1u);
     cr_assert_eq(mappings_of(0), 0);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 2000, NULL), HIPT_OK);
@@ -325,7 +318,7 @@ Test(gather, A1_one_round_for_an_asid)
     whole = (struct hipt_asid){asid, 1};
     cr_assert_eq(hipt_asid_retire(rig.table, whole, &retired), HIPT_OK);
     cr_assert_eq(retired.pages, 500u);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     cr_assert_eq(hipt_asid_retire(rig.table, whole, &retired), HIPT_BAD_ASID);
     stop();
 }
@@ -345,12 +338,12 @@ Test(gather, S1_remap_shoots_before_it_publishes)
     cr_assert_eq(remap(5, 8), HIPT_OK);
     cr_assert_eq(seen_pfn, 7u);
     cr_assert_eq(pfn_of(5), 8u);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     test_host_fail(&rig.host, 1, 100);
     cr_assert_eq(map(6, 9), HIPT_OK);
     cr_assert_eq(remap(6, 8), HIPT_NOMEM);
     test_host_fail(&rig.host, 0, 0);
-    cr_assert_eq(rounds(), 1u, "what changes nothing asks nobody");
+    cr_assert_eq(cpus_rounds(&rig), 1u, "what changes nothing asks nobody");
     stop();
 }
 
@@ -363,20 +356,20 @@ Test(gather, S1_protect)
     start();
     map_many(0, 0, 100);
     cr_assert_eq(protect(5, HIPT_READ | HIPT_WRITE | HIPT_EXEC | HIPT_USER), HIPT_OK);
-    cr_assert_eq(rounds(), 0);
+    cr_assert_eq(cpus_rounds(&rig), 0);
     cpus.turn = serve_all;
     cr_assert_eq(protect(5, HIPT_READ), HIPT_OK);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     cr_assert(cpus_told(0, cpus_use(0, asid), 5, 1));
     cr_assert_eq(protect(200, HIPT_READ), HIPT_ABSENT);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     at = page(0);
     cr_assert_eq(hipt_protect_range(rig.table, &at, 100, HIPT_EXEC, &done), HIPT_OK);
     cr_assert_eq(done, 100u);
-    cr_assert_eq(rounds(), 2u);
+    cr_assert_eq(cpus_rounds(&rig), 2u);
     at.asid = 9;
     cr_assert_eq(hipt_protect_range(rig.table, &at, 100, HIPT_EXEC, &done), HIPT_OK);
-    cr_assert_eq(rounds(), 2u);
+    cr_assert_eq(cpus_rounds(&rig), 2u);
     stop();
 }
 
@@ -401,7 +394,7 @@ Test(gather, S1_protect_beside_a_narrowing)
     cpus.turn = widen_in_the_first_turn;
     cr_assert_eq(protect(5, HIPT_READ), HIPT_OK);
     cr_assert_eq(widened, HIPT_OK);
-    cr_assert_eq(rounds(), 2u);
+    cr_assert_eq(cpus_rounds(&rig), 2u);
     cpus.turn = NULL;
     cr_assert_eq(protect(5, HIPT_READ | HIPT_WRITE | HIPT_EXEC), HIPT_OK, "nobody is at it any more");
     stop();
@@ -424,7 +417,7 @@ Test(gather, S1_who_cannot_wait)
     cr_assert_eq(remap(5, 8), HIPT_CANNOT_WAIT);
     cr_assert_eq(hipt_asid_retire(rig.table, (struct hipt_asid){asid, 1}, NULL), HIPT_CANNOT_WAIT);
     cr_assert(rig_unchanged(&rig, &picture));
-    cr_assert_eq(rounds(), 0);
+    cr_assert_eq(cpus_rounds(&rig), 0);
     cr_assert_eq(map(6, 8), HIPT_OK);
     stop();
 }
@@ -443,10 +436,10 @@ Test(gather, S1_deferred)
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
     cr_assert_eq(hipt_gather_add(&gather, &at, 3, &done), HIPT_OK);
     cr_assert_eq(done, 3u);
-    cr_assert_eq(rounds(), 0);
+    cr_assert_eq(cpus_rounds(&rig), 0);
     hipt_gather_dispatch(&gather);
     hipt_gather_dispatch(&gather);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     cr_assert_eq(pfn_of(5), UINT64_MAX);
     cr_assert_eq(mappings_of(7), 1u);
     cpus_serve(1);
@@ -479,7 +472,7 @@ Test(gather, S1_sync_gather)
     cpus.cannot_wait = false;
     cpus.turn = serve_all;
     cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     stop();
 }
 
@@ -510,7 +503,7 @@ Test(gather, S1_ranges_of_a_gather)
             cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
         }
         cr_assert_eq(gather.nranges, HIPT_GATHER_RANGES);
-        cr_assert_eq(rounds(), 0);
+        cr_assert_eq(cpus_rounds(&rig), 0);
         at = page(60);
         if (mode == HIPT_DEFERRED) {
             cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_FULL);
@@ -528,7 +521,7 @@ Test(gather, S1_ranges_of_a_gather)
         hipt_gather_dispatch(&gather);
         serve_all();
         cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
-        cr_assert_eq(rounds(), mode == HIPT_SYNC ? 2u : 1u);
+        cr_assert_eq(cpus_rounds(&rig), mode == HIPT_SYNC ? 2u : 1u);
         cr_assert_eq(mappings_of(6), 0);
         stop();
     }
@@ -606,7 +599,7 @@ Test(gather, S1_many_gathers)
     at = page(0);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 4, &done), HIPT_OK);
     cr_assert_eq(done, 4u);
-    cr_assert_eq(rounds(), 4u);
+    cr_assert_eq(cpus_rounds(&rig), 4u);
     for (i = 0; i < HIPT_GATHERS_MAX; i++) {
         cr_assert_eq(hipt_gather_finish(&gather[i]), HIPT_OK);
     }
@@ -734,7 +727,7 @@ Test(gather, S1_ttl)
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_TTL), HIPT_OK);
     cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
     hipt_gather_dispatch(&gather);
-    cr_assert_eq(rounds(), 0);
+    cr_assert_eq(cpus_rounds(&rig), 0);
     cpus.now = 1099;
     cr_assert(!hipt_gather_poll(&gather));
     cr_assert_eq(hipt_gather_finish(&gather), HIPT_PENDING);
@@ -797,7 +790,7 @@ Test(gather, S2_map_that_cannot_wait)
     cr_assert_eq(hipt_gather_add(&gather, &at, 1, NULL), HIPT_OK);
     cpus.cannot_wait = true;
     cr_assert_eq(map(5, 8), HIPT_BUSY);
-    cr_assert_eq(rounds(), 0);
+    cr_assert_eq(cpus_rounds(&rig), 0);
     hipt_gather_dispatch(&gather);
     serve_all();
     cr_assert_eq(map(5, 8), HIPT_BUSY, "not finished yet");
@@ -1175,6 +1168,8 @@ Test(gather, S1_no_read_hooks)
 {
     struct hipt_page large = {.size = 2, .vpn = RIG_LARGE};
     struct hipt_page hole = {.size = 1, .vpn = RIG_LARGE + RIG_MEDIUM};
+    enum hipt_status status;
+    struct hipt_mapping m;
     struct hipt_page at;
     uint64_t done;
 
@@ -1194,6 +1189,9 @@ Test(gather, S1_no_read_hooks)
     cr_assert_eq(hipt_punch(rig.table, &large, &hole, 1, NULL), HIPT_OK);
     cr_assert_eq(hipt_unmap_range(rig.table, &at, 8, &done), HIPT_OK);
     cr_assert_eq(done, 7u);
+    m = rig_mapping(asid, 0, 20, 20);
+    cr_assert_eq(hipt_map_batch(rig.table, &m, 1, &status), 1u);
+    cr_assert_eq(hipt_unmap_batch(rig.table, &m.page, 1, NULL, &status), 1u);
     cr_assert_eq(hipt_asid_retire(rig.table, (struct hipt_asid){asid, 1}, NULL), HIPT_OK);
     stop();
 }
@@ -1218,7 +1216,7 @@ Test(gather, S1_protect_of_no_pages)
     cr_assert_eq(protect(5, HIPT_READ | HIPT_WRITE), HIPT_OK);
     cpus.turn = narrow_none;
     cr_assert_eq(protect(5, HIPT_READ), HIPT_OK);
-    cr_assert_eq(rounds(), 1u);
+    cr_assert_eq(cpus_rounds(&rig), 1u);
     stop();
 }
 

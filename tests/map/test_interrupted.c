@@ -442,6 +442,17 @@ static struct answer call_unmap_range(void)
     return answer(status, done);
 }
 
+/* The same as a batch, beside a page that is not there. */
+static struct answer call_unmap_batch(void)
+{
+    struct hipt_page pages[3] = {page(0, 2), page(0, 4), page(0, 3)};
+    struct hipt_mapping was[3];
+    enum hipt_status status[3];
+    size_t ended = hipt_unmap_batch(table, pages, 3, was, status);
+
+    return answer(status[0], ended);
+}
+
 static struct answer call_retire(void)
 {
     return answer(hipt_asid_retire(table, space[0], NULL), 0);
@@ -508,6 +519,7 @@ static const struct call {
     {"reap", call_reap, ANY},
     {"walk", call_walk, SEVERAL},
     {"unmap 2 and 3", call_unmap_range, FIRST},
+    {"unmap 2, 4 and 3", call_unmap_batch, FIRST},
     {"retire", call_retire, SEVERAL},
     {"alloc", call_alloc, ANY},
 };

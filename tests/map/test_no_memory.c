@@ -145,6 +145,20 @@ static enum hipt_status reserve(void)
     return hipt_frame_reserve(rig.table, 4000);
 }
 
+static enum hipt_status reserve_maps(void)
+{
+    return hipt_reserve(rig.table, 100, 16);
+}
+
+static enum hipt_status map_batch_of_one(void)
+{
+    struct hipt_mapping mapping = rig_mapping(other, 0, 0, 1);
+    enum hipt_status status;
+
+    cr_assert_eq(hipt_map_batch(rig.table, &mapping, 1, &status), status == HIPT_OK ? 1u : 0u);
+    return status;
+}
+
 static const struct operation {
     const char *name;
     void (*prepare)(void);
@@ -159,6 +173,8 @@ static const struct operation {
     {"a remap to a shared frame", full_bucket, remap_to_shared, 1},
     {"a remap to a shared swap slot", full_bucket_of_kinds, remap_to_shared_swap, 1},
     {"a reserve of pairs", full_bucket, reserve, 4},
+    {"a reserve of maps", full_bucket, reserve_maps, 3},
+    {"a page, in a batch", full_bucket, map_batch_of_one, 3},
 };
 
 /* Every page goes, and a grace period passes over all: nothing is left but what the table was made with. */
@@ -388,6 +404,7 @@ Test(no_memory, ends_looks_and_changes_ask_for_none)
     cr_assert_eq(hipt_clean(rig.table, &translation, HIPT_DIRTY), HIPT_OK);
     cr_assert_eq(hipt_lookup_batch(rig.table, &page, 1, &translation, &status), 1u);
     hipt_read_exit(rig.table);
+    cr_assert_eq(hipt_protect(rig.table, &page, HIPT_READ), HIPT_OK);
     cr_assert_eq(hipt_protect_range(rig.table, &page, 4, HIPT_READ, &done), HIPT_OK);
     cr_assert_eq(hipt_reverse(rig.table, (struct hipt_frame){.pfn = 0}, out, 8, &count), HIPT_OK);
     cr_assert_eq(count, 2u);
@@ -398,7 +415,11 @@ Test(no_memory, ends_looks_and_changes_ask_for_none)
     hipt_table_stats(rig.table, &stats);
     rig_check(&rig);
     cr_assert_eq(hipt_unmap(rig.table, &page, NULL), HIPT_OK);
+    page.vpn = 1;
+    cr_assert_eq(hipt_unmap_batch(rig.table, &page, 1, out, &status), 1u);
+    page.vpn = 0;
     cr_assert_eq(hipt_unmap_range(rig.table, &page, 4, &done), HIPT_OK);
+    cr_assert_eq(done, 2u);
     cr_assert_eq(hipt_asid_retire(rig.table, space, NULL), HIPT_OK);
     (void)hipt_frame_reap(rig.table, frames, 8);
     rig_pass(&rig);

@@ -114,14 +114,6 @@ static void stop(void)
     rig_destroy(&rig);
 }
 
-static uint64_t rounds(void)
-{
-    struct hipt_stats stats;
-
-    hipt_table_stats(rig.table, &stats);
-    return stats.rounds;
-}
-
 /* The state that the table is in now is the one that two mappings calls of others give. */
 static bool same_as(void (*other)(void))
 {
@@ -704,18 +696,18 @@ Test(split, one_round_for_the_whole_page)
     start_cpu();
     tag = cpus_use(0, asid);
     large();
-    before = rounds();
+    before = cpus_rounds(&rig);
     cr_expect_eq(split(2, 0), HIPT_OK);
-    cr_expect_eq(rounds(), before + 1u);
+    cr_expect_eq(cpus_rounds(&rig), before + 1u);
     cr_expect(cpus_told(0, tag, VPN, RIG_LARGE));
     cr_expect_eq(collapse(0, 2), HIPT_OK);
-    cr_expect_eq(rounds(), before + 2u);
+    cr_expect_eq(cpus_rounds(&rig), before + 2u);
     cr_expect(cpus_told(0, tag, VPN, RIG_LARGE));
     cr_expect_eq(punch(2, page(1, VPN + 32), 1), HIPT_OK);
-    cr_expect_eq(rounds(), before + 3u);
+    cr_expect_eq(cpus_rounds(&rig), before + 3u);
     cr_expect(cpus_told(0, tag, VPN, RIG_LARGE));
     cr_expect_eq(collapse(1, 2), HIPT_ABSENT);
-    cr_expect_eq(rounds(), before + 3u);
+    cr_expect_eq(cpus_rounds(&rig), before + 3u);
     stop();
     start_cpu();
     tag = cpus_use(0, asid);
@@ -747,12 +739,12 @@ static void turn_look(void)
 /* In the wait of a punch: somebody maps the hole. He makes a round of his own, and has it (S2). */
 static void turn_map_hole(void)
 {
-    uint64_t before = rounds();
+    uint64_t before = cpus_rounds(&rig);
 
     looked++;
     cpus.turn = turn_serve;
     cr_expect_eq(map(0, VPN + 32, 70), HIPT_OK);
-    cr_expect_eq(rounds(), before + 1u);
+    cr_expect_eq(cpus_rounds(&rig), before + 1u);
     cr_expect_eq(map(2, VPN, 0), HIPT_OVERLAP); /* the page itself: what is left of it is in the way */
 }
 

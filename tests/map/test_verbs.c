@@ -12,6 +12,7 @@
 #include "map/gather.h"
 #include "map/table.h"
 #include "support/rig.h"
+#include "support/step.h"
 
 static struct rig rig;
 static struct rig_picture picture;
@@ -1290,6 +1291,107 @@ Test(map, a_host_without_read_side_hooks)
         count++;
     }
     cr_assert_eq(count, 5u);
+    rig_destroy(&rig);
+}
+
+static void nothing(void)
+{
+}
+
+/* => how many accesses to shared words the lookup of a page makes, which is there or not. */
+static unsigned accesses_of(uint64_t vpn, enum hipt_status status)
+{
+    struct hipt_translation found;
+    unsigned n = 0;
+
+    do {
+        step_interrupt(NULL, NULL, n++, nothing);
+        cr_assert_eq(lookup(vpn, &found), status);
+    } while (step_interrupted());
+    return n - 1u;
+}
+
+static unsigned accesses(uint64_t vpn)
+{
+    return accesses_of(vpn, HIPT_OK);
+}
+
+/*
+ * A page that is there is found where it is looked for first. The careful lookup would find it too, and these counts
+ * are all that tells the two apart.
+ */
+Test(map, T2_a_hit_takes_few_accesses)
+{
+    enum { OWN_LINE = 10, NEXT_LINE = 22, SECOND_SIZE = 16, SECOND_SIZE_NEXT_LINE = 40 };
+    uint64_t n;
+
+    start();
+    cr_assert_eq(map(0, 5, 5), HIPT_OK);
+    cr_assert_eq(accesses(5), OWN_LINE);
+    cr_assert_eq(map(1, RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
+    cr_assert_eq(accesses(5), OWN_LINE);
+    cr_assert_eq(accesses(RIG_MEDIUM), SECOND_SIZE);
+    rig_destroy(&rig);
+    rig_init(&rig);
+    rig.config.buckets = 1;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    for (n = 0; n < 5u; n++) {
+        cr_assert_eq(map(0, n, n), HIPT_OK);
+    }
+    cr_assert_eq(accesses(0), OWN_LINE);
+    cr_assert_eq(accesses(4), NEXT_LINE);
+    cr_assert_eq(map(1, RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
+    cr_assert_eq(accesses(0), OWN_LINE);
+    cr_assert_eq(accesses(4), NEXT_LINE);
+    cr_assert_eq(accesses(RIG_MEDIUM), SECOND_SIZE_NEXT_LINE);
+    rig_destroy(&rig);
+}
+
+/* A miss is found out without a second look where there is one page size, or one in use. */
+Test(map, T1_a_miss_takes_few_accesses)
+{
+    enum { ONE_SIZE = 6, ONE_IN_USE = 13, TWO_IN_USE = 30 };
+
+    rig_init(&rig);
+    rig.config.nsizes = 1;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    cr_assert_eq(map(0, 5, 5), HIPT_OK);
+    cr_assert_eq(accesses_of(6, HIPT_ABSENT), ONE_SIZE);
+    rig_destroy(&rig);
+    start();
+    cr_assert_eq(map(0, 5, 5), HIPT_OK);
+    cr_assert_eq(accesses_of(6, HIPT_ABSENT), ONE_IN_USE);
+    cr_assert_eq(map(1, RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
+    cr_assert_eq(accesses_of(6, HIPT_ABSENT), TWO_IN_USE);
+    rig_destroy(&rig);
+}
+
+/* What was found held is not the page any more if it has come to another slot, or to another life of the slot. */
+Test(map, T1_T2_a_held_page_that_came_again)
+{
+    struct hipt_translation found;
+    hipti_slot slot;
+
+    start();
+    cr_assert_eq(map(0, 5, 7), HIPT_OK);
+    slot = slot_of(0, 5);
+    set_state(slot, HIPTI_HELD);
+    cr_assert_eq(lookup(5, &found), HIPT_OK);
+    hipt_read_enter(rig.table);
+    cr_assert(hipti_is_shown(rig.table, &found));
+    found.slot ^= 1u;
+    cr_assert_not(hipti_is_shown(rig.table, &found), "another slot");
+    found.slot ^= 1u;
+    found.pte ^= UINT64_C(1) << HIPTI_PTE_VERSION_SHIFT;
+    cr_assert_not(hipti_is_shown(rig.table, &found), "another life");
+    set_state(slot, HIPTI_LIVE);
+    cr_assert_eq(lookup(5, &found), HIPT_OK);
+    step_interrupt(NULL, NULL, 0, nothing);
+    cr_assert(hipti_is_shown(rig.table, &found));
+    cr_assert_not(step_interrupted(), "a live one needs no look");
+    hipt_read_exit(rig.table);
     rig_destroy(&rig);
 }
 

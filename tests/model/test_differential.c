@@ -38,6 +38,8 @@ enum verb {
     VERB_MAP_RANGE,
     VERB_UNMAP_RANGE,
     VERB_PROTECT_RANGE,
+    VERB_MAP_BATCH,
+    VERB_UNMAP_BATCH,
     VERB_PIN,
     VERB_UNPIN,
     VERB_FRAME_GET,
@@ -47,10 +49,10 @@ enum verb {
     VERBS
 };
 
-static const char *const verb_names[VERBS] = {"map",          "unmap",        "protect",       "remap",      "lookup",
-                                              "lookup_batch", "lookup_lines", "reverse",       "mark",       "clean",
-                                              "map_range",    "unmap_range",  "protect_range", "pin",        "unpin",
-                                              "frame_get",    "reap",         "asid_alloc",    "asid_retire"};
+static const char *const verb_names[VERBS] = {
+    "map",         "unmap",        "protect",   "remap",       "lookup",        "lookup_batch", "lookup_lines",
+    "reverse",     "mark",         "clean",     "map_range",   "unmap_range",   "protect_range", "map_batch",
+    "unmap_batch", "pin",          "unpin",     "frame_get",   "reap",          "asid_alloc",   "asid_retire"};
 
 struct scenario {
     const char *name;
@@ -406,6 +408,82 @@ static void do_lines(struct run *run)
     REQUIRE(run, !found || lines >= 1, "found in %u lines", lines);
     REQUIRE(run, lines <= HIPT_CHAIN_LINES_MAX * run->scenario->config.nsizes, "%u lines", lines);
     run->outcomes[VERB_LINES][expected]++;
+}
+
+/*
+ * Scarcity, of an entry of a batch. It is not tried again: others have come after it. => true: the answer is legal, and
+ * nothing has changed.
+ */
+static bool is_scarce(struct run *run, enum hipt_status status, model_set legal)
+{
+    if (status == HIPT_BUSY && (legal & model_bit(HIPT_BUSY)) == 0 && run->scenario->may_wait) {
+        run->outcomes[run->verb][HIPT_BUSY]++;
+        return true;
+    }
+    return is_full(run, status);
+}
+
+/* One in eight is one of the entries before it again. */
+static size_t maybe_earlier(struct run *run, size_t at)
+{
+    return at != 0 && one_in(run, 8) ? below(run, at) : at;
+}
+
+static void do_map_batch(struct run *run, size_t most)
+{
+    struct hipt_mapping mappings[ROOM];
+    enum hipt_status status[ROOM];
+    size_t count = below(run, most + 1), mapped = 0;
+    run->verb = VERB_MAP_BATCH;
+    for (size_t i = 0; i < count; i++) {
+        mappings[i] = any_mapping(run, any_page(run));
+        mappings[i].page = mappings[maybe_earlier(run, i)].page;
+        if (one_in(run, 24)) {
+            spoil_mapping(run, &mappings[i]);
+        }
+    }
+    size_t answered = hipt_map_batch(run->table, mappings, count, status);
+    for (size_t i = 0; i < count; i++) {
+        model_set legal = model_map_legal(run->model, &mappings[i]);
+        if (is_scarce(run, status[i], legal)) {
+            continue;
+        }
+        require_legal(run, status[i], legal);
+        if (status[i] == HIPT_OK) {
+            model_map(run->model, &mappings[i]);
+            mapped++;
+        }
+    }
+    REQUIRE(run, answered == mapped, "said %zu mapped, mapped %zu", answered, mapped);
+}
+
+static void do_unmap_batch(struct run *run)
+{
+    struct hipt_page pages[ROOM];
+    struct hipt_mapping got[ROOM], want;
+    enum hipt_status status[ROOM];
+    size_t count = below(run, ROOM + 1), ended = 0;
+    bool asked = !one_in(run, 8);
+    run->verb = VERB_UNMAP_BATCH;
+    for (size_t i = 0; i < count; i++) {
+        pages[i] = likely_page(run);
+        pages[i] = pages[maybe_earlier(run, i)];
+        if (one_in(run, 64)) {
+            spoil_page(run, &pages[i]);
+        }
+    }
+    size_t answered = hipt_unmap_batch(run->table, pages, count, asked ? got : NULL, status);
+    for (size_t i = 0; i < count; i++) {
+        require_legal(run, status[i], model_unmap_legal(run->model, &pages[i]));
+        if (status[i] == HIPT_OK) {
+            model_unmap(run->model, &pages[i], &want);
+            if (asked) {
+                require_same(run, &got[i], &want);
+            }
+            ended++;
+        }
+    }
+    REQUIRE(run, answered == ended, "said %zu ended, ended %zu", answered, ended);
 }
 
 /* Whether a mapping covers a frame. */
@@ -825,14 +903,28 @@ static void random_change(struct run *run)
     }
 }
 
+/* A batch, as long as the mappings that there may be allow; most ends are the single verb's. */
+static void random_batch(struct run *run)
+{
+    size_t count = model_count(run->model), most = run->scenario->max_live;
+    if (count < most && !one_in(run, 4)) {
+        do_map_batch(run, most - count < ROOM ? most - count : ROOM);
+    } else {
+        do_unmap_batch(run);
+    }
+}
+
 static void random_range(struct run *run)
 {
-    switch (below(run, 4)) {
+    switch (below(run, 6)) {
     case 0:
         do_unmap_range(run);
         break;
     case 1:
         do_protect_range(run);
+        break;
+    case 2:
+        random_batch(run);
         break;
     default:
         do_map_range(run);
@@ -939,7 +1031,8 @@ static void require_coverage(const struct run *run)
     static const enum verb plain[] = {VERB_MAP,       VERB_UNMAP, VERB_PROTECT,   VERB_REMAP,       VERB_LOOKUP,
                                       VERB_BATCH,     VERB_LINES, VERB_REVERSE,   VERB_MARK,        VERB_CLEAN,
                                       VERB_PIN,       VERB_UNPIN, VERB_FRAME_GET, VERB_UNMAP_RANGE, VERB_PROTECT_RANGE,
-                                      VERB_MAP_RANGE, VERB_REAP,  VERB_ALLOC,     VERB_RETIRE};
+                                      VERB_MAP_RANGE, VERB_REAP,  VERB_ALLOC,     VERB_RETIRE,
+                                      VERB_MAP_BATCH, VERB_UNMAP_BATCH};
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
         require_seen(run, plain[i], HIPT_OK, 20);
     }
@@ -947,6 +1040,10 @@ static void require_coverage(const struct run *run)
     require_seen(run, VERB_MAP, HIPT_BUSY, 1000);
     require_seen(run, VERB_UNMAP, HIPT_ABSENT, 1000);
     require_seen(run, VERB_REMAP, HIPT_BUSY, 100);
+    require_seen(run, VERB_MAP_BATCH, HIPT_EXISTS, 300);
+    require_seen(run, VERB_MAP_BATCH, HIPT_BAD_PFN, 10);
+    require_seen(run, VERB_UNMAP_BATCH, HIPT_ABSENT, 1000);
+    require_seen(run, VERB_UNMAP_BATCH, HIPT_BAD_VPN, 20);
     require_seen(run, VERB_MARK, HIPT_CHANGED, 1000);
     require_seen(run, VERB_CLEAN, HIPT_CHANGED, 1000);
     require_seen(run, VERB_RETIRE, HIPT_BAD_ASID, 100);

@@ -13,7 +13,8 @@ A mutant's name is room/function/operator/ordinal, so it stays when lines move. 
   retry     HIPT_CHANGED answered with HIPT_BUSY
 
 Left out is what cannot be told from the original: the bound of a choice of the smaller or the larger of two, which
-are one value where it matters. Assertions are left out as well: they are there to be right, and the killers' eyes.
+are one value where it matters, and hints to the processor, which no test can see. Assertions are left out as well:
+they are there to be right, and the killers' eyes.
 """
 import os
 import re
@@ -103,6 +104,11 @@ def split_top(code, start, end, separators):
 def trimmed(code, start, end):
     text = code[start:end]
     return start + len(text) - len(text.lstrip()), end - (len(text) - len(text.rstrip()))
+
+
+# Fetching a line early: a statement that does, and functions that do nothing else.
+HINT = re.compile(r'HIPT_PORT_PREFETCH\(|(hipti_)?(fetch|ahead)_\w+\(|(un)?map_batch_fetch(_cell)?\(')
+HINTING = re.compile(r'(hipti_)?(fetch|ahead)_\w+$|unmap_batch_fetch$|map_batch_fetch_cell$')
 
 
 class Maker:
@@ -244,6 +250,9 @@ class Maker:
         last = None
         for start, end, follows in self.statements():
             code = self.code[start:end]
+            if HINT.match(code):
+                last = None
+                continue
             call = EFFECT.match(code) is not None
             effect = call or ASSIGNMENT.match(code) and re.match(r'[\w>.\-]+(->|\.)[\w\[\]]+ = ', code)
             if call and not code.startswith('(void)') or 'hipti_' in code and call:
@@ -266,7 +275,7 @@ def generate(root):
         for function in source.functions():
             maker = Maker(source, path.split('/')[1], function)
             maker.orders()
-            mutants += maker.mutants if path in OTHERS else maker.make()
+            mutants += maker.mutants if path in OTHERS or HINTING.match(function.name) else maker.make()
     names = [mutant.name for mutant in mutants]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

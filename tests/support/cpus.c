@@ -111,6 +111,14 @@ void cpus_serve(uint64_t set)
     }
 }
 
+uint64_t cpus_rounds(struct rig *rig)
+{
+    struct hipt_stats stats;
+
+    hipt_table_stats(rig->table, &stats);
+    return stats.rounds;
+}
+
 void cpus_detach_all(void)
 {
     unsigned i;

@@ -56,6 +56,9 @@ uint32_t cpus_use(uint32_t number, uint32_t asid);
 /* Let every CPU in @set serve, a bit each. */
 void cpus_serve(uint64_t set);
 
+/* => the rounds of acknowledgements since the table was made. */
+uint64_t cpus_rounds(struct rig *rig);
+
 /* All CPUs go outside and are detached. */
 void cpus_detach_all(void);
 

@@ -243,9 +243,9 @@ static enum hipt_status run_verb(struct record *record)
     case PROTECT:
         return hipt_protect(history.table, &mapping.page, mapping.prot);
     case SPLIT:
-        return hipt_split(history.table, &mapping.page, 0);
+        return hipt_split(history.table, &mapping.page, mapping.page.size - 1u);
     case COLLAPSE:
-        return hipt_collapse(history.table, &mapping.page, 0);
+        return hipt_collapse(history.table, &mapping.page, mapping.page.size - 1u);
     case UNMAP:
         status = hipt_unmap(history.table, &mapping.page, &record->out);
         break;
@@ -429,10 +429,11 @@ static void make_table(const struct weak_program *program, bool is_narrow)
     config.ops = &host_ops;
     config.buckets = program->sizes > 1u && !is_narrow ? 4 : 1; /* pages that overlap meet in several buckets too */
     config.asid_bits = 2;
-    config.va_bits = is_narrow ? 16 : 57;
+    config.va_bits = !is_narrow ? 57 : program->sizes > 2u ? 17 : 16;
     config.nsizes = program->sizes;
     config.page_shift[0] = 12;
     config.page_shift[1] = 14;
+    config.page_shift[2] = 16;
     config.ranges = &range;
     config.nranges = 1;
     config.version_bits = program->version_bits;

@@ -32,14 +32,26 @@ struct search {
     unsigned life[HISTORY_MAX]; /* that a lookup saw, by its place in the history */
 };
 
+/* Base pages in a page of a size class: each is four of the class below. */
+static unsigned pages_of(unsigned size)
+{
+    return 1u << 2u * size;
+}
+
+/* The first base page of the page of a size class that covers @vpn. */
+static unsigned first_around(unsigned vpn, unsigned size)
+{
+    return vpn & ~(pages_of(size) - 1u);
+}
+
 static unsigned first_vpn(const struct op *op)
 {
-    return op->size ? op->vpn & ~3u : op->vpn;
+    return first_around(op->vpn, op->size);
 }
 
 static bool op_covers(const struct op *op, unsigned asid, unsigned vpn)
 {
-    return op->asid == asid && (op->size && op->kind != LOOKUP ? first_vpn(op) == (vpn & ~3u) : op->vpn == vpn);
+    return op->asid == asid && (op->kind == LOOKUP ? op->vpn == vpn : first_vpn(op) == first_around(vpn, op->size));
 }
 
 /* => whether an operation says something of a page. */
@@ -206,18 +218,21 @@ static bool step_marks(const struct search *search, struct state *state, const s
 static bool step_reshape(const struct search *search, struct state *state, const struct record *record)
 {
     bool is_split = record->op.kind == SPLIT;
-    unsigned offset = search->vpn & 3u;
+    unsigned large = record->op.size;
+    unsigned from = is_split ? large : large - 1u;
+    unsigned to = is_split ? large - 1u : large;
+    unsigned first = first_around(search->vpn, to);
 
     if (record->status != HIPT_OK) {
         return record->status != HIPT_ABSENT || !is_split || !is_page(state, &record->op);
     }
-    if (!state->is_live || state->mapping.page.size != is_split || !knows_makers(state, record)) {
+    if (!state->is_live || state->mapping.page.size != from || !knows_makers(state, record)) {
         return false;
     }
     state->makers |= record_bit(record);
-    state->mapping.page.size = !is_split;
-    state->mapping.page.vpn = is_split ? search->vpn : search->vpn - offset;
-    state->mapping.pfn = is_split ? state->mapping.pfn + offset : state->mapping.pfn - offset;
+    state->mapping.pfn += first - state->mapping.page.vpn; /* forward for a split, backward for a collapse */
+    state->mapping.page.size = to;
+    state->mapping.page.vpn = first;
     return true;
 }
 
@@ -296,7 +311,7 @@ static bool page_is_linearizable(unsigned asid, unsigned vpn)
         const struct hipt_mapping *before = &history.before[i];
 
         if (before->page.asid == history.asid[asid].number &&
-            before->page.vpn == (before->page.size ? vpn & ~3u : vpn)) {
+            before->page.vpn == first_around(vpn, before->page.size)) {
             state.is_live = true;
             state.mapping = *before;
         }
@@ -370,7 +385,8 @@ static bool was_mapped(const struct record *walk, const struct hipt_mapping *map
     for (i = 0; i < history.nbefore; i++) {
         uint64_t offset = mapping->page.vpn - history.before[i].page.vpn; /* 0, or a part's of what was split */
 
-        if (offset <= (has_reshapes() ? 3u : 0u) && history.before[i].pfn + offset == mapping->pfn) {
+        if (offset < (has_reshapes() ? pages_of(history.before[i].page.size) : 1u) &&
+            history.before[i].pfn + offset == mapping->pfn) {
             return true;
         }
     }
@@ -426,7 +442,7 @@ static void judge_parts(const struct record *walk, const struct hipt_mapping *no
     for (i = 0; i < walk->nmany; i++) {
         const struct hipt_page *page = &walk->many[i].page;
 
-        count += page->asid == now->page.asid && vpn - page->vpn < (page->size ? 4u : 1u);
+        count += page->asid == now->page.asid && vpn - page->vpn < pages_of(page->size);
     }
     if (walk->op.pfn - now->pfn == vpn - now->page.vpn && count != 1) {
         crew_fail("F1: %s gives vpn %u, or what it is part of, %u times", kind_name(walk->op.kind), vpn, count);
@@ -459,7 +475,7 @@ static void judge_walk(const struct record *walk)
                 judge_parts(walk, &found.mapping, vpn);
                 continue;
             }
-            is_wanted = walk->op.kind == NEXT || walk->op.pfn - found.mapping.pfn < (found.mapping.page.size ? 4u : 1u);
+            is_wanted = walk->op.kind == NEXT || walk->op.pfn - found.mapping.pfn < pages_of(found.mapping.page.size);
             if (times_seen(walk, &found.mapping) != is_wanted) {
                 crew_fail("F1: %s gives vpn %u %u times", kind_name(walk->op.kind), vpn,
                           times_seen(walk, &found.mapping));

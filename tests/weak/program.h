@@ -67,7 +67,7 @@ struct op {
 
 struct weak_program {
     const char *name;
-    unsigned sizes; /* size classes: 4 KiB, 16 KiB */
+    unsigned sizes; /* size classes: 4 KiB, 16 KiB, 64 KiB */
     unsigned version_bits;
     unsigned sequence_bits;
     unsigned flags;   /* REFUSING, UNISSUED, CPUS(), STALER() */

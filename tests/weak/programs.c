@@ -12,6 +12,7 @@
 #define M2(v, f) {MAP, 0, 1, v, f, 1}
 #define MA(a, v, f) {MAP, a, 0, v, f, 1}
 #define U(v) {UNMAP, 0, 0, v, 0, 0}
+#define UA(a, v) {UNMAP, a, 0, v, 0, 0}
 #define U2(v) {UNMAP, 0, 1, v, 0, 0}
 #define L(v) {LOOKUP, 0, 0, v, 0, 0}
 #define LA(a, v) {LOOKUP, a, 0, v, 0, 0}
@@ -46,6 +47,8 @@
 #define FI {FINISH, 0, 0, 0, 0, 0}
 #define SPL(v) {SPLIT, 0, 1, v, 0, 0}
 #define COL(v) {COLLAPSE, 0, 1, v, 0, 0}
+#define M3(v, f) {MAP, 0, 2, v, f, 1}
+#define SPL3(v) {SPLIT, 0, 2, v, 0, 0}
 #define NONE {NOTHING, 0, 0, 0, 0, 0}
 #define WARM M(15, 15), U(15), RP
 #define FILL4 M(8, 8), M(9, 9), M(10, 10), M(11, 11)
@@ -202,7 +205,22 @@ const struct weak_program programs[] = {
     {"split, lookup", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {L(5)}}},
     {"split, map of a part", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {M(5, 9)}}},
     {"collapse, lookup", 2, 2, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {L(5)}}},
+    {"collapse, versions wrap, lookup", 2, 1, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {L(4)}}},
     {"collapse, reverse", 2, 2, 6, 0, 0, {WARM, M(4, 4), M(5, 5), M(6, 6), M(7, 7)}, {{COL(4)}, {RV(5)}}},
+    /* the space has used one size; pages 0, 4, 7, 8 and 12 of the other space lie in the large page's bucket, of 4 */
+    {"split, slot 0 used again, lookup", 2, 2, 6, 0, 0, {M2(0, 0)}, {{SPL(0), MA(1, 0, 8)}, {L(1)}}},
+    {"split, slot 1 used again, lookup", 2, 2, 6, 0, 0, {MA(1, 0, 8), M2(0, 0)}, {{SPL(0), MA(1, 4, 9)}, {L(1)}}},
+    {"split, slot 2 used again, lookup", 2, 2, 6, 0, 0, {MA(1, 0, 8), MA(1, 4, 9), M2(0, 0)},
+        {{SPL(0), MA(1, 7, 10)}, {L(1)}}},
+    {"split, slot 3 used again, lookup", 2, 2, 6, 0, 0, {MA(1, 0, 8), MA(1, 4, 9), MA(1, 7, 10), M2(0, 0)},
+        {{SPL(0), MA(1, 8, 11)}, {L(1)}}},
+    {"split, overflow line out, lookup", 2, 2, 6, 0, 0,
+        {MA(1, 0, 8), MA(1, 4, 9), MA(1, 7, 10), MA(1, 8, 11), M2(0, 0), UA(1, 0), UA(1, 4), UA(1, 7), UA(1, 8)},
+        {{SPL(0)}, {L(1)}}},
+    {"split of the largest, map of a part", 3, 2, 6, 0, 0, {WARM, M3(0, 0)}, {{SPL3(0)}, {M(5, 9)}}},
+    {"split of the largest, lookup", 3, 2, 6, 0, 0, {WARM, M3(0, 0)}, {{SPL3(0)}, {L(5)}}},
+    {"collapse, reverse of a shared frame", 2, 2, 6, 0, 0, {WARM, M(0, 5), M(4, 4), M(5, 5), M(6, 6), M(7, 7)},
+        {{COL(4)}, {RV(5)}}},
     {"split, reverse", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {RV(5)}}},
     /* CPUs: the first threads, inside, with what the setup has cached */
     {"cpu: use, unmap", 1, 2, 6, CPUS(1), 0, {WARM, M(0, 0), RC(0, 0)}, {{RD(0)}, {U(0)}}},
@@ -305,6 +323,12 @@ const struct purpose purposes[] = {
     {"line_match_ended", "cpu: two gathers of one number"},
     {"line_match_ended", "cpu: two gathers of one number, mapped before"},
     {"hipti_bucket_find_ended", "cpu: first overflow line, gather"},
+    {"hipti_line_is_absent", "split, slot 0 used again, lookup"},
+    {"hipti_line_is_absent", "split, slot 1 used again, lookup"},
+    {"hipti_line_is_absent", "split, slot 2 used again, lookup"},
+    {"hipti_line_is_absent", "split, slot 3 used again, lookup"},
+    {"hipti_line_is_absent", "split, overflow line out, lookup"},
+    {"frame_trim", "collapse, reverse of a shared frame"},
     {"lookup_again", "collapse, lookup"},
     {"announce_reshape", "collapse, lookup"},
     {"hipt_reverse", "collapse, reverse"},

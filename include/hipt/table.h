@@ -29,6 +29,10 @@ extern "C" {
 #define HIPT_SLOTS 4u              /* slots of one line */
 #define HIPT_CPUS_MAX 1024u        /* CPUs with translation caches of one table */
 
+/* What a map may begin, when it is due (hipt_resize()). */
+#define HIPT_GROW 1u  /* twice the buckets, once there is an overflow line for every four: 3.4 mappings a bucket */
+#define HIPT_REKEY 2u /* another secret, when a chain is at its bound: the keys in it were chosen, or luck is bad */
+
 struct hipt_table; /* opaque */
 
 /* A run of consecutive pfns that have a record each. Memory and swap are two number spaces. */
@@ -44,6 +48,8 @@ struct hipt_config {
     const struct hipt_ops *ops;
     uint64_t capacity;                   /* mappings to be sized for: buckets are derived from it at 2.8 a bucket */
     uint64_t buckets;                    /* 64-byte lines; 0: derived from capacity */
+    uint64_t capacity_max;               /* mappings that it may grow to; if less, it does not grow */
+    unsigned resize;                     /* HIPT_GROW, HIPT_REKEY: what a map begins by itself; 0: nothing */
     unsigned asid_bits;                  /* 1 to 20 */
     unsigned va_bits;                    /* bits of a virtual byte address, at most 64 */
     unsigned nsizes;                     /* size classes, 1 to HIPT_SIZES_MAX */
@@ -63,11 +69,15 @@ struct hipt_config {
 /* What hipt_table_stats() counts. Counts of a table in use are a moment's approximation. */
 struct hipt_stats {
     uint64_t buckets;                                       /* lines that a hash can name */
+    uint64_t buckets_past;                                  /* of those that the table is moving out of; 0: it is not */
+    uint64_t buckets_left;                                  /* of them, those that it has left */
+    uint64_t resizes;                                       /* moves begun, since the creation */
+    uint64_t chains_full;                                   /* maps that met a chain at its bound, since the creation */
     uint64_t lines;                                         /* overflow lines ever carved out */
     uint64_t lines_linked;                                  /* overflow lines in chains now */
     uint64_t mappings;                                      /* slots live or held */
-    uint64_t per_bucket[HIPT_CHAIN_LINES_MAX * HIPT_SLOTS + 1]; /* buckets by number of mappings */
-    uint64_t chain_lines[HIPT_CHAIN_LINES_MAX + 1];         /* buckets by number of lines */
+    uint64_t per_bucket[HIPT_CHAIN_LINES_MAX * HIPT_SLOTS + 1]; /* buckets by number of mappings, the last or more */
+    uint64_t chain_lines[HIPT_CHAIN_LINES_MAX + 1];         /* buckets by number of lines, the last or more */
     uint64_t bytes_forward;                                 /* lines, from the allocator's own count */
     uint64_t bytes_frames;                                  /* frame records */
     uint64_t bytes_aliases;                                 /* alias blocks */
@@ -82,6 +92,8 @@ struct hipt_mapping;
 /* Where a walk over the table stands. Zero it to start. */
 struct hipt_cursor {
     uint64_t next;
+    uint32_t secret;
+    bool is_over;
 };
 
 /**
@@ -149,15 +161,18 @@ void hipt_table_destroy(struct hipt_table *table);
 /**
  * hipt_resize() - Begin to move the table into other buckets: more or fewer, or found by another secret.
  * @table:      table.
- * @capacity:   mappings that the new buckets hold at the default load; 0: as many buckets as now.
+ * @capacity:   mappings that the new buckets hold at the default load, at most the capacity_max of its configuration,
+ *              or as many as it was made for; 0: as many buckets as now. It is not compared with what is mapped: with
+ *              far too few buckets, chains are long, and maps find them full.
  * @new_secret: draw another secret.
  *
- * Shape:    O(buckets) zeroed memory, in blocks as ops->block_max says; then a few buckets move with each map.
+ * Shape:    O(buckets) zeroed memory, in blocks as ops->block_max says; then a few buckets move with each map and
+ *           unmap, and with hipt_resize_help().
  * Progress: blocking, on the host's memory hook. Everybody else goes on.
  * Order:    none.
  * Context:  may sleep; not inside a read side.
  * Owns:     the table owns the memory; that of the old buckets is given back when they are empty and two grace periods
- *           have passed.
+ *           have passed, by whoever maps, unmaps or helps then.
  * Errors:   HIPT_BUSY: a move is under way, or what the last one left waits for a grace period; HIPT_MANY_BUCKETS;
  *           HIPT_NOMEM: memory, or randomness, was not to be had. Nothing has changed then.
  * Upholds:  T1, T2, T4, F1, X1.
@@ -165,18 +180,35 @@ void hipt_table_destroy(struct hipt_table *table);
 enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool new_secret);
 
 /**
+ * hipt_resize_help() - Go on with a move, as maps and unmaps do, for tables that see few of them.
+ * @table:    table.
+ * @nbuckets: buckets to see to, at most.
+ *
+ * Shape:    O(@nbuckets), and when the last is left the freeing of the old buckets.
+ * Progress: lock-free; a mapping that another verb holds is passed by, and its bucket is seen to again later.
+ * Order:    none.
+ * Context:  any thread; enters a read side of its own; does not sleep.
+ * Owns:     nothing.
+ * Errors:   HIPT_ABSENT: there is nothing left to be done. HIPT_OK: there was something, and may still be.
+ * Upholds:  T1, T2, T4, F1.
+ */
+enum hipt_status hipt_resize_help(struct hipt_table *table, unsigned nbuckets);
+
+/**
  * hipt_table_next() - The next live mapping of the whole table, its key recovered from bucket and remainder.
  * @table:  table.
  * @cursor: zeroed before the first call; advanced.
  * @out:    receives the mapping on OK.
  *
- * Shape:    expected O(1) a call, O(buckets) for the whole walk; the order is the hash's.
- * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping.
+ * Shape:    expected O(1) a call, O(buckets) for the whole walk; the order is the hash's, whatever the size.
+ * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping, or because
+ *           another move began.
  * Order:    acquire on each mapping that it returns.
  * Context:  any thread; enters a read side of its own; does not sleep.
  * Owns:     the caller keeps @cursor and @out.
- * Errors:   HIPT_ABSENT: the walk is over. A mapping live during the whole walk is returned exactly once; one that came
- *           or went meanwhile may be, a page that is split or collapsed also in both forms.
+ * Errors:   HIPT_ABSENT: the walk is over. A mapping live during the whole walk is returned exactly once, also while
+ *           the table grows or shrinks; at least once if it moves to another secret. One that came or went meanwhile
+ *           may be, a page that is split or collapsed also in both forms.
  * Upholds:  T2.
  */
 enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out);

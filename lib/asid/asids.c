@@ -80,8 +80,9 @@ bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, uns
     asids->ops = ops;
     asids->count = count;
     asids->sizes = (HIPTI_ATOMIC(uint8_t) *)ops->alloc(ops->ctx, count, HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
-    return asids->sizes && hipti_arena_init(&asids->records, ops, sizeof(struct hipti_asid), count, (size_t)1 << 14) &&
-           hipti_arena_init(&asids->blocks, ops, sizeof(struct hipti_cells), limit, (size_t)1 << 16);
+    return asids->sizes &&
+           hipti_arena_init(&asids->records, ops, sizeof(struct hipti_asid), count, (size_t)1 << 14, true) &&
+           hipti_arena_init(&asids->blocks, ops, sizeof(struct hipti_cells), limit, (size_t)1 << 16, true);
 }
 
 void hipti_asids_end(struct hipti_asids *asids)

@@ -67,6 +67,7 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 #define hipti_store_relaxed(p, v) (HIPT_STEP("store_relaxed", p), HIPT_ATOMIC_STORE(p, v, relaxed))
 #define hipti_store_release(p, v) (HIPT_STEP("store_release", p), HIPT_ATOMIC_STORE(p, v, release))
 
+#define hipti_exchange_relaxed(p, v) (HIPT_STEP("exchange_relaxed", p), HIPT_ATOMIC_EXCHANGE(p, v, relaxed))
 #define hipti_exchange_acquire(p, v) (HIPT_STEP("exchange_acquire", p), HIPT_ATOMIC_EXCHANGE(p, v, acquire))
 #define hipti_exchange_seq_cst(p, v) (HIPT_STEP("exchange_seq_cst", p), HIPT_ATOMIC_EXCHANGE(p, v, seq_cst))
 
@@ -83,6 +84,7 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
 #define hipti_fetch_add_relaxed(p, v) (HIPT_STEP("fetch_add_relaxed", p), HIPT_ATOMIC_ADD(p, v, relaxed))
 #define hipti_fetch_add_release(p, v) (HIPT_STEP("fetch_add_release", p), HIPT_ATOMIC_ADD(p, v, release))
 #define hipti_fetch_add_acq_rel(p, v) (HIPT_STEP("fetch_add_acq_rel", p), HIPT_ATOMIC_ADD(p, v, acq_rel))
+#define hipti_fetch_sub_relaxed(p, v) (HIPT_STEP("fetch_sub_relaxed", p), HIPT_ATOMIC_SUB(p, v, relaxed))
 #define hipti_fetch_sub_release(p, v) (HIPT_STEP("fetch_sub_release", p), HIPT_ATOMIC_SUB(p, v, release))
 #define hipti_fetch_or_relaxed(p, v) (HIPT_STEP("fetch_or_relaxed", p), HIPT_ATOMIC_OR(p, v, relaxed))
 #define hipti_fetch_or_release(p, v) (HIPT_STEP("fetch_or_release", p), HIPT_ATOMIC_OR(p, v, release))

@@ -179,9 +179,9 @@ bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, 
         return false;
     }
     records = frames_number_ranges(frames, ranges);
-    return hipti_arena_init(&frames->records, ops, sizeof(struct hipti_frame), records, block) &&
+    return hipti_arena_init(&frames->records, ops, sizeof(struct hipti_frame), records, block, true) &&
            hipti_arena_prepare(&frames->records, records, true) &&
-           hipti_arena_init(&frames->blocks, ops, sizeof(struct hipti_alias), limit, (size_t)1 << 16);
+           hipti_arena_init(&frames->blocks, ops, sizeof(struct hipti_alias), limit, (size_t)1 << 16, true);
 }
 
 void hipti_frames_end(struct hipti_frames *frames)
@@ -652,7 +652,7 @@ uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32
 
             pair.slot = to;
             next = pair_pack(pair);
-            /* Whoever fails was helped. acq_rel: the pair, as it was put, and what the slot holds [publish:pair] [observe:pair] */
+            /* Whoever fails was helped. acq_rel: pair and slot as they were put [publish:pair] [observe:pair] */
             (void)hipti_cas_acq_rel(pairs.place, &value, next);
         }
         if (pair.slot == to) {

@@ -65,15 +65,14 @@ static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti
     }
 }
 
-/* Fetch the first pages of a range, which is not empty, but for the very first, which is looked at at once. */
+/* Fetch the first pages of a range. */
 static inline struct hipti_ahead hipti_ahead_start(const struct hipt_table *table, const struct hipt_page *page,
                                                    uint64_t npages)
 {
-    struct hipti_ahead ahead = {*page, npages - 1u};
+    struct hipti_ahead ahead = {*page, npages};
     unsigned i;
 
-    ahead.page.vpn += hipti_size_pages(table, page->size);
-    for (i = 1; i < HIPTI_AHEAD && ahead.left > 0; i++) {
+    for (i = 0; i < HIPTI_AHEAD; i++) {
         hipti_ahead_next(table, &ahead);
     }
     return ahead;

@@ -199,7 +199,7 @@ static inline bool is_moving(const struct hipti_array *array)
     return hipti_load_acquire(&array->past) != NULL; /* [observe:left] */
 }
 
-/* Inside a read side. A miss is one if the array still is the table's: who takes a mapping out of it has replaced it. */
+/* Inside a read side. A miss is one if the array is the table's still: who takes mappings out of it has replaced it. */
 static inline bool lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
 {
     const struct hipti_array *array = hipti_buckets_now(&table->buckets);

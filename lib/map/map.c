@@ -19,8 +19,7 @@
 #include "map/ahead.h"
 #include "map/gather.h"
 #include "map/move.h"
-
-#define MOVED 4u /* buckets that a map sees to while a table changes its size: as many maps as it has buckets end it */
+#include "map/resize.h"
 
 /* Take the frame's pair out again; the slot is not live. */
 static void attempt_unlink(struct hipti_attempt *attempt)
@@ -229,9 +228,7 @@ static enum hipt_status map_page(struct hipt_table *table, const struct hipt_map
     if (status == HIPT_OK) {
         hipti_unmap_if_retired(table, &mapping->page);
     }
-    if (hipti_move_is_due(table)) {
-        (void)hipti_move_on(table, MOVED);
-    }
+    hipti_move_help(table);
     return status;
 }
 
@@ -243,9 +240,11 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
     if (status != HIPT_OK) {
         return status;
     }
-    HIPT_PORT_READ_ENTER(&table->ops);
-    status = map_page(table, mapping, number);
-    HIPT_PORT_READ_EXIT(&table->ops);
+    do {
+        HIPT_PORT_READ_ENTER(&table->ops);
+        status = map_page(table, mapping, number);
+        HIPT_PORT_READ_EXIT(&table->ops);
+    } while (hipti_resize_if_due(table, status));
     return status;
 }
 
@@ -260,7 +259,7 @@ struct map_range {
 
 /*
  * Map up to HIPTI_TURN pages of a range in one read side. => HIPT_OK; the status of the first page that fails, which is
- * tried once more where all that it waits for may be that this read side ends.
+ * tried once more where all that it waits for may be that this read side ends, or that the table takes another secret.
  */
 static enum hipt_status map_range_turn(struct map_range *range)
 {
@@ -280,6 +279,9 @@ static enum hipt_status map_range_turn(struct map_range *range)
         }
     }
     HIPT_PORT_READ_EXIT(&range->table->ops);
+    if (hipti_resize_if_due(range->table, status)) {
+        return HIPT_OK;
+    }
     return status == HIPT_BUSY && range->left < first ? HIPT_OK : status;
 }
 
@@ -289,7 +291,7 @@ enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapp
     struct map_range range = {.table = table, .at = *mapping, .left = npages};
     enum hipt_status status = hipti_mapping_check(table, mapping, npages > 0 ? npages : 1u, &range.number);
 
-    if (status == HIPT_OK && npages > 0) {
+    if (status == HIPT_OK) {
         range.ahead = hipti_ahead_start(table, &mapping->page, npages);
     }
     while (status == HIPT_OK && range.left > 0) {
@@ -307,19 +309,24 @@ struct map_batch {
     const struct hipt_mapping *mappings;
     size_t count;
     enum hipt_status *status;
+    bool is_full; /* the entry that a turn has come to found something full */
     struct {
         enum hipt_status status;
         uint32_t number; /* of the frame's record, if the numbers are right */
     } ahead[HIPTI_AHEAD];
 };
 
-/* Check an entry, and fetch its lines. */
+/* Check an entry, if there is one, and fetch its lines. */
 static void map_batch_fetch(struct map_batch *batch, size_t at)
 {
     const struct hipt_mapping *mapping = &batch->mappings[at];
     uint32_t number = HIPTI_NONE;
-    enum hipt_status status = hipti_mapping_check(batch->table, mapping, 1, &number);
+    enum hipt_status status;
 
+    if (at >= batch->count) {
+        return;
+    }
+    status = hipti_mapping_check(batch->table, mapping, 1, &number);
     if (status == HIPT_OK) {
         hipti_fetch_around(batch->table, &mapping->page);
         hipti_fetch_frame(batch->table, number);
@@ -331,14 +338,14 @@ static void map_batch_fetch(struct map_batch *batch, size_t at)
 /* Fetch the cell that an entry's asid would give out now: asids take turns in a batch, or cells are neighbours. */
 static void map_batch_fetch_cell(const struct map_batch *batch, size_t at)
 {
-    if (batch->ahead[at % HIPTI_AHEAD].status == HIPT_OK) {
+    if (at < batch->count && batch->ahead[at % HIPTI_AHEAD].status == HIPT_OK) {
         hipti_fetch_cell(batch->table, hipti_asid_next_cell(&batch->table->asids, batch->mappings[at].page.asid));
     }
 }
 
 /*
  * Map up to HIPTI_TURN entries from @at on in one read side. => the first that is left. So is one of which all that
- * it waits for may be that this read side ends: it is tried once more.
+ * it waits for may be that this read side ends: it is tried once more; and one that found something full.
  */
 static size_t map_batch_turn(struct map_batch *batch, size_t at)
 {
@@ -348,9 +355,7 @@ static size_t map_batch_turn(struct map_batch *batch, size_t at)
     for (; at < batch->count && at - first < HIPTI_TURN; at++) {
         enum hipt_status status = batch->ahead[at % HIPTI_AHEAD].status;
 
-        if (batch->count - at > HIPTI_CELLS_AHEAD) {
-            map_batch_fetch_cell(batch, at + HIPTI_CELLS_AHEAD);
-        }
+        map_batch_fetch_cell(batch, at + HIPTI_CELLS_AHEAD);
         if (status == HIPT_OK) {
             status = map_page(batch->table, &batch->mappings[at], batch->ahead[at % HIPTI_AHEAD].number);
         }
@@ -358,11 +363,26 @@ static size_t map_batch_turn(struct map_batch *batch, size_t at)
             break;
         }
         batch->status[at] = status;
-        if (batch->count - at > HIPTI_AHEAD) {
-            map_batch_fetch(batch, at + HIPTI_AHEAD);
+        batch->is_full = status == HIPT_FULL;
+        if (batch->is_full) {
+            break;
         }
+        map_batch_fetch(batch, at + HIPTI_AHEAD);
     }
     HIPT_PORT_READ_EXIT(&batch->table->ops);
+    return at;
+}
+
+/* What a turn that has come to @at leaves to be done outside its read side. => the first entry that is left. */
+static size_t map_batch_after(struct map_batch *batch, size_t at)
+{
+    bool again = hipti_resize_if_due(batch->table, batch->is_full ? HIPT_FULL : HIPT_OK);
+
+    if (batch->is_full && !again) {
+        map_batch_fetch(batch, at + HIPTI_AHEAD);
+        at++;
+    }
+    batch->is_full = false;
     return at;
 }
 
@@ -377,11 +397,12 @@ size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappi
     batch.mappings = mappings;
     batch.count = count;
     batch.status = status;
-    for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
+    batch.is_full = false;
+    for (at = 0; at < HIPTI_AHEAD; at++) {
         map_batch_fetch(&batch, at);
     }
     for (at = 0; at < count;) {
-        at = map_batch_turn(&batch, at);
+        at = map_batch_after(&batch, map_batch_turn(&batch, at));
     }
     for (at = 0; at < count; at++) {
         mapped += status[at] == HIPT_OK;

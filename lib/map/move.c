@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/move.h"
 
-#include "map/gather.h"
 
 void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forward)
 {
@@ -121,44 +120,24 @@ enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hi
     return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
 }
 
-bool hipti_move_is_due(const struct hipt_table *table)
+/* Go on with the buckets that have been left, at most @buckets, one after another, until one is somebody's. */
+static void move_mark(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past, unsigned buckets)
 {
-    const struct hipti_buckets *buckets = &table->buckets;
-    const struct hipti_array *now = hipti_buckets_now(buckets);
-
-    /* relaxed: a hint, all three; who goes on looks again */
-    return hipti_load_relaxed(&now->past) || hipti_load_relaxed(&buckets->junk) ||
-           hipti_load_relaxed(&buckets->half[1u - (now->first >> HIPTI_HALF_BITS)]);
-}
-
-/* All buckets of @past have been left: it is not looked at any more. */
-static void move_end(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past)
-{
-    (void)table;
-    (void)hipti_cas_release(&now->past, &past, NULL); /* [publish:left] what has left it */
-}
-
-/* Go on with the buckets that have been left, one after another. => false: the next one is somebody's. */
-static bool move_mark(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past)
-{
-    uint32_t left = hipti_load_relaxed(&past->left); /* only compared */
+    uint32_t taken = hipti_load_relaxed(&past->taken); /* only numbers, both */
+    uint32_t left = hipti_load_relaxed(&past->left);
     uint32_t next = left;
 
-    while (next < past->quotient.buckets && next - left < 64u) {
-        if (!move_bucket(table, now, past->first + next) ||
-            !hipti_bucket_is_left(&table->buckets, past->first + next)) {
-            break;
-        }
+    while (next < past->quotient.buckets && next < taken && buckets-- > 0 &&
+           move_bucket(table, now, past->first + next) &&
+           hipti_bucket_is_left(&table->buckets, past->first + next)) {
         next++;
     }
-    if (next == left) {
-        return false;
+    if (next != left) {
+        (void)hipti_cas_release(&past->left, &left, next); /* [publish:left] what has left them */
     }
-    (void)hipti_cas_release(&past->left, &left, next); /* [publish:left] what has left them */
-    return true;
 }
 
-bool hipti_move_on(struct hipt_table *table, unsigned buckets)
+void hipti_move_on(struct hipt_table *table, unsigned buckets)
 {
     struct hipti_array *now = hipti_buckets_now(&table->buckets);
     struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
@@ -168,19 +147,18 @@ bool hipti_move_on(struct hipt_table *table, unsigned buckets)
     if (!past) {
         (void)hipti_buckets_free_half(&table->buckets);
         hipti_buckets_collect(&table->buckets);
-        return hipti_move_is_due(table);
+        return;
     }
     count = (uint32_t)past->quotient.buckets;
-    i = hipti_load_relaxed(&past->taken); /* only a number */
-    if (i < count) {
-        i = hipti_fetch_add_relaxed(&past->taken, buckets); /* only a number */
+    for (i = 0; i < buckets && hipti_load_relaxed(&past->taken) < count; i++) { /* only compared */
+        uint32_t next = hipti_fetch_add_relaxed(&past->taken, 1u);              /* only a number */
+
+        if (next < count) {
+            (void)move_bucket(table, now, past->first + next);
+        }
     }
-    for (; i < count && buckets > 0; i++, buckets--) {
-        (void)move_bucket(table, now, past->first + i);
-    }
-    (void)move_mark(table, now, past);
+    move_mark(table, now, past, 2u * buckets); /* twice: it catches up where a bucket has held it up */
     if (hipti_load_acquire(&past->left) == count) { /* [observe:left] */
-        move_end(table, now, past);
+        (void)hipti_cas_release(&now->past, &past, NULL); /* [publish:left] what has left it is not looked for there */
     }
-    return true;
 }

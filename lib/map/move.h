@@ -3,21 +3,23 @@
  * Moving to another array of buckets: the table grows, shrinks or takes another secret. A mapping moves in these steps,
  * each of which anybody may do who comes by:
  *
- *   1  close      its bucket (H4): no key is put there any more
- *   2  copy       a slot in the new array is claimed, its word the mapping's as it was read; nobody sees it
- *   3  switch     the old slot's word becomes FORWARD, if the mapping has not changed (P20): from here on the copy is it
- *   4  show       the copy becomes LIVE (P21)
- *   5  relink     the frame's pair, then the address space's cell name the copy
- *   6  leave      the old slot (P22)
+ *   1  close    its bucket (H4): no key is put there any more
+ *   2  copy     a slot in the new array is claimed, its word the mapping's as it was read; nobody sees it
+ *   3  switch   the old slot's word becomes FORWARD, if the mapping has not changed (P20): from here on the copy is it
+ *   4  show     the copy becomes LIVE (P21)
+ *   5  relink   the frame's pair, then the address space's cell name the copy
+ *   6  leave    the old slot (P22)
  *
- * Whoever finds FORWARD goes on to the copy, and shows it first. Who wants to end or hold the mapping does 4 to 6 before:
- * so pair and cell of what ends name the slot that ends. Held, frozen and tentative slots stay, they are somebody's; their
- * bucket is left when that somebody has been there.
+ * Whoever finds FORWARD goes on to the copy, and shows it first. Who wants to end or hold the mapping does 4 to 6
+ * before: so pair and cell of what ends name the slot that ends. Held, frozen and tentative slots stay, they are
+ * somebody's; their bucket is left when that somebody has been there.
  */
 #ifndef HIPT_MAP_MOVE_H
 #define HIPT_MAP_MOVE_H
 
 #include "map/table.h"
+
+#define HIPTI_MOVED 4u /* buckets that an update sees to while a table moves */
 
 /* Steps 4 to 6 of the mapping whose word in @slot is @forward. Inside a read side. */
 void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forward);
@@ -31,10 +33,26 @@ bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *pa
  */
 enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hipti_array *array, uint64_t key);
 
-/* => whether there is something to move, or an array to be given back. */
-bool hipti_move_is_due(const struct hipt_table *table);
+/* => whether there is something to move, or an array to be given back. Inside a read side. */
+static inline bool hipti_move_is_due(const struct hipt_table *table)
+{
+    const struct hipti_buckets *buckets = &table->buckets;
+    const struct hipti_array *now = hipti_buckets_now(buckets);
 
-/* Move on, if a move is under way: see to @buckets buckets. Inside a read side. => whether more is to be done. */
-bool hipti_move_on(struct hipt_table *table, unsigned buckets);
+    /* relaxed: a hint, all three; who goes on looks again */
+    return hipti_load_relaxed(&now->past) || hipti_load_relaxed(&buckets->junk) ||
+           hipti_load_relaxed(&buckets->half[1u - (now->first >> HIPTI_HALF_BITS)]);
+}
+
+/* Move on, if a move is under way: see to @buckets buckets. Inside a read side. */
+void hipti_move_on(struct hipt_table *table, unsigned buckets);
+
+/* What every map and unmap does for a move: as many as the table has buckets end it. Inside a read side. */
+static inline void hipti_move_help(struct hipt_table *table)
+{
+    if (hipti_move_is_due(table)) {
+        hipti_move_on(table, HIPTI_MOVED);
+    }
+}
 
 #endif

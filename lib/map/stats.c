@@ -2,26 +2,25 @@
 /* Walking over the whole table and counting it. */
 #include "map/table.h"
 
+#include "table/walk.h"
+
 enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out)
 {
-    enum hipt_status status = HIPT_ABSENT;
-    hipti_slot slot;
+    uint64_t pte;
+    uint64_t key;
+    bool is_found;
 
     HIPT_PORT_READ_ENTER(&table->ops);
-    while (status == HIPT_ABSENT && hipti_buckets_nth(&table->buckets, cursor->next, &slot)) {
-        uint64_t pte;
-        uint64_t key;
-
-        if (hipti_slot_read(&table->buckets, slot, &pte, &key) && hipti_slot_follow(&table->buckets, &slot, &pte) &&
-            hipti_pte_is_visible(pte)) {
-            *out = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
-            status = HIPT_OK;
-        }
-        cursor->next++;
-    }
+    is_found = hipti_walk_next(&table->buckets, cursor, &pte, &key);
     HIPT_PORT_READ_EXIT(&table->ops);
-    return status;
+    if (!is_found) {
+        return HIPT_ABSENT;
+    }
+    *out = hipti_pte_unpack(pte, hipti_key_unpack(&table->split, key));
+    return HIPT_OK;
 }
+
+#define MAPPINGS_MAX (HIPT_CHAIN_LINES_MAX * HIPT_SLOTS) /* of one bucket that are told apart */
 
 /* => live and held slots of a line. */
 static unsigned line_mappings(struct hipti_line *line)
@@ -49,29 +48,67 @@ static void stats_bucket(const struct hipti_buckets *buckets, uint32_t bucket, s
         mappings += line_mappings(line);
         link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
         number = hipti_buckets_linked(link);
-        HIPTI_INVARIANT(lines <= HIPT_CHAIN_LINES_MAX); /* no line joins behind the one that is read */
     } while (link != HIPTI_NONE);
-    stats->per_bucket[mappings]++;
-    stats->chain_lines[lines]++;
+    stats->per_bucket[mappings < MAPPINGS_MAX ? mappings : MAPPINGS_MAX]++;
+    stats->chain_lines[lines < HIPT_CHAIN_LINES_MAX ? lines : HIPT_CHAIN_LINES_MAX]++;
     stats->mappings += mappings;
     stats->lines_linked += lines - 1u;
+}
+
+/* Bucket @index of the array that the table is moving out of, if it still is, or else of the present one. */
+static bool stats_nth(const struct hipti_buckets *buckets, bool is_past, uint32_t index, struct hipt_stats *stats)
+{
+    const struct hipti_array *array = hipti_buckets_now(buckets);
+
+    array = is_past ? hipti_load_acquire(&array->past) : array; /* [observe:left] */
+    if (!array || index >= array->quotient.buckets) {
+        return false;
+    }
+    stats_bucket(buckets, array->first + index, stats);
+    return true;
+}
+
+/* All buckets of one array, each in a read side of its own. */
+static void stats_array(struct hipt_table *table, bool is_past, struct hipt_stats *stats)
+{
+    uint32_t index = 0;
+    bool is_there;
+
+    do {
+        HIPT_PORT_READ_ENTER(&table->ops);
+        is_there = stats_nth(&table->buckets, is_past, index++, stats);
+        HIPT_PORT_READ_EXIT(&table->ops);
+    } while (is_there);
+}
+
+/* What there is of arrays. Inside a read side. */
+static void stats_arrays(const struct hipti_buckets *buckets, struct hipt_stats *stats)
+{
+    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+
+    stats->buckets = now->quotient.buckets;
+    stats->bytes_forward = hipti_arena_bytes(&now->lines) + hipti_arena_bytes(&buckets->overflow);
+    if (past) {
+        stats->buckets_past = past->quotient.buckets;
+        stats->buckets_left = hipti_load_relaxed(&past->left); /* a count for people */
+        stats->bytes_forward += hipti_arena_bytes(&past->lines);
+    }
 }
 
 void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
 {
     static const struct hipt_stats zero;
-    uint64_t bucket;
 
     *stats = zero;
-    stats->buckets = hipti_buckets_now(&table->buckets)->quotient.buckets;
-    stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved); /* a count for people */
-    for (bucket = 0; bucket < stats->buckets; bucket++) {
-        HIPT_PORT_READ_ENTER(&table->ops);
-        stats_bucket(&table->buckets, hipti_buckets_now(&table->buckets)->first + (uint32_t)bucket, stats);
-        HIPT_PORT_READ_EXIT(&table->ops);
-    }
-    stats->bytes_forward = hipti_arena_bytes(&hipti_buckets_now(&table->buckets)->lines) +
-                           hipti_arena_bytes(&table->buckets.overflow);
+    HIPT_PORT_READ_ENTER(&table->ops);
+    stats_arrays(&table->buckets, stats);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    stats_array(table, true, stats);
+    stats_array(table, false, stats);
+    stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved);     /* counts for people */
+    stats->resizes = hipti_load_relaxed(&table->buckets.resizes);
+    stats->chains_full = hipti_load_relaxed(&table->buckets.chains_full);
     stats->bytes_frames = hipti_arena_bytes(&table->frames.records);
     stats->bytes_aliases = hipti_arena_bytes(&table->frames.blocks);
     stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +

@@ -11,7 +11,7 @@
 void hipt_config_init(struct hipt_config *config)
 {
     static const struct hipt_config defaults = {
-        sizeof(struct hipt_config), NULL, UINT64_C(1) << 16, 0, 16, 57, 4, {12, 16, 21, 30}, NULL, 0,
+        sizeof(struct hipt_config), NULL, UINT64_C(1) << 16, 0, 0, 0, 16, 57, 4, {12, 16, 21, 30}, NULL, 0,
         HIPT_VERSION_BITS_MAX, HIPT_SEQUENCE_BITS_MAX, NULL, 0, FLUSH_MAX, 0, 0, 0,
     };
 
@@ -105,16 +105,27 @@ static void split_init(struct hipti_split *split, const struct hipt_config *conf
     }
 }
 
-static uint64_t buckets_for(const struct hipt_config *config, unsigned width)
+uint64_t hipti_buckets_for(uint64_t capacity, unsigned width)
 {
     uint64_t least = hipti_quotient_least(width);
-    uint64_t wanted = config->capacity / LOAD_DENOMINATOR * LOAD_NUMERATOR +
-                      config->capacity % LOAD_DENOMINATOR * LOAD_NUMERATOR / LOAD_DENOMINATOR + 1u;
+    uint64_t wanted = capacity / LOAD_DENOMINATOR * LOAD_NUMERATOR +
+                      capacity % LOAD_DENOMINATOR * LOAD_NUMERATOR / LOAD_DENOMINATOR + 1u;
 
-    if (config->buckets) {
-        return config->buckets;
-    }
     return wanted > least ? wanted : least;
+}
+
+static uint64_t buckets_first(const struct hipt_config *config, unsigned width)
+{
+    return config->buckets ? config->buckets : hipti_buckets_for(config->capacity, width);
+}
+
+/* => the most that the table may have, one day. */
+static uint64_t buckets_max(const struct hipt_config *config, unsigned width)
+{
+    uint64_t first = buckets_first(config, width);
+    uint64_t last = hipti_buckets_for(config->capacity_max, width);
+
+    return first > last ? first : last;
 }
 
 static enum hipt_status check_numbers(const struct hipt_config *config, struct hipti_text *text)
@@ -130,6 +141,10 @@ static enum hipt_status check_numbers(const struct hipt_config *config, struct h
     if (config->version_bits < 1u || config->version_bits > HIPT_VERSION_BITS_MAX) {
         hipti_text_refuse(text, "version_bits", config->version_bits, " is not in 1 to ", HIPT_VERSION_BITS_MAX);
         return HIPT_BAD_VERSION;
+    }
+    if (config->resize & ~(HIPT_GROW | HIPT_REKEY)) {
+        hipti_text_refuse(text, "resize", config->resize, " has bits other than ", HIPT_GROW | HIPT_REKEY);
+        return HIPT_BAD_MODE;
     }
     if (config->sequence_bits < 2u || config->sequence_bits > HIPT_SEQUENCE_BITS_MAX) {
         hipti_text_refuse(text, "sequence_bits", config->sequence_bits, " is not in 2 to ", HIPT_SEQUENCE_BITS_MAX);
@@ -168,12 +183,13 @@ static enum hipt_status check_buckets(const struct hipt_config *config, struct h
         hipti_text_refuse(text, "the key's width", width, " (asid, size class and vpn bits) is above ", 64);
         return HIPT_BAD_WIDTH;
     }
-    count = buckets_for(config, width);
+    count = buckets_first(config, width);
     if (count < hipti_quotient_least(width)) {
         hipti_text_refuse(text, "buckets", count, " are fewer than a key of this width needs, ",
                           hipti_quotient_least(width));
         return HIPT_FEW_BUCKETS;
     }
+    count = buckets_max(config, width);
     if (count > HIPTI_BUCKETS_MAX) {
         hipti_text_refuse(text, "buckets", count, " are more than a slot number can name, ", HIPTI_BUCKETS_MAX);
         return HIPT_MANY_BUCKETS;
@@ -250,16 +266,19 @@ static bool table_init(struct hipt_table *table, const struct hipt_config *confi
 {
     uint64_t secret[4];
     uint64_t count;
+    uint64_t count_max;
     uint64_t mappings;
 
     (void)ops_copy(&table->ops, config->ops);
     split_init(&table->split, config);
-    count = buckets_for(config, hipti_split_width(&table->split));
-    mappings = count * HIPT_CHAIN_LINES_MAX * HIPT_SLOTS;
+    count = buckets_first(config, hipti_split_width(&table->split));
+    count_max = buckets_max(config, hipti_split_width(&table->split));
+    mappings = count_max * HIPT_CHAIN_LINES_MAX * HIPT_SLOTS;
     table->ttl = config->ttl;
     table->file_attrs = config->file_attrs;
+    table->resize = config->resize;
     return draw_secret(config, secret) &&
-           hipti_buckets_init(&table->buckets, &table->ops, &table->split, config, count, secret) &&
+           hipti_buckets_init(&table->buckets, &table->ops, &table->split, config, count, count_max, secret) &&
            hipti_frames_init(&table->frames, &table->ops, config->ranges, config->nranges, mappings) &&
            hipti_asids_init(&table->asids, &table->ops, config->asid_bits, mappings) &&
            hipti_shootdown_init(&table->shootdown, &table->ops, config);
@@ -282,58 +301,6 @@ enum hipt_status hipt_table_create(const struct hipt_config *config, struct hipt
         hipt_table_destroy(*table);
         *table = NULL;
         return HIPT_NOMEM;
-    }
-    return HIPT_OK;
-}
-
-/* => HIPT_OK: *count buckets hold as many mappings as @capacity; or what is wrong with it. */
-static enum hipt_status check_capacity(const struct hipt_table *table, uint64_t capacity, uint64_t *count)
-{
-    struct hipt_config config;
-    unsigned width = hipti_split_width(&table->split);
-
-    hipt_config_init(&config);
-    config.capacity = capacity;
-    *count = capacity ? buckets_for(&config, width) : hipti_buckets_now(&table->buckets)->quotient.buckets;
-    return *count <= HIPTI_BUCKETS_MAX ? HIPT_OK : HIPT_MANY_BUCKETS;
-}
-
-enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool new_secret)
-{
-    struct hipti_buckets *buckets = &table->buckets;
-    struct hipti_array *array;
-    struct hipti_hash hash;
-    uint64_t secret[4];
-    uint64_t count;
-    enum hipt_status status;
-    unsigned half;
-    bool is_in;
-
-    HIPT_PORT_READ_ENTER(&table->ops);
-    status = check_capacity(table, capacity, &count);
-    hash = hipti_buckets_now(buckets)->hash;
-    half = hipti_buckets_free_half(buckets);
-    hipti_buckets_collect(buckets);
-    HIPT_PORT_READ_EXIT(&table->ops);
-    if (status != HIPT_OK || half == 2u) {
-        return status != HIPT_OK ? status : HIPT_BUSY;
-    }
-    if (new_secret) {
-        if (!table->ops.random(table->ops.ctx, secret, sizeof(secret))) {
-            return HIPT_NOMEM;
-        }
-        hipti_hash_init(&hash, hash.width, secret);
-    }
-    array = hipti_array_create(&table->ops, half, count, &hash);
-    if (!array) {
-        return HIPT_NOMEM;
-    }
-    HIPT_PORT_READ_ENTER(&table->ops);
-    is_in = hipti_buckets_replace(buckets, array);
-    HIPT_PORT_READ_EXIT(&table->ops);
-    if (!is_in) {
-        hipti_array_destroy(array);
-        return HIPT_BUSY;
     }
     return HIPT_OK;
 }

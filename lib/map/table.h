@@ -34,9 +34,13 @@ struct hipt_table {
     struct hipti_shootdown shootdown;
     uint64_t ttl;
     uint8_t file_attrs;
+    unsigned resize; /* HIPT_GROW, HIPT_REKEY */
     HIPTI_ATOMIC(uint8_t) sizes; /* the size classes that were ever mapped, a bit each */
     HIPTI_ALIGNED(64) HIPTI_ATOMIC(uint64_t) reshapes;
 };
+
+/* => as many buckets as @capacity mappings of keys of @width bits want. */
+uint64_t hipti_buckets_for(uint64_t capacity, unsigned width);
 
 /* => HIPT_OK, or why a verb must refuse the page. */
 enum hipt_status hipti_page_check(const struct hipt_table *table, const struct hipt_page *page);

@@ -3,6 +3,7 @@
 
 #include "map/ahead.h"
 #include "map/gather.h"
+#include "map/move.h"
 
 /* Step 1. => HIPT_OK: *taken, which stays the caller's also outside this read side; HIPT_ABSENT, HIPT_BUSY. */
 static enum hipt_status unmap_freeze(struct hipt_table *table, const struct hipt_page *page, struct hipti_taken *taken)
@@ -32,6 +33,7 @@ static enum hipt_status unmap_page(struct hipt_table *table, const struct hipt_p
         }
         hipti_destroy(table, taken, HIPTI_UNLINK_END);
     }
+    hipti_move_help(table);
     HIPT_PORT_READ_EXIT(&table->ops);
     if (status == HIPT_OK && out) {
         *out = hipti_pte_unpack(taken.pte, *page);

@@ -26,7 +26,7 @@ static uint32_t arena_blocks(const struct hipti_arena *arena)
 }
 
 bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
-                      size_t block_bytes)
+                      size_t block_bytes, bool may_wait)
 {
     arena->ops = ops;
     arena->item_bytes = item_bytes;
@@ -40,7 +40,7 @@ bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, siz
     }
     arena->block_mask = (UINT32_C(1) << arena->block_shift) - 1u;
     arena->directory = (hipti_block *)ops->alloc(ops->ctx, arena_blocks(arena) * sizeof(hipti_block),
-                                                 HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
+                                                 HIPTI_CACHE_LINE, HIPT_ANY_NODE, may_wait);
     return arena->directory != (hipti_block *)0;
 }
 

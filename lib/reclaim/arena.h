@@ -33,7 +33,7 @@ struct hipti_arena {
  * directory would pass 64 KiB.
  */
 bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
-                      size_t block_bytes);
+                      size_t block_bytes, bool may_wait);
 void hipti_arena_end(struct hipti_arena *arena);
 
 /* => a number that was never given out before, HIPTI_NONE at the limit or without memory. @full tells which. */

@@ -26,7 +26,7 @@ bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_o
     shootdown->lines = (struct hipti_cpu_line *)ops->alloc(ops->ctx, config->cpus * sizeof(struct hipti_cpu_line),
                                                            HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
     return shootdown->lines &&
-           hipti_arena_init(&shootdown->spaces, ops, item, UINT32_C(1) << config->asid_bits, SPACES_BLOCK);
+           hipti_arena_init(&shootdown->spaces, ops, item, UINT32_C(1) << config->asid_bits, SPACES_BLOCK, true);
 }
 
 void hipti_shootdown_end(struct hipti_shootdown *shootdown)

@@ -30,6 +30,8 @@ struct hipti_array {
     struct hipti_hash hash;         /* c */
     struct hipti_arena lines;       /* one for each bucket */
     uint32_t first;                 /* c: number of its first line */
+    uint32_t secret;                /* c: which of the secrets that the table has had, from 1 on; 0: a new one */
+    HIPTI_ATOMIC(uint32_t) crowd;   /* a: overflow lines in use that ask for a larger array */
     HIPTI_ATOMIC(uint32_t) taken;   /* a: buckets that a move has been given to see to, of the one that is being left */
     HIPTI_ATOMIC(uint32_t) left;    /* a: all buckets before this one are closed and empty */
     hipti_array_pointer past;       /* a: the array that is being left for this one; once NULL it stays so */
@@ -38,10 +40,11 @@ struct hipti_array {
 };
 
 /*
- * => an array of @count empty buckets, in half @half of the numbers; NULL: no memory. May sleep.
+ * => an array of @count empty buckets, in half @half of the numbers; NULL: no memory. The caller sets .secret, if it
+ * is not a new one.
  */
 struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count,
-                                       const struct hipti_hash *hash);
+                                       const struct hipti_hash *hash, bool may_wait);
 void hipti_array_destroy(struct hipti_array *array);
 
 /* The line of a bucket. Its address is worked out with the line's size known to the compiler. */

@@ -47,26 +47,31 @@ static HIPTI_ATOMIC(uint64_t) *slot_pte(const struct hipti_buckets *buckets, hip
 }
 
 bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *ops, const struct hipti_split *split,
-                        const struct hipt_config *config, uint64_t count, const uint64_t secret[4])
+                        const struct hipt_config *config, uint64_t count, uint64_t count_max, const uint64_t secret[4])
 {
-    uint64_t overflow = count * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
+    uint64_t overflow = count_max * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
     size_t block = (size_t)(count * sizeof(struct hipti_line) / 64u);
     struct hipti_array *array;
     struct hipti_hash hash;
 
     hipti_hash_init(&hash, hipti_split_width(split), secret);
-    array = hipti_array_create(ops, 0, count, &hash);
+    array = hipti_array_create(ops, 0, count, &hash, true);
     buckets->ops = ops;
     buckets->split = *split;
+    buckets->count_max = count_max;
     buckets->version_max = (unsigned)hipti_mask(config->version_bits);
     buckets->sequence_bits = config->sequence_bits;
     buckets->committed = split->nsizes > 1u ? HIPTI_TENTATIVE : HIPTI_LIVE;
+    if (array) {
+        array->secret = 1;
+    }
     hipti_store_relaxed(&buckets->half[0], array); /* nobody else has the table yet */
     hipti_store_release(&buckets->now, array);     /* [publish:array] */
     overflow = overflow < HIPTI_OVERFLOW_MAX ? overflow : HIPTI_OVERFLOW_MAX;
     block = block > 4096u ? block : 4096u;
     block = block < (size_t)1 << 20 ? block : (size_t)1 << 20;
-    return array && hipti_arena_init(&buckets->overflow, ops, sizeof(struct hipti_line), (uint32_t)overflow, block);
+    return array &&
+           hipti_arena_init(&buckets->overflow, ops, sizeof(struct hipti_line), (uint32_t)overflow, block, true);
 }
 
 void hipti_buckets_end(struct hipti_buckets *buckets)
@@ -155,7 +160,7 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     if (!other) {
         return half;
     }
-    if (hipti_load_acquire(&other->past) == now) { /* who made it was stopped before he let it take the place */
+    if (hipti_load_acquire(&other->past) == now) { /* [observe:left] who made it was stopped before it was in place */
         (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] */
         return 2;
     }
@@ -170,13 +175,16 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
     struct hipti_array *now = hipti_buckets_now(buckets);
     struct hipti_array *none = NULL;
 
-    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_acquire(&now->past)) { /* [observe:left] */
+    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_acquire(&now->past) || /* [observe:left] */
+        (array->secret != 0 && array->secret != now->secret)) {
         return false;
     }
+    array->secret = array->secret == 0 ? now->secret + 1u : array->secret;
     hipti_store_relaxed(&array->past, now); /* nobody knows it yet */
     if (!hipti_cas_release(&buckets->half[other_half(now)], &none, array)) { /* [publish:array] */
         return false;
     }
+    (void)hipti_fetch_add_relaxed(&buckets->resizes, 1u); /* a count for people */
     /* Whoever fails was helped. seq_cst: who misses what has been taken out of the old one sees the new one */
     (void)hipti_cas_seq_cst(&buckets->now, &now, array); /* [publish:array] */
     return true;
@@ -447,7 +455,7 @@ static uint64_t bucket_settle(const struct hipti_buckets *buckets, uint32_t buck
 struct scan {
     uint64_t header;    /* the bucket's, before the scan */
     unsigned lines;     /* in the chain */
-    bool has_parked;    /* a slot that waits for a grace period, or is being sealed */
+    bool has_parked;    /* a slot that waits for a grace period, or is being sealed, where a header can name it */
     bool has_free;
     hipti_slot free;    /* the first slot to be claimed */
     uint64_t free_pte;  /* its word */
@@ -508,7 +516,9 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
         if (!copy && hipti_line_find(line, place, &i, &pte)) {
             return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
         }
-        scan_free(buckets, number, scan);
+        if (scan->lines <= HIPT_CHAIN_LINES_MAX) {
+            scan_free(buckets, number, scan);
+        }
         if (link == HIPTI_NONE) {
             return HIPT_ABSENT;
         }
@@ -569,8 +579,39 @@ static uint32_t bucket_new_line(struct hipti_buckets *buckets, uint64_t pte, enu
     return number;
 }
 
-/* Put a new line in front of the chain's overflow (H2), its slot 0 claimed. => HIPT_CHANGED: scan again. */
-static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struct scan *scan, uint64_t pte,
+/* One more overflow line is in a chain. */
+static void lines_add(struct hipti_buckets *buckets)
+{
+    uint32_t lines = hipti_fetch_add_relaxed(&buckets->lines, 1u) + 1u; /* a count */
+
+    if (lines >= hipti_load_relaxed(&hipti_buckets_now(buckets)->crowd)) { /* only compared */
+        (void)hipti_fetch_or_relaxed(&buckets->due, HIPT_GROW); /* a hint */
+    }
+}
+
+/* Overflow line @link has left its chain. */
+static void lines_drop(struct hipti_buckets *buckets, uint32_t link)
+{
+    (void)hipti_fetch_sub_relaxed(&buckets->lines, 1u); /* a count */
+    hipti_freelist_push(&buckets->spare, &spare_links, buckets, link);
+}
+
+/* A put has met a chain at its bound. */
+static enum hipt_status chain_full(struct hipti_buckets *buckets, const struct scan *scan)
+{
+    (void)hipti_fetch_add_relaxed(&buckets->chains_full, 1u); /* a count for people */
+    if (scan->has_parked) {
+        return HIPT_BUSY;
+    }
+    (void)hipti_fetch_or_relaxed(&buckets->due, HIPT_REKEY); /* a hint */
+    return HIPT_FULL;
+}
+
+/*
+ * Put a new line in front of the chain's overflow (H2), its slot 0 claimed, within the bound unless it is for a @copy.
+ * => HIPT_CHANGED: scan again.
+ */
+static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struct scan *scan, bool copy, uint64_t pte,
                                       struct hipti_claim *claim)
 {
     struct hipti_line *bucket = hipti_buckets_line(buckets, claim->place.bucket);
@@ -579,8 +620,8 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
     uint32_t number;
     uint64_t next;
 
-    if (scan->lines == HIPT_CHAIN_LINES_MAX) {
-        return scan->has_parked ? HIPT_BUSY : HIPT_FULL;
+    if (!copy && scan->lines >= HIPT_CHAIN_LINES_MAX) {
+        return chain_full(buckets, scan);
     }
     if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         return HIPT_BUSY;
@@ -601,6 +642,7 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
         hipti_freelist_push(&buckets->spare, &spare_links, buckets, number);
         return HIPT_CHANGED;
     }
+    lines_add(buckets);
     return HIPT_OK;
 }
 
@@ -619,7 +661,7 @@ static enum hipt_status bucket_claim(struct hipti_buckets *buckets, struct hipti
         if (scan.has_free) {
             status = bucket_take(buckets, &scan, pte, claim) ? HIPT_OK : HIPT_CHANGED;
         } else {
-            status = bucket_extend(buckets, &scan, pte, claim);
+            status = bucket_extend(buckets, &scan, copy, pte, claim);
         }
     } while (status == HIPT_CHANGED);
     return status;
@@ -670,6 +712,9 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
         uint64_t pte = claim->pte;
         enum hipt_status status;
 
+        if (ordinal >= HIPT_CHAIN_LINES_MAX) {
+            return HIPT_CHANGED;
+        }
         if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
             return HIPT_BUSY;
         }
@@ -762,7 +807,7 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
 
         /* H3. release: the slot which the header named is finished [publish:commit] */
         if (hipti_cas_release(&hipti_buckets_line(buckets, bucket)->header, &header, next)) {
-            hipti_freelist_push(&buckets->spare, &spare_links, buckets, hipti_header_link(header));
+            lines_drop(buckets, hipti_header_link(header));
             return;
         }
         header = bucket_settle(buckets, bucket);
@@ -808,7 +853,7 @@ bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket)
         }
         /* H3. release: as in bucket_trim() [publish:commit] */
         if (hipti_cas_release(&line->header, &header, next)) {
-            hipti_freelist_push(&buckets->spare, &spare_links, buckets, link);
+            lines_drop(buckets, link);
         }
         header = bucket_settle(buckets, bucket);
     }
@@ -850,7 +895,7 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
     }
 }
 
-bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key)
+bool hipti_slot_place(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, struct hipti_place *out)
 {
     uint32_t number = slot / HIPT_SLOTS;
     struct hipti_line *line = hipti_buckets_line(buckets, number);
@@ -873,6 +918,17 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
         after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
     } while (!hipti_pte_same_life(before, after) || !hipti_pte_has_key(after));
     *pte = after;
+    *out = place;
+    return true;
+}
+
+bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key)
+{
+    struct hipti_place place;
+
+    if (!hipti_slot_place(buckets, slot, pte, &place)) {
+        return false;
+    }
     *key = hipti_array_key(hipti_buckets_array(buckets, place.bucket), place);
     return true;
 }

@@ -23,7 +23,10 @@
 #include "table/line.h"
 #include "table/pte.h"
 
-/* Field key: all constant, but for the pointers, which are atomic, and what the three reclaiming parts say of theirs. */
+/*
+ * Field key: all constant, but for the pointers and the counts, which are atomic, and what the three reclaiming parts
+ * say of theirs.
+ */
 struct hipti_buckets {
     hipti_array_pointer now;     /* where keys are put */
     hipti_array_pointer half[2]; /* by the numbers of their lines */
@@ -31,11 +34,16 @@ struct hipti_buckets {
     struct hipti_arena overflow;
     const struct hipt_ops *ops;
     struct hipti_split split;
+    uint64_t count_max;          /* buckets that an array can have: the overflow lines, pairs and cells are enough */
     unsigned version_max;
     unsigned sequence_bits;
     enum hipti_state committed;  /* what P4 makes of a claim */
     struct hipti_freelist spare; /* overflow lines */
     struct hipti_gate gate;      /* of the headers' sequences */
+    HIPTI_ALIGNED(64) HIPTI_ATOMIC(uint32_t) lines; /* overflow lines in chains */
+    HIPTI_ATOMIC(uint32_t) due;                     /* HIPT_GROW, HIPT_REKEY: to be seen to by a map */
+    HIPTI_ATOMIC(uint64_t) chains_full;             /* puts that met a chain at its bound */
+    HIPTI_ATOMIC(uint64_t) resizes;                 /* arrays that took the place of another */
 };
 
 /* A slot by number: line * 4 + slot, 31 bits. It names a slot for as long as the caller stays inside its read side. */
@@ -51,7 +59,7 @@ struct hipti_claim {
 
 /* => false: no memory. @ops and the numbers have been checked. */
 bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *ops, const struct hipti_split *split,
-                        const struct hipt_config *config, uint64_t count, const uint64_t secret[4]);
+                        const struct hipt_config *config, uint64_t count, uint64_t count_max, const uint64_t secret[4]);
 void hipti_buckets_end(struct hipti_buckets *buckets);
 
 /* The array that keys are put into. */
@@ -127,14 +135,17 @@ bool hipti_find_ended(const struct hipti_buckets *buckets, uint64_t key, unsigne
 
 /*
  * Claim a slot for a key, with @pte (neither state nor version) as its word. Nothing is visible yet.
- * => HIPT_OK: *claim. HIPT_CHANGED: the bucket is closed. HIPT_EXISTS, HIPT_BUSY (its slot is between two states, or the sequence waits at its gate, or the
- *    chain is at its bound and one of its slots waits for a grace period), HIPT_FULL (the chain is at its bound),
- *    HIPT_NOMEM: nothing has changed.
+ * => HIPT_OK: *claim. HIPT_CHANGED: the bucket is closed. HIPT_EXISTS, HIPT_BUSY (its slot is between two states, or
+ *    the sequence waits at its gate, or the chain is at its bound and one of its slots waits for a grace period),
+ *    HIPT_FULL (the chain is at its bound), HIPT_NOMEM: nothing has changed.
  */
 enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                     struct hipti_claim *claim);
 
-/* The same for a copy of a key that another array has, so that it need not be looked for here. */
+/*
+ * The same for a copy of a key that another array has, so that it need not be looked for here. It has room also beyond
+ * the bound: a move must not fail because the new array has too few buckets.
+ */
 enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                    struct hipti_claim *claim);
 
@@ -144,14 +155,14 @@ bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket);
 /*
  * Let @array, just made, for the other half of the numbers, take the place of the one that keys are put into, which has
  * taken nobody's place that is not left yet. => false: somebody else was faster, or the half is in use: it is still the
- * caller's. Inside a read side.
+ * caller's.
  */
 bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array);
 
-/* => the half of the numbers that a next array can have, 2: neither yet. Inside a read side. */
+/* => the half of the numbers that a next array can have, 2: neither yet. */
 unsigned hipti_buckets_free_half(struct hipti_buckets *buckets);
 
-/* Give back arrays that nobody can know of any more. Inside a read side. */
+/* Give back arrays that nobody can know of any more. */
 void hipti_buckets_collect(struct hipti_buckets *buckets);
 
 /* => whether a closed bucket has nothing left that is anybody's; its overflow lines are given back. */
@@ -163,7 +174,8 @@ enum hipt_status hipti_buckets_reserve(struct hipti_buckets *buckets, uint64_t l
 /*
  * Make the claim the key's slot (H1, P4).
  * => HIPT_OK: it is now tentative, or live in a table of one page size, and may already have gone on from there.
- * => HIPT_EXISTS, HIPT_BUSY, HIPT_CHANGED (the bucket is closed): the claim stands, to be given up or tried again.
+ * => HIPT_EXISTS, HIPT_BUSY, HIPT_CHANGED (the bucket is closed, or copies have made the chain so long that its header
+ *    cannot name the slot): the claim stands, to be given up or tried again.
  */
 enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti_claim *claim);
 
@@ -189,10 +201,13 @@ void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t
  */
 void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot);
 
-/* => true: the slot holds a key, *pte and *key are of one life. */
+/* => true: the slot holds a key, *pte and *place, in the array that its bucket is in, are of one life. */
+bool hipti_slot_place(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, struct hipti_place *place);
+
+/* The same, and the key. */
 bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key);
 
-/* => whether there is a slot @ordinal, counted from 0 through all lines; *slot is its number. New lines come last. */
+/* => whether there is a slot @ordinal, counted from 0 through all lines; *slot is its number. Nobody else is there. */
 bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hipti_slot *slot);
 
 #endif

@@ -25,8 +25,8 @@
  * A closed bucket takes no further key: whoever was about to commit one sees H1 fail, and looks for the array that has
  * taken this one's place. It stays closed.
  *
- * Before H1, H2, H3 and H4 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a
- * put that was stopped between H1 and P4. H2 to H4 name no slot. All four release: who sees the header move on sees
+ * Before H1, H2, H3 and H4 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for
+ * a put that was stopped between H1 and P4. H2 to H4 name no slot. All four release: who sees the header move on sees
  * that the slot which it named is finished, and need not look. None has to acquire: the header that a CAS replaces is
  * the one that its thread has acquired.
  *

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "map/move.h"
+#include "map/table.h"
 #include "support/rig.h"
 #include "support/step.h"
 
@@ -35,12 +35,21 @@ static uint64_t pfn_of(uint64_t vpn)
     return hipt_lookup(rig.table, asid, vpn, &found) == HIPT_OK ? found.mapping.pfn : UINT64_MAX;
 }
 
+static struct hipt_stats stats_now(void)
+{
+    struct hipt_stats stats;
+
+    hipt_table_stats(rig.table, &stats);
+    return stats;
+}
+
 static void start(void)
 {
     uint64_t n;
 
     rig_init(&rig);
     rig.config.buckets = 64;
+    rig.config.capacity_max = 4096;
     cr_assert(rig_create(&rig));
     asid = rig_asid(&rig).number;
     for (n = 0; n < PAGES; n++) {
@@ -71,9 +80,7 @@ static void finish(void)
 
     for (turns = 0; more; turns++) {
         cr_assert_lt(turns, 10000u, "it does not end");
-        hipt_read_enter(rig.table);
-        more = hipti_move_on(rig.table, 1);
-        hipt_read_exit(rig.table);
+        more = hipt_resize_help(rig.table, 1) == HIPT_OK;
         if (turns % 16u == 0) {
             cr_assert_all_there();
         }
@@ -112,7 +119,7 @@ Test(resize, T1_maps_move)
     start();
     test_host_free_run(&rig.host);
     cr_assert_eq(hipt_resize(rig.table, 4096, true), HIPT_OK);
-    while (hipti_move_is_due(rig.table)) {
+    while (stats_now().buckets_past != 0) {
         cr_assert_lt(turn, 2000u);
         n = 1000u + turn++ % 50u;
         cr_assert_eq(map(0, n * 3u, n), HIPT_OK);
@@ -146,6 +153,7 @@ static void start_small(bool is_moving)
 
     rig_init(&rig);
     rig.config.buckets = 1;
+    rig.config.capacity_max = 10;
     cr_assert(rig_create(&rig));
     space = rig_asid(&rig);
     asid = space.number;
@@ -276,9 +284,7 @@ static void move_all(void)
     unsigned turns;
 
     for (turns = 0; turns < 40u; turns++) {
-        hipt_read_enter(rig.table);
-        (void)hipti_move_on(rig.table, 1);
-        hipt_read_exit(rig.table);
+        (void)hipt_resize_help(rig.table, 1);
     }
 }
 
@@ -291,9 +297,7 @@ static void cr_assert_in_order(size_t verb, unsigned n)
 
     for (turns = 0; more; turns++) {
         cr_assert_lt(turns, 200u, "verb %zu interrupted at %u: it does not end", verb, n);
-        hipt_read_enter(rig.table);
-        more = hipti_move_on(rig.table, 1);
-        hipt_read_exit(rig.table);
+        more = hipt_resize_help(rig.table, 1) == HIPT_OK;
         rig_pass(&rig);
     }
     cr_assert(hipt_table_is_valid(rig.table, text, sizeof(text)), "verb %zu interrupted at %u: %s", verb, n, text);
@@ -371,4 +375,475 @@ Test(resize, T1_F1_T4_moves_interrupted_by_a_verb)
             n++;
         } while (is_done);
     }
+}
+
+/* --- what begins by itself */
+
+/* As hipt_map() at once, while grace periods pass. */
+static void map_many(uint64_t first, uint64_t count)
+{
+    uint64_t n;
+
+    for (n = first; n < first + count; n++) {
+        enum hipt_status status;
+
+        do {
+            status = map(0, n, n);
+            rig_pass(&rig);
+        } while (status == HIPT_BUSY);
+        cr_assert_eq(status, HIPT_OK, "page %llu: %d", (unsigned long long)n, (int)status);
+    }
+}
+
+static void start_growing(uint64_t capacity_max)
+{
+    rig_init(&rig);
+    rig.config.buckets = 16;
+    rig.config.capacity_max = capacity_max;
+    rig.config.resize = HIPT_GROW;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+}
+
+static void cr_assert_pages(uint64_t count)
+{
+    uint64_t n;
+
+    for (n = 0; n < count; n++) {
+        cr_assert_eq(pfn_of(n), n, "page %llu", (unsigned long long)n);
+    }
+    cr_assert_eq(pfn_of(count), UINT64_MAX);
+}
+
+/* There are enough buckets all the time, and as many overflow lines are counted as there are. */
+Test(resize, grows_by_itself)
+{
+    struct hipt_stats stats;
+    uint64_t buckets = 16;
+    uint64_t grown = 0;
+    uint64_t n;
+
+    start_growing(100000);
+    for (n = 0; n < 4000u; n++) {
+        map_many(n, 1);
+        stats = stats_now();
+        grown += stats.buckets != buckets;
+        cr_assert(stats.buckets == buckets || stats.buckets == 2u * buckets);
+        cr_assert(stats.buckets == buckets || n >= 2u * buckets, "too early: at %llu", (unsigned long long)n);
+        buckets = stats.buckets;
+        cr_assert_lt(n, 5u * buckets + 8u, "too late: %llu buckets", (unsigned long long)buckets);
+        cr_assert_eq(stats.lines_linked, rig.table->buckets.lines);
+        cr_assert_eq(stats.mappings, n + 1u);
+    }
+    cr_assert_eq(grown, stats.resizes);
+    cr_assert_geq(buckets, 1024u);
+    cr_assert_pages(4000);
+    rig_destroy(&rig);
+}
+
+Test(resize, does_not_grow_unless_asked)
+{
+    start_growing(100000);
+    rig_destroy(&rig);
+    rig.config.resize = HIPT_REKEY;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    map_many(0, 150);
+    cr_assert_eq(stats_now().resizes, 0);
+    rig_destroy(&rig);
+}
+
+/* At its last size it stays, and does not try again. */
+Test(resize, grows_to_the_maximum)
+{
+    uint64_t calls;
+
+    start_growing(100);
+    map_many(0, 150);
+    cr_assert_eq(stats_now().buckets, 100u * 5u / 14u + 1u);
+    calls = rig.host.calls;
+    rig.host.fail_first = calls + 1u;
+    rig.host.fail_last = UINT64_MAX;
+    cr_assert_eq(rig.table->buckets.now->crowd, UINT32_MAX);
+    cr_assert_eq(hipt_resize(rig.table, 100, false), HIPT_NOMEM);
+    cr_assert_eq(hipt_resize(rig.table, 101, false), HIPT_MANY_BUCKETS);
+    cr_assert_eq(rig.host.calls, calls + 1u, "one try for 100, none for 101");
+    rig.host.fail_last = 0;
+    cr_assert_pages(150);
+    rig_destroy(&rig);
+}
+
+/* => pages, of which the last is in overflow line @lines. */
+static uint64_t map_until(uint64_t first, uint32_t lines)
+{
+    while (rig.table->buckets.lines < lines) {
+        map_many(first++, 1);
+    }
+    return first;
+}
+
+/* No memory for it: maps go on, and it is tried again when there are an eighth more overflow lines, never waiting. */
+Test(resize, grows_later_without_memory)
+{
+    uint64_t n;
+
+    start_growing(100000);
+    rig_destroy(&rig);
+    rig.config.buckets = 260;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    n = map_until(0, 65);
+    rig.host.never_hurries = true;
+    n = map_until(n, 66);
+    rig.host.never_hurries = false;
+    cr_assert_eq(rig.table->buckets.now->crowd, 66u + 8u + 1u, "put off");
+    n = map_until(n, 74);
+    cr_assert_eq(stats_now().resizes, 0);
+    n = map_until(n, 75);
+    cr_assert_eq(stats_now().resizes, 1);
+    cr_assert_eq(stats_now().buckets, 520);
+    cr_assert_pages(n);
+    rig_destroy(&rig);
+}
+
+enum { CHAIN = HIPT_CHAIN_LINES_MAX * HIPT_SLOTS };
+
+/* As many pages as a chain holds and one more, all of them in one bucket. */
+static void choose(struct hipt_mapping *m, size_t count)
+{
+    struct hipt_page page = {.asid = asid};
+    uint32_t bucket = hipti_page_place(rig.table, &page).bucket;
+    size_t i = 0;
+
+    for (; i < count; page.vpn++) {
+        if (hipti_page_place(rig.table, &page).bucket == bucket) {
+            m[i] = rig_mapping(asid, 0, page.vpn, i);
+            i++;
+        }
+    }
+}
+
+static void start_rekeying(unsigned resize)
+{
+    rig_init(&rig);
+    rig.config.buckets = 64;
+    rig.config.resize = resize;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+}
+
+/* X1: keys that were chosen to fill a chain. It is counted; a table made so takes another secret, and maps them all. */
+Test(resize, X1_rekeys_by_itself)
+{
+    struct hipt_mapping m[CHAIN + 1];
+    uint32_t secret;
+    size_t i;
+
+    for (i = 0; i < 2u; i++) {
+        size_t at;
+
+        start_rekeying(i == 0 ? HIPT_GROW : HIPT_GROW | HIPT_REKEY);
+        choose(m, CHAIN + 1u);
+        for (at = 0; at < CHAIN; at++) {
+            cr_assert_eq(hipt_map(rig.table, &m[at]), HIPT_OK);
+        }
+        secret = rig.table->buckets.now->secret;
+        cr_assert_eq(stats_now().chains_full, 0);
+        cr_assert_eq(hipt_map(rig.table, &m[CHAIN]), i == 0 ? HIPT_FULL : HIPT_OK);
+        cr_assert_eq(stats_now().chains_full, 1);
+        cr_assert_eq(stats_now().resizes, i);
+        cr_assert_eq(stats_now().buckets, 64);
+        cr_assert_eq(rig.table->buckets.now->secret, secret + i);
+        for (at = 0; at < CHAIN + i; at++) {
+            cr_assert_eq(pfn_of(m[at].page.vpn), at);
+        }
+        rig_destroy(&rig);
+    }
+}
+
+/* The same for a batch: only what finds its chain full is tried again, with all that follows as it would be. */
+Test(resize, X1_batches_rekey)
+{
+    struct hipt_mapping m[2 * CHAIN + 2];
+    enum hipt_status status[2 * CHAIN + 2];
+    size_t i;
+    size_t at;
+
+    for (i = 0; i < 2u; i++) {
+        start_rekeying(i == 0 ? 0 : HIPT_REKEY);
+        choose(m, 2u * CHAIN + 1u);
+        m[2 * CHAIN + 1] = rig_mapping(asid, 0, 1u << 20, 4000);
+        m[CHAIN + 2].page.vpn = RIG_VPNS; /* one that is refused, among them */
+        cr_assert_eq(hipt_map_batch(rig.table, m, 2u * CHAIN + 2u, status), i == 0 ? CHAIN + 1u : 2u * CHAIN + 1u);
+        for (at = 0; at < 2u * CHAIN + 2u; at++) {
+            enum hipt_status wanted = i == 0 && at >= CHAIN && at <= 2u * CHAIN ? HIPT_FULL : HIPT_OK;
+
+            wanted = at == CHAIN + 2u ? HIPT_BAD_VPN : wanted;
+            cr_assert_eq(status[at], wanted, "entry %zu of %zu: %d", at, i, (int)status[at]);
+            cr_assert_eq(pfn_of(m[at].page.vpn), wanted == HIPT_OK ? m[at].pfn : UINT64_MAX);
+        }
+        rig_destroy(&rig);
+    }
+}
+
+/* And for a range: of as many pages in a row as fill one of two chains. */
+Test(resize, X1_ranges_rekey)
+{
+    struct hipt_page page = {.vpn = 0};
+    unsigned in_first = 0;
+    uint64_t done;
+    size_t i;
+
+    enum { ROW = 48 };
+
+    for (i = 0; i < 2u; i++) {
+        struct hipt_mapping m;
+
+        start_rekeying(i == 0 ? 0 : HIPT_REKEY);
+        rig_destroy(&rig);
+        rig.config.buckets = 2;
+        cr_assert(rig_create(&rig));
+        asid = rig_asid(&rig).number;
+        page.asid = asid;
+        for (page.vpn = 0, in_first = 0; page.vpn < ROW || in_first <= CHAIN; page.vpn++) {
+            struct hipt_page gone = {.asid = asid, .vpn = page.vpn - ROW};
+
+            in_first += hipti_page_place(rig.table, &page).bucket == 0;
+            in_first -= page.vpn >= ROW && hipti_page_place(rig.table, &gone).bucket == 0;
+        }
+        m = rig_mapping(asid, 0, page.vpn - ROW, 0);
+        cr_assert_eq(hipt_map_range(rig.table, &m, ROW, &done), i == 0 ? HIPT_FULL : HIPT_OK);
+        cr_assert(i == 0 ? done < ROW : done == ROW);
+        cr_assert_eq(stats_now().resizes, i);
+        rig_destroy(&rig);
+    }
+}
+
+/* A range and a batch make a table grow as maps do. */
+Test(resize, ranges_and_batches_grow)
+{
+    static struct hipt_mapping m[600];
+    static enum hipt_status status[600];
+    uint64_t done;
+    size_t i;
+
+    start_growing(100000);
+    test_host_free_run(&rig.host);
+    m[0] = rig_mapping(asid, 0, 0, 0);
+    cr_assert_eq(hipt_map_range(rig.table, m, 600, &done), HIPT_OK);
+    cr_assert_geq(stats_now().buckets, 64);
+    rig_destroy(&rig);
+    cr_assert(rig_create(&rig));
+    test_host_free_run(&rig.host);
+    asid = rig_asid(&rig).number;
+    for (i = 0; i < 600u; i++) {
+        m[i] = rig_mapping(asid, 0, i, i);
+    }
+    cr_assert_eq(hipt_map_batch(rig.table, m, 600, status), 600);
+    cr_assert_geq(stats_now().buckets, 64);
+    rig_destroy(&rig);
+}
+
+/* --- far too few buckets */
+
+static void move_to_the_end(void)
+{
+    while (stats_now().buckets_past != 0) {
+        (void)hipt_resize_help(rig.table, 64);
+    }
+}
+
+/* T1: what does not fit the bound moves all the same, and moves back; maps find the chain full. */
+Test(resize, T1_shrinks_too_far)
+{
+    struct hipt_stats stats;
+
+    start();
+    cr_assert_eq(hipt_resize(rig.table, 1, false), HIPT_OK);
+    finish();
+    stats = stats_now();
+    cr_assert_eq(stats.buckets, 1);
+    cr_assert_eq(stats.per_bucket[CHAIN], 1);
+    cr_assert_eq(stats.chain_lines[HIPT_CHAIN_LINES_MAX], 1);
+    cr_assert_eq(stats.mappings, PAGES);
+    cr_assert_eq(stats.lines_linked, (PAGES + HIPT_SLOTS - 1u) / HIPT_SLOTS - 1u);
+    cr_assert_eq(stats.lines_linked, rig.table->buckets.lines);
+    cr_assert_eq(map(0, 1, 1), HIPT_FULL);
+    cr_assert_eq(stats_now().chains_full, 1);
+    cr_assert_eq(unmap(3), HIPT_OK); /* whichever line it is in */
+    cr_assert_neq(map(0, 3, 1), HIPT_OK);
+    rig_pass(&rig);
+    cr_assert_eq(hipt_resize(rig.table, 1000, false), HIPT_OK);
+    cr_assert_eq(map(0, 3, RIG_FRAMES - 1u), HIPT_OK);
+    move_to_the_end();
+    cr_assert_eq(pfn_of(3), RIG_FRAMES - 1u);
+    cr_assert_eq(pfn_of(6), 2);
+    rig_destroy(&rig);
+}
+
+/* T1: a map has claimed its slot in a line that copies push beyond what a header can name. */
+Test(resize, T1_claims_are_pushed_out_of_reach)
+{
+    unsigned n = 0;
+
+    do {
+        start();
+        cr_assert_eq(hipt_resize(rig.table, 1, false), HIPT_OK);
+        cr_assert_eq(hipt_resize_help(rig.table, 1), HIPT_OK);
+        cr_assert_eq(hipt_resize_help(rig.table, 1), HIPT_OK);
+        is_done = false;
+        interrupting = move_to_the_end;
+        step_interrupt(NULL, NULL, n, interrupt);
+        {
+            enum hipt_status status = map(0, 1, PAGES);
+
+            (void)step_interrupted();
+            cr_assert(status == HIPT_OK || status == HIPT_FULL || status == HIPT_BUSY, "%d", (int)status);
+            cr_assert_eq(pfn_of(1), status == HIPT_OK ? PAGES : UINT64_MAX);
+        }
+        move_to_the_end();
+        rig_destroy(&rig);
+        n++;
+    } while (is_done);
+}
+
+/* --- walks */
+
+static unsigned seen[PAGES];
+
+/* => pages seen. None that is not there is. */
+static unsigned walk(struct hipt_cursor *cursor, unsigned count)
+{
+    struct hipt_mapping m;
+    unsigned found = 0;
+
+    while (found < count && hipt_table_next(rig.table, cursor, &m) == HIPT_OK) {
+        cr_assert(m.page.vpn % 3u == 0 && m.page.vpn / 3u == m.pfn && m.pfn < PAGES && m.page.asid == asid);
+        seen[m.pfn]++;
+        found++;
+    }
+    return found;
+}
+
+static void cr_assert_seen(bool once)
+{
+    unsigned n;
+
+    for (n = 0; n < PAGES; n++) {
+        cr_assert(once ? seen[n] == 1u : seen[n] > 0, "page %u was seen %u times", n, seen[n]);
+    }
+    memset(seen, 0, sizeof(seen));
+}
+
+/* Wherever a walk is, the table grows or shrinks: each page is seen once; or it takes another secret: each is seen. */
+Test(resize, T2_walks_while_the_table_moves)
+{
+    static const struct {
+        uint64_t capacity;
+        bool new_secret;
+        unsigned help;
+    } moves[] = {{4000, false, 0},    {4000, false, 7},   {4000, false, 10000}, {20, false, 0}, {20, false, 7},
+                 {20, false, 10000}, {4000, true, 0}, {4000, true, 7},      {20, true, 20},     {0, true, 10000}};
+    size_t i;
+    unsigned at;
+
+    for (i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+        for (at = 0; at <= PAGES; at += 11u) {
+            struct hipt_cursor cursor = {0};
+
+            start();
+            cr_assert_eq(walk(&cursor, at), at);
+            cr_assert_eq(hipt_resize(rig.table, moves[i].capacity, moves[i].new_secret), HIPT_OK);
+            (void)hipt_resize_help(rig.table, moves[i].help);
+            (void)walk(&cursor, 50);
+            (void)hipt_resize_help(rig.table, moves[i].help);
+            (void)walk(&cursor, UINT32_MAX);
+            cr_assert_seen(!moves[i].new_secret);
+            cr_assert_eq(walk(&cursor, 1), 0, "it is over");
+            rig_destroy(&rig);
+        }
+    }
+}
+
+/* A walk that began two secrets ago sees each page again. */
+Test(resize, T2_walks_over_two_secrets)
+{
+    struct hipt_cursor cursor = {0};
+    unsigned i;
+
+    start();
+    cr_assert_eq(walk(&cursor, 100), 100);
+    for (i = 0; i < 2u; i++) {
+        cr_assert_eq(hipt_resize(rig.table, 0, true), HIPT_OK);
+        finish();
+    }
+    cr_assert_eq(walk(&cursor, UINT32_MAX), PAGES);
+    cr_assert_eq(walk(&cursor, UINT32_MAX), 0);
+    cr_assert_seen(false);
+    rig_destroy(&rig);
+}
+
+static void resize_whole(void)
+{
+    cr_assert_eq(hipt_resize(rig.table, 40, false), HIPT_OK);
+    atomic_store(&rig.host.waits, 0); /* as in resize_and_move() */
+    move_all();
+}
+
+/* The same inside one step of the walk, at each access. */
+Test(resize, T2_walks_interrupted_by_a_resize)
+{
+    unsigned n = 0;
+
+    do {
+        struct hipt_cursor cursor = {0};
+        struct hipt_mapping m;
+        unsigned count = 0;
+        uint64_t vpns = 0;
+
+        start_small(false);
+        rig_destroy(&rig);
+        rig.config.capacity_max = 40;
+        cr_assert(rig_create(&rig));
+        asid = rig_asid(&rig).number;
+        for (count = 0; count < KEYS; count++) {
+            cr_assert_eq(map(0, count, count), HIPT_OK);
+        }
+        is_done = false;
+        interrupting = resize_whole;
+        step_interrupt(NULL, NULL, n, interrupt);
+        for (count = 0; hipt_table_next(rig.table, &cursor, &m) == HIPT_OK; count++) {
+            vpns |= UINT64_C(1) << m.page.vpn;
+        }
+        (void)step_interrupted();
+        cr_assert(count == KEYS && vpns == (UINT64_C(1) << KEYS) - 1u, "interrupted at %u", n);
+        rig_destroy(&rig);
+        n++;
+    } while (is_done);
+}
+
+/* What is said of a move. */
+Test(resize, stats_of_a_move)
+{
+    struct hipt_stats stats;
+    uint64_t bytes;
+
+    start();
+    bytes = stats_now().bytes_forward;
+    cr_assert_eq(hipt_resize_help(rig.table, 1), HIPT_ABSENT);
+    cr_assert_eq(hipt_resize(rig.table, 2000, false), HIPT_OK);
+    stats = stats_now();
+    cr_assert_eq(stats.buckets_past, 64);
+    cr_assert_eq(stats.buckets_left, 0);
+    cr_assert_eq(stats.resizes, 1);
+    cr_assert_eq(stats.mappings, PAGES);
+    cr_assert_geq(stats.bytes_forward, bytes + stats.buckets * 64u);
+    cr_assert_eq(hipt_resize_help(rig.table, 3), HIPT_OK);
+    cr_assert_geq(stats_now().buckets_left, 3);
+    finish();
+    stats = stats_now();
+    cr_assert_eq(stats.buckets_past, 0);
+    cr_assert_eq(stats.buckets_left, 0);
+    cr_assert_eq(stats.mappings, PAGES);
+    rig_destroy(&rig);
 }

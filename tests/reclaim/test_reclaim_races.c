@@ -238,7 +238,7 @@ Test(arena_races, two_carve_at_once)
 
         start();
         memset(&arena, 0, sizeof(arena));
-        cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64));
+        cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64, true));
         if (at_block) {
             step_interrupt("cas", &arena.directory[0], 0, carve);
         } else {
@@ -258,7 +258,7 @@ Test(arena_races, the_largest_block)
 {
     start();
     memset(&arena, 0, sizeof(arena));
-    cr_assert(hipti_arena_init(&arena, &host.ops, 1, UINT32_MAX, SIZE_MAX));
+    cr_assert(hipti_arena_init(&arena, &host.ops, 1, UINT32_MAX, SIZE_MAX, true));
     cr_assert_eq(arena.block_shift, 31u);
     hipti_arena_end(&arena);
     cr_assert_eq(atomic_load(&host.bytes), 0);

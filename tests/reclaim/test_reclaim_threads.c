@@ -57,7 +57,7 @@ Test(arena, threads_race_for_a_block, .init = start_threads)
         uint32_t number;
 
         memset(&carving, 0, sizeof(carving));
-        cr_assert(hipti_arena_init(&carving.arena, &host.ops, 8, CARVERS * CARVED, 32));
+        cr_assert(hipti_arena_init(&carving.arena, &host.ops, 8, CARVERS * CARVED, 32, true));
         test_threads(CARVERS, carve, &carving);
         for (number = 1; number <= CARVERS * CARVED; number++) {
             cr_assert(atomic_load(&carving.taken[number]));

@@ -42,7 +42,7 @@ static void start(uint64_t count, unsigned nsizes, unsigned version_bits, unsign
     config.sequence_bits = sequence_bits;
     test_host_init(&host);
     memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, count, secret));
+    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, count, count, secret));
     host.ops.read_enter(host.ops.ctx);
 }
 
@@ -1060,7 +1060,8 @@ Test(bucket, T1_P13_a_put_beside_the_end_of_a_line)
             for (i = 0; i < 4u; i++) {
                 cr_assert(is_found(nth_place(0, i)));
             }
-            cr_assert_geq(hipti_header_sequence(header_of(0)), sequence + 1u + (slot_beside / HIPT_SLOTS > HIPTI_OVERFLOW_FIRST),
+            cr_assert_geq(hipti_header_sequence(header_of(0)),
+                          sequence + 1u + (slot_beside / HIPT_SLOTS > HIPTI_OVERFLOW_FIRST),
                           "every change of the header counts");
             for (i = 10; i < 13u; i++) { /* three further slots, in the line where the put is */
                 cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);

@@ -35,7 +35,7 @@ static void start(unsigned version_bits)
     config.version_bits = version_bits;
     test_host_init(&host);
     memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, 1, secret));
+    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, 1, 1, secret));
     host.ops.read_enter(host.ops.ctx);
 }
 

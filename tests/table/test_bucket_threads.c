@@ -33,7 +33,7 @@ static void start(unsigned version_bits, unsigned sequence_bits)
     test_host_init(&host);
     test_host_free_run(&host);
     memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, BUCKETS, secret));
+    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, BUCKETS, BUCKETS, secret));
     step_yield_one_in(64);
 }
 

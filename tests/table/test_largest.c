@@ -43,7 +43,7 @@ Test(largest, the_largest_table_numbers_its_slots)
     host.ops.alloc = reserve;
     host.ops.free = unreserve;
     host.ops.block_max = SIZE_MAX;
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, HIPTI_BUCKETS_MAX, secret));
+    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, HIPTI_BUCKETS_MAX, HIPTI_BUCKETS_MAX, secret));
     cr_assert_leq((HIPTI_OVERFLOW_FIRST + UINT64_C(1) * buckets.overflow.limit) * HIPT_SLOTS, UINT64_C(1) << 31);
     cr_assert_leq(2u * HIPTI_BUCKETS_MAX, HIPTI_OVERFLOW_FIRST);
     cr_assert_lt(buckets.overflow.limit, UINT32_C(1) << HIPTI_LINK_BITS, "a link names every line");

@@ -42,8 +42,11 @@ struct probe {
 static inline void probe_aim(const struct hipt_table *table, const struct hipti_array *array, uint32_t asid,
                              uint64_t vpn, uint32_t size, struct probe *probe)
 {
-    probe->place = hipti_array_place(array, hipti_key_pack(&table->split, asid, size, vpn));
+    uint64_t key = hipti_key_pack(&table->split, asid, size, vpn);
+
+    probe->place = hipti_quotient_place(&array->quotient, hipti_hash_mix(&array->hash, key));
     probe->line = hipti_array_line(array, probe->place.bucket);
+    probe->place.bucket += array->first; /* last: the line does not wait for it */
     probe->page = page_around(table, asid, vpn, size);
 }
 

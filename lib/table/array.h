@@ -47,10 +47,9 @@ struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half
                                        const struct hipti_hash *hash, bool may_wait);
 void hipti_array_destroy(struct hipti_array *array);
 
-/* The line of a bucket. Its address is worked out with the line's size known to the compiler. */
-static inline struct hipti_line *hipti_array_line(const struct hipti_array *array, uint32_t number)
+/* The line of its bucket @index. Its address is worked out with the line's size known to the compiler. */
+static inline struct hipti_line *hipti_array_line(const struct hipti_array *array, uint32_t index)
 {
-    uint32_t index = number & HIPTI_HALF_MASK;
     /* relaxed: all buckets were there before the array was */
     char *block = hipti_load_relaxed(&array->lines.directory[index >> array->lines.block_shift]);
 

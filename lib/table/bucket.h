@@ -84,7 +84,7 @@ static inline struct hipti_line *hipti_buckets_line(const struct hipti_buckets *
     if (number >= HIPTI_OVERFLOW_FIRST) {
         return (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number - HIPTI_OVERFLOW_FIRST + 1u);
     }
-    return hipti_array_line(hipti_buckets_array(buckets, number), number);
+    return hipti_array_line(hipti_buckets_array(buckets, number), number & HIPTI_HALF_MASK);
 }
 
 /* The line number behind a header's link; behind HIPTI_NONE one that is no overflow line's. */

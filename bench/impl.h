@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "growth.h"
 #include "keys.h"
 
 #ifdef __cplusplus
@@ -59,6 +60,7 @@ struct bench_job {
 
 struct bench_geometry {
     size_t entries;
+    size_t start;      /* entries that it is made for, where it shall grow to hold @entries; else 0 */
     size_t operations; /* of each thread in a round */
     unsigned threads;  /* the most that will run at once */
     size_t line_bytes; /* what hipt's lines take, or would take by arithmetic where hipt is not measured */
@@ -108,6 +110,14 @@ struct bench_impl {
 
     /* NULL where a loop has no meaning here. */
     struct bench_outcome (*run[BENCH_LOOPS])(void *self, const struct bench_job *job);
+
+    /* Lookups and inserts that are timed one by one, by one thread each (growth.h). NULL: it cannot grow in use. */
+    void (*watch)(void *self, struct bench_growth *growth);
+    void (*extend)(void *self, struct bench_growth *growth);
+
+    /* Begin to grow, to hold @entries. => false: too early. NULL, both: inserts do, and it cannot be told when. */
+    bool (*enlarge)(void *self, uint64_t entries);
+    bool (*is_enlarging)(void *self);
 };
 
 extern const struct bench_impl bench_memory;

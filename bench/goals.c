@@ -192,8 +192,7 @@ static void print_row(const struct bench_results *results, const struct verdict 
     if (!isnan(verdict->figure)) {
         snprintf(figure, sizeof(figure), "%.2f", verdict->figure);
     }
-    printf("%-62s %9llu %7llu  %-8s %2s %5.2f %7s  %s%s\n", verdict->goal->name,
-           (unsigned long long)verdict->mappings,
+    printf("%-62s %9llu %7llu  %-8s %2s %5.2f %7s  %s%s\n", verdict->goal->name, (unsigned long long)verdict->mappings,
            (unsigned long long)results->options->threads.values[verdict->threads], verdict->against,
            verdict->goal->below ? "<" : "<=", verdict->goal->bound, figure, word(verdict),
            verdict->disturbed ? ", of disturbed rounds" : "");

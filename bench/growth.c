@@ -15,11 +15,11 @@
 #include "report.h"
 
 #define QUIET_NS 100000000
-#define EIGHTHS 8u          /* the parts of the room that BEFORE and AFTER are one of */
-#define GRID 32u            /* stretches of a step, beside those that a phase ends */
+#define EIGHTHS 8u /* the parts of the room that BEFORE and AFTER are one of */
+#define GRID 32u   /* stretches of a step, beside those that a phase ends */
 #define STRETCHES_OF_STEP (2u * GRID)
-#define PUBLISHED 64u       /* pages that are mapped before they are looked up, so that a count is not written too often */
-#define CPU_SHARE_MIN 0.95  /* as in measure.c */
+#define PUBLISHED 64u /* pages that are mapped before they are looked up, so that a count is not written too often */
+#define CPU_SHARE_MIN 0.95 /* as in measure.c */
 #define CLOCK_READINGS 9999u
 
 /* Field key: p the thread's that maps, l the thread's that looks up, a atomic, the rest constant while they run. */
@@ -153,27 +153,43 @@ static void begin_step(struct bench_growth *growth, unsigned step)
     begin_stretch(growth, GROWTH_BEFORE, step);
 }
 
-static void begin_doubling(struct bench_growth *growth, unsigned step)
+/* After a doubling; of who doubles by itself it is only guessed that there was one. */
+static void begin_after(struct bench_growth *growth, unsigned step)
 {
-    begin_stretch(growth, GROWTH_DOUBLING, step);
-    growth->enlarged = false;
+    growth->after_end = growth->mapped + growth->room / EIGHTHS;
+    growth->room *= 2;
+    begin_stretch(growth, GROWTH_AFTER, step);
 }
 
-/* The call is part of the map that it delays. One that comes too early is made again by the next map. */
+/* The call is part of the map that it delays. => whether a doubling is under way */
+static bool enlarge(struct bench_growth *growth)
+{
+    uint64_t start = bench_clock();
+    enum bench_begun begun = growth->run->impl->enlarge(growth->self, 2 * growth->room);
+
+    growth->enlarging_ns = bench_clock() - start;
+    growth->wrong_maps += begun == BENCH_NOT_BEGUN;
+    return begun != BENCH_TOO_EARLY; /* if so, the next map tries again */
+}
+
 static void go_on_doubling(struct bench_growth *growth, unsigned step)
 {
-    const struct bench_impl *impl = growth->run->impl;
-
     if (!growth->enlarged) {
-        uint64_t start = bench_clock();
-
-        growth->enlarged = impl->enlarge == NULL || impl->enlarge(growth->self, 2 * growth->room);
-        growth->enlarging_ns = impl->enlarge == NULL ? 0 : bench_clock() - start;
-    } else if (impl->is_enlarging == NULL || !impl->is_enlarging(growth->self)) {
-        growth->after_end = growth->mapped + growth->room / EIGHTHS;
-        growth->room *= 2;
-        begin_stretch(growth, GROWTH_AFTER, step);
+        growth->enlarged = enlarge(growth);
+    } else if (!growth->run->impl->is_enlarging(growth->self)) {
+        begin_stretch(growth, GROWTH_SETTLING, step);
     }
+}
+
+static void begin_doubling(struct bench_growth *growth, unsigned step)
+{
+    if (growth->run->impl->enlarge == NULL) {
+        begin_after(growth, step);
+        return;
+    }
+    begin_stretch(growth, GROWTH_DOUBLING, step);
+    growth->enlarged = false;
+    go_on_doubling(growth, step);
 }
 
 /* Before each map: does another stretch begin? Step k's room is what it was at its beginning, until AFTER. */
@@ -185,9 +201,10 @@ static void turn(struct bench_growth *growth)
 
     if (now->phase == GROWTH_BEFORE && mapped >= growth->room) {
         begin_doubling(growth, now->step);
-        go_on_doubling(growth, now->step);
     } else if (now->phase == GROWTH_DOUBLING) {
         go_on_doubling(growth, now->step);
+    } else if (now->phase == GROWTH_SETTLING && !growth->run->impl->is_settling(growth->self)) {
+        begin_after(growth, now->step);
     } else if (now->phase == GROWTH_AFTER && mapped >= growth->after_end) {
         begin_stretch(growth, GROWTH_BETWEEN, now->step);
     } else if (now->phase == GROWTH_BETWEEN && mapped >= end && now->step + 1 < growth->run->steps) {

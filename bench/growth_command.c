@@ -21,12 +21,12 @@
 static const char usage_text[] =
     "usage: hipt-bench growth [options]\n"
     "\n"
-    "What lookups of one thread, and maps of another, take while the table doubles again and again: before, during and\n"
-    "after each doubling, beside other tables that grow while they are in use.\n"
+    "What lookups of one thread, and maps of another, take while the table doubles again and again: before, during\n"
+    "and after each doubling, beside other tables that grow while they are in use.\n"
     "\n"
     "  --from N     entries that the table is made for (65536)\n"
     "  --to N       entries at the end (16777216)\n"
-    "  --pace NS    from one map to the next, at least; 0: as fast as it can (1000)\n"
+    "  --pace NS    from one map to the next, at least; 0: as fast as it can (750)\n"
     "  --impl LIST  comma-separated, or all (hipt,lfht)\n"
     "  --seed N     seed of the keys and of all choices (1)\n"
     "  --svg DIR    pictures of the latencies into this directory, by gnuplot\n"
@@ -38,10 +38,14 @@ static const char usage_text[] =
     "line was not understood.\n";
 
 static const struct option long_options[] = {
-    {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 't'},
-    {"pace", required_argument, NULL, 'p'}, {"impl", required_argument, NULL, 'i'},
-    {"seed", required_argument, NULL, 's'}, {"svg", required_argument, NULL, 'v'},
-    {"json", no_argument, NULL, 'j'},       {"help", no_argument, NULL, 'h'},
+    {"from", required_argument, NULL, 'f'},
+    {"to", required_argument, NULL, 't'},
+    {"pace", required_argument, NULL, 'p'},
+    {"impl", required_argument, NULL, 'i'},
+    {"seed", required_argument, NULL, 's'},
+    {"svg", required_argument, NULL, 'v'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 

@@ -11,8 +11,9 @@ static const struct part {
     bool of_doublings;
 } parts[] = {
     {"quiet", 1u << GROWTH_QUIET, true},       {"before", 1u << GROWTH_BEFORE, true},
-    {"doubling", 1u << GROWTH_DOUBLING, true}, {"after", 1u << GROWTH_AFTER, true},
-    {"rest", GROWTH_AT_REST, true},            {"filling", GROWTH_FILLING, false},
+    {"doubling", 1u << GROWTH_DOUBLING, true}, {"settling", 1u << GROWTH_SETTLING, true},
+    {"after", 1u << GROWTH_AFTER, true},       {"rest", GROWTH_AT_REST, true},
+    {"filling", GROWTH_FILLING, false},
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -96,8 +97,8 @@ void growth_report_head(bool json, const struct growth_setup *setup)
         printf("{\"bench\":\"hipt-bench\",\"part\":\"growth-clock\",\"ns\":%llu}\n", cost);
         return;
     }
-    printf("\ngrowth from %llu to %llu entries under lookups, a map each %llu ns at the most, seed %llu; ns, of which "
-           "reading\nthe clock takes %llu\n",
+    printf("\ngrowth from %llu to %llu entries under lookups, at most one map in %llu ns, seed %llu; ns, of which\n"
+           "reading the clock takes %llu\n",
            (unsigned long long)setup->from, (unsigned long long)setup->to, (unsigned long long)setup->pace,
            (unsigned long long)setup->seed, cost);
     printf("%-8s %9s %9s %-9s %9s %6s %6s %6s %7s %10s %6s %9s %6s %7s %8s %10s %9s\n", "impl", "entries", "to",
@@ -150,8 +151,8 @@ void growth_judge(const struct growth_run *run, struct bench_growth_figure *figu
         double ratio = ratio_of(run, i, &disturbed);
 
         if (ratio > figure->ratio) { /* not where there is none */
-            *figure = (struct bench_growth_figure){
-                .ratio = ratio, .entries = run->setup.from << i, .disturbed = disturbed};
+            *figure =
+                (struct bench_growth_figure){.ratio = ratio, .entries = run->setup.from << i, .disturbed = disturbed};
         }
     }
 }

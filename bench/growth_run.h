@@ -21,7 +21,8 @@
 enum growth_phase {
     GROWTH_QUIET = 0, /* nobody maps */
     GROWTH_BEFORE,    /* the last eighth of the room is mapped */
-    GROWTH_DOUBLING,  /* from the call that begins a doubling to the end of the move, the old memory given back */
+    GROWTH_DOUBLING,  /* from the call that begins a doubling to the end of the move */
+    GROWTH_SETTLING,  /* until the old memory has been given back */
     GROWTH_AFTER,     /* as many pages more as in BEFORE */
     GROWTH_BETWEEN,   /* the rest, up to the next step */
     GROWTH_PHASES

@@ -10,6 +10,7 @@
 #define PATH_BYTES 4096u
 #define WIDTH 1080u
 #define HEIGHT 560u
+#define COUNTED_MIN 32u    /* of a stretch that is drawn */
 #define RUNS_OF_LOOKUPS 3u /* three lines each: more cannot be told apart */
 
 struct picture {
@@ -22,8 +23,10 @@ static const struct line {
     const char *name;
     double share;
     unsigned dash; /* gnuplot's number */
-    bool of_maps;  /* of them there are fewer, and two lines do */
-} lines[] = {{"p50", 0.5, 3, false}, {"p99", 0.99, 2, false}, {"p99.9", 0.999, 1, true}, {"max", 1, 3, true}};
+    double width;
+    bool of_maps; /* of them there are fewer, and two lines do */
+} lines[] = {
+    {"p50", 0.5, 3, 1.2, false}, {"p99", 0.99, 2, 1.2, false}, {"p99.9", 0.999, 1, 2, true}, {"max", 1, 3, 1.2, true}};
 
 #define LINES (sizeof(lines) / sizeof(lines[0]))
 
@@ -47,7 +50,7 @@ static void write_run(FILE *script, const struct picture *picture, size_t which)
         const struct growth_stretch *stretch = &run->stretches[i];
         const struct bench_histogram *histogram = picture->maps ? &stretch->maps : &stretch->lookups;
 
-        if (stretch->phase == GROWTH_QUIET || histogram->count == 0) {
+        if (stretch->phase == GROWTH_QUIET || histogram->count < COUNTED_MIN) {
             continue;
         }
         fprintf(script, "%.9g", middle(stretch));
@@ -69,7 +72,7 @@ static void write_doublings(FILE *script, const struct growth_run *run)
         if (sum.end > sum.first) {
             fprintf(script,
                     "set object rectangle from first %llu, graph 0 to first %llu, graph 1 behind fillcolor rgb "
-                    "'#ececec' fillstyle solid noborder\n",
+                    "'#e4e4e4' fillstyle solid noborder\n",
                     (unsigned long long)sum.first, (unsigned long long)sum.end);
         }
     }
@@ -82,8 +85,9 @@ static void write_plot(FILE *script, const struct picture *picture)
     for (size_t i = 0; i < picture->count; i++) {
         for (size_t j = 0; j < LINES; j++) {
             if (is_drawn(picture, &lines[j])) {
-                fprintf(script, "%s $run%zu using 1:%zu with lines lw 1.6 dt %u lc rgb '%s' title '%s %s'", verb, i,
-                        j + 2, lines[j].dash, bench_colour(i), picture->runs[i].impl->name, lines[j].name);
+                fprintf(script, "%s $run%zu using 1:%zu with lines lw %g dt %u lc rgb '%s' title '%s %s'", verb, i,
+                        j + 2, lines[j].width, lines[j].dash, bench_colour(i), picture->runs[i].impl->name,
+                        lines[j].name);
                 verb = ",";
             }
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a table of hipt is moving to other buckets, or has yet to give back those that it moved from. */
+/* What a table of hipt is doing about its buckets. Inside a read side. */
 #ifndef BENCH_HIPT_MOVING_H
 #define BENCH_HIPT_MOVING_H
 
@@ -7,6 +7,10 @@
 
 struct hipt_table;
 
-bool bench_is_moving(const struct hipt_table *table);
+/* => whether it is moving to other buckets */
+bool bench_is_moving(struct hipt_table *table);
+
+/* => whether it is, or those that it moved from have yet to be given back */
+bool bench_is_settling(struct hipt_table *table);
 
 #endif

@@ -67,6 +67,9 @@ struct bench_geometry {
     uint64_t seed;
 };
 
+/* What came of beginning to grow. */
+enum bench_begun { BENCH_BEGUN = 0, BENCH_TOO_EARLY, BENCH_NOT_BEGUN };
+
 struct bench_bytes {
     size_t forward; /* what finding an entry by its key takes */
     size_t total;   /* everything, hipt's frame records and page lists included */
@@ -115,9 +118,13 @@ struct bench_impl {
     void (*watch)(void *self, struct bench_growth *growth);
     void (*extend)(void *self, struct bench_growth *growth);
 
-    /* Begin to grow, to hold @entries. => false: too early. NULL, both: inserts do, and it cannot be told when. */
-    bool (*enlarge)(void *self, uint64_t entries);
+    /*
+     * Begin to grow, to hold @entries; and whether it still grows, or has yet to give memory back. NULL, all three:
+     * inserts do, and it cannot be told when.
+     */
+    enum bench_begun (*enlarge)(void *self, uint64_t entries);
     bool (*is_enlarging)(void *self);
+    bool (*is_settling)(void *self);
 };
 
 extern const struct bench_impl bench_memory;

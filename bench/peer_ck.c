@@ -5,7 +5,7 @@
  * writer. So `ck` runs the mixed workloads with one thread only, and `ck-lock` is the same table whose writers take a
  * ck_spinlock, for any number of threads; it does nothing else, since its lookups are those of `ck`.
  *
- * With the room that it is given the table never grows, but where it shall; the map before is freed after a grace period.
+ * With the room that it is given the table grows only where it shall; the map before is freed after a grace period.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -322,14 +322,36 @@ static void hipt_bytes(void *self, struct bench_bytes *bytes)
     *bytes = (struct bench_bytes){.forward = stats.bytes_forward, .total = hipt_user_bytes(peer->user)};
 }
 
-static bool hipt_enlarge(void *self, uint64_t entries)
+static enum bench_begun hipt_enlarge(void *self, uint64_t entries)
 {
-    return hipt_resize(((struct peer *)self)->table, entries, false) == HIPT_OK;
+    enum hipt_status status = hipt_resize(((struct peer *)self)->table, entries, false);
+
+    if (status == HIPT_OK || status == HIPT_BUSY) {
+        return status == HIPT_OK ? BENCH_BEGUN : BENCH_TOO_EARLY;
+    }
+    fprintf(stderr, "hipt-bench: hipt: resize: %s\n", hipt_strerror(status));
+    return BENCH_NOT_BEGUN;
+}
+
+/* Inside a read side, which keeps the buckets. */
+static bool ask(struct peer *peer, bool (*question)(struct hipt_table *table))
+{
+    bool answer;
+
+    peer_enter(peer);
+    answer = question(peer->table);
+    peer_exit(peer);
+    return answer;
 }
 
 static bool hipt_is_enlarging(void *self)
 {
-    return bench_is_moving(((struct peer *)self)->table);
+    return ask(self, bench_is_moving);
+}
+
+static bool hipt_is_settling(void *self)
+{
+    return ask(self, bench_is_settling);
 }
 
 const struct bench_impl bench_hipt = {
@@ -355,4 +377,5 @@ const struct bench_impl bench_hipt = {
     .extend = run_extend,
     .enlarge = hipt_enlarge,
     .is_enlarging = hipt_is_enlarging,
+    .is_settling = hipt_is_settling,
 };

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* The rows of a step; of who grows by itself only the last one says something. */
 static const struct part {
@@ -144,15 +145,66 @@ void growth_report_run(bool json, const struct growth_run *run)
     }
 }
 
-void growth_judge(const struct growth_run *run, struct bench_growth_figure *figure)
+void growth_ratios_take(struct growth_ratios *ratios, const struct growth_run *run)
 {
-    for (unsigned i = 0; run->impl->enlarge != NULL && i < run->steps; i++) {
+    for (unsigned i = 0; i < run->steps; i++) {
+        struct growth_ratio *step = &ratios->steps[i];
         bool disturbed;
         double ratio = ratio_of(run, i, &disturbed);
 
-        if (ratio > figure->ratio) { /* not where there is none */
-            *figure =
-                (struct bench_growth_figure){.ratio = ratio, .entries = run->setup.from << i, .disturbed = disturbed};
+        if (!isnan(ratio) && step->count < GROWTH_ROUNDS_MAX) {
+            step->values[step->count++] = ratio;
+            step->disturbed += disturbed;
         }
     }
+}
+
+static int by_value(const void *left, const void *right)
+{
+    const double *a = left;
+    const double *b = right;
+
+    return (*a > *b) - (*a < *b);
+}
+
+/* Sorted values, so the first and the last are the least and the most. */
+static double median(const struct growth_ratio *step)
+{
+    return (step->values[(step->count - 1) / 2] + step->values[step->count / 2]) / 2;
+}
+
+static void print_ratio(bool json, const struct growth_run *run, uint64_t entries, const struct growth_ratio *step)
+{
+    double least = step->values[0];
+    double most = step->values[step->count - 1];
+
+    if (json) {
+        printf("{\"bench\":\"hipt-bench\",\"part\":\"growth-doubling\",\"impl\":\"%s\",\"entries\":%llu,"
+               "\"p999_to_rest\":%.4f,\"min\":%.4f,\"max\":%.4f,\"rounds\":%zu,\"disturbed\":%zu}\n",
+               run->impl->name, (unsigned long long)entries, median(step), least, most, step->count, step->disturbed);
+    } else {
+        printf("%-8s doubling from %9llu: lookup p99.9 %5.2f times that at rest (%.2f to %.2f in %zu rounds, %zu of "
+               "them disturbed)\n",
+               run->impl->name, (unsigned long long)entries, median(step), least, most, step->count, step->disturbed);
+    }
+}
+
+void growth_judge(bool json, const struct growth_run *run, struct growth_ratios *ratios,
+                  struct bench_growth_figure *figure)
+{
+    for (unsigned i = 0; i < run->steps; i++) {
+        struct growth_ratio *step = &ratios->steps[i];
+        uint64_t entries = run->setup.from << i;
+
+        if (step->count == 0) {
+            continue;
+        }
+        qsort(step->values, step->count, sizeof(step->values[0]), by_value);
+        print_ratio(json, run, entries, step);
+        if (median(step) > figure->ratio) {
+            *figure = (struct bench_growth_figure){
+                .ratio = median(step), .entries = entries, .disturbed = 2 * step->disturbed > step->count};
+        }
+    }
+    fflush(stdout);
 }

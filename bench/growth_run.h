@@ -12,6 +12,7 @@
 #include "impl.h"
 
 #define GROWTH_STEPS_MAX 24u
+#define GROWTH_ROUNDS_MAX 9u
 #define GROWTH_EVERY_STEP GROWTH_STEPS_MAX
 
 /*

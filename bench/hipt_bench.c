@@ -390,6 +390,7 @@ static bool run_growth(const struct bench_options *options, struct bench_results
 {
     uint64_t from = options->growth / 2 < GROWTH_FROM ? options->growth / 2 : GROWTH_FROM;
     struct growth_options growth = {.setup = {from, options->growth, GROWTH_PACE, options->seed},
+                                    .rounds = GROWTH_ROUNDS,
                                     .impls = options->impls,
                                     .svg = options->svg,
                                     .json = options->json};

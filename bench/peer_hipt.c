@@ -274,7 +274,7 @@ static void *hipt_create(const struct bench_geometry *geometry)
     }
     peer->range = (struct hipt_range){
         .first = 1, .count = geometry->entries + LIMBO_FRAMES + (uint64_t)geometry->threads * STOCK_ROOM};
-    atomic_init(&peer->spare, peer->range.first + (geometry->start > 0 ? geometry->start : geometry->entries));
+    atomic_init(&peer->spare, peer->range.first);
     peer->aside_room = geometry->threads * geometry->operations;
     peer->stocks = aligned_alloc(64, geometry->threads * sizeof(*peer->stocks));
     if (peer->stocks != NULL) {
@@ -300,6 +300,7 @@ static uint64_t hipt_fill(void *self, const uint64_t *keys, size_t count)
 
     peer->filled = keys;
     peer->entries = count;
+    atomic_store_explicit(&peer->spare, peer->range.first + count, memory_order_relaxed); /* nobody maps yet */
     for (size_t first = 0; first < count; first += BENCH_BATCH) {
         size_t some = count - first < BENCH_BATCH ? count - first : BENCH_BATCH;
 

@@ -27,7 +27,7 @@ static const char usage_text[] =
     "  --from N     entries that the table is made for (65536)\n"
     "  --to N       entries at the end (16777216)\n"
     "  --pace NS    from one map to the next, at least; 0: as fast as it can (600)\n"
-    "  --rounds N   how often hipt grows; the others do so once (3)\n"
+    "  --rounds N   how often hipt grows, undisturbed; the others do so once (1)\n"
     "  --impl LIST  comma-separated, or all (hipt,lfht)\n"
     "  --seed N     seed of the keys and of all choices (1)\n"
     "  --svg DIR    pictures of the latencies into this directory, by gnuplot\n"
@@ -95,7 +95,7 @@ static bool run_again(const struct growth_options *options, const struct bench_i
     struct growth_run run;
     bool right = true;
 
-    for (uint64_t i = 1; right && i < options->rounds; i++) {
+    for (uint64_t i = 1; right && i < 2 * options->rounds && ratios->clean < options->rounds; i++) {
         right = growth_run_create(&run, impl, &options->setup, keys);
         if (right) {
             growth_ratios_take(ratios, &run);
@@ -118,7 +118,7 @@ static bool judge(const struct growth_options *options, const struct growth_run 
     }
     growth_ratios_take(&ratios, run);
     right = run_again(options, run->impl, keys, &ratios);
-    growth_judge(options->json, run, &ratios, figure);
+    growth_judge(options->json, run, &ratios, (size_t)options->rounds, figure);
     return right;
 }
 

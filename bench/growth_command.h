@@ -10,14 +10,14 @@
 #include "growth_run.h"
 #include "results.h"
 
-#define GROWTH_ROUNDS 3u
+#define GROWTH_ROUNDS 1u
 #define GROWTH_FROM 65536u
 #define GROWTH_TO (UINT64_C(1) << 24)
 #define GROWTH_PACE 600u /* what the others take for a map, so that most of them keep it */
 
 struct growth_options {
     struct growth_setup setup;
-    uint64_t rounds;   /* of those whose doublings can be told: the goal is theirs */
+    uint64_t rounds;   /* of those whose doublings can be told; disturbed ones are repeated, up to as many again */
     const bool *impls; /* one for each implementation */
     const char *svg;   /* a directory for pictures; NULL: none */
     bool json;

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* The rows of a step; of who grows by itself only the last one says something. */
 static const struct part {
@@ -147,63 +146,53 @@ void growth_report_run(bool json, const struct growth_run *run)
 
 void growth_ratios_take(struct growth_ratios *ratios, const struct growth_run *run)
 {
+    bool clean = true;
+
     for (unsigned i = 0; i < run->steps; i++) {
         struct growth_ratio *step = &ratios->steps[i];
-        bool disturbed;
-        double ratio = ratio_of(run, i, &disturbed);
+        struct bench_sample sample = {0};
 
-        if (!isnan(ratio) && step->count < GROWTH_ROUNDS_MAX) {
-            step->values[step->count++] = ratio;
-            step->disturbed += disturbed;
+        sample.ns = ratio_of(run, i, &sample.disturbed);
+        clean &= !isnan(sample.ns) && !sample.disturbed;
+        if (!isnan(sample.ns) && step->taken < 2 * (size_t)GROWTH_ROUNDS_MAX) {
+            step->samples[step->taken++] = sample;
         }
     }
+    ratios->clean += clean;
 }
 
-static int by_value(const void *left, const void *right)
+static void print_ratio(bool json, const struct growth_run *run, uint64_t entries, const struct bench_figure *figure)
 {
-    const double *a = left;
-    const double *b = right;
-
-    return (*a > *b) - (*a < *b);
-}
-
-/* Sorted values, so the first and the last are the least and the most. */
-static double median(const struct growth_ratio *step)
-{
-    return (step->values[(step->count - 1) / 2] + step->values[step->count / 2]) / 2;
-}
-
-static void print_ratio(bool json, const struct growth_run *run, uint64_t entries, const struct growth_ratio *step)
-{
-    double least = step->values[0];
-    double most = step->values[step->count - 1];
-
     if (json) {
         printf("{\"bench\":\"hipt-bench\",\"part\":\"growth-doubling\",\"impl\":\"%s\",\"entries\":%llu,"
-               "\"p999_to_rest\":%.4f,\"min\":%.4f,\"max\":%.4f,\"rounds\":%zu,\"disturbed\":%zu}\n",
-               run->impl->name, (unsigned long long)entries, median(step), least, most, step->count, step->disturbed);
+               "\"p999_to_rest\":%.4f,\"min\":%.4f,\"max\":%.4f,\"rounds\":%zu,\"disturbed\":%zu,"
+               "\"disturbed_kept\":%zu}\n",
+               run->impl->name, (unsigned long long)entries, figure->median, figure->min, figure->max, figure->rounds,
+               figure->disturbed, figure->disturbed_kept);
     } else {
-        printf("%-8s doubling from %9llu: lookup p99.9 %5.2f times that at rest (%.2f to %.2f in %zu rounds, %zu of "
-               "them disturbed)\n",
-               run->impl->name, (unsigned long long)entries, median(step), least, most, step->count, step->disturbed);
+        printf("%-8s doubling from %9llu: lookup p99.9 %5.2f times that at rest; %.2f to %.2f in rounds: %zu, "
+               "disturbed %zu%s\n",
+               run->impl->name, (unsigned long long)entries, figure->median, figure->min, figure->max, figure->rounds,
+               figure->disturbed, figure->disturbed_kept > 0 ? " kept" : "");
     }
 }
 
-void growth_judge(bool json, const struct growth_run *run, struct growth_ratios *ratios,
+void growth_judge(bool json, const struct growth_run *run, struct growth_ratios *ratios, size_t rounds,
                   struct bench_growth_figure *figure)
 {
     for (unsigned i = 0; i < run->steps; i++) {
         struct growth_ratio *step = &ratios->steps[i];
         uint64_t entries = run->setup.from << i;
+        struct bench_figure median;
 
-        if (step->count == 0) {
+        if (step->taken == 0) {
             continue;
         }
-        qsort(step->values, step->count, sizeof(step->values[0]), by_value);
-        print_ratio(json, run, entries, step);
-        if (median(step) > figure->ratio) {
+        bench_figure(step->samples, step->taken, rounds, &median);
+        print_ratio(json, run, entries, &median);
+        if (median.median > figure->ratio) {
             *figure = (struct bench_growth_figure){
-                .ratio = median(step), .entries = entries, .disturbed = 2 * step->disturbed > step->count};
+                .ratio = median.median, .entries = entries, .disturbed = median.disturbed_kept > 0};
         }
     }
     fflush(stdout);

@@ -18,6 +18,7 @@
 #include "bytes.h"
 #include "charts.h"
 #include "goals.h"
+#include "growth_command.h"
 #include "impl.h"
 #include "keys.h"
 #include "measure.h"
@@ -384,6 +385,19 @@ static void start_with_huge_pages(char **argv)
     fprintf(stderr, "hipt-bench: malloc() has no huge pages; the peers' figures suffer\n");
 }
 
+/* Those that were asked for, and can. From 2^16 entries, or fewer where it shall not be so many in the end. */
+static bool run_growth(const struct bench_options *options, struct bench_results *results)
+{
+    uint64_t from = options->growth / 2 < GROWTH_FROM ? options->growth / 2 : GROWTH_FROM;
+    struct growth_options growth = {.setup = {from, options->growth, GROWTH_PACE, options->seed},
+                                    .rounds = GROWTH_ROUNDS,
+                                    .impls = options->impls,
+                                    .svg = options->svg,
+                                    .json = options->json};
+
+    return growth_run_all(&growth, results);
+}
+
 /* => whether all went as it must */
 static bool run(struct arena *arena, const struct bench_options *options, struct bench_results *results)
 {
@@ -394,6 +408,9 @@ static bool run(struct arena *arena, const struct bench_options *options, struct
     arena->all = count_rounds(options);
     for (size_t i = 0; going && i < options->entries.count; i++) {
         going = run_entries(arena, (size_t)options->entries.values[i]);
+    }
+    if (going && options->growth > 0) {
+        going = run_growth(options, results);
     }
     if (going && options->full) {
         bench_goals_report(options->json, results);
@@ -426,6 +443,12 @@ int main(int argc, char **argv)
     }
 #endif
     start_with_huge_pages(argv);
+    results.options = &options;
+    results.impls = impls;
+    results.nimpls = IMPLS;
+    if (argc > 1 && strcmp(argv[1], "growth") == 0) {
+        return growth_main(argc - 1, argv + 1, &results);
+    }
     for (size_t i = 0; i < IMPLS; i++) {
         chosen[i] = !impls[i]->on_request;
     }
@@ -438,8 +461,5 @@ int main(int argc, char **argv)
         return 1;
     }
     bench_processors_remember();
-    results.options = &options;
-    results.impls = impls;
-    results.nimpls = IMPLS;
     return run(&arena, &options, &results) ? 0 : 1;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "growth.h"
 #include "keys.h"
 
 #ifdef __cplusplus
@@ -59,11 +60,15 @@ struct bench_job {
 
 struct bench_geometry {
     size_t entries;
+    size_t start;      /* entries that it is made for, where it shall grow to hold @entries; else 0 */
     size_t operations; /* of each thread in a round */
     unsigned threads;  /* the most that will run at once */
     size_t line_bytes; /* what hipt's lines take, or would take by arithmetic where hipt is not measured */
     uint64_t seed;
 };
+
+/* What came of beginning to grow. */
+enum bench_begun { BENCH_BEGUN = 0, BENCH_TOO_EARLY, BENCH_NOT_BEGUN };
 
 struct bench_bytes {
     size_t forward; /* what finding an entry by its key takes */
@@ -108,6 +113,18 @@ struct bench_impl {
 
     /* NULL where a loop has no meaning here. */
     struct bench_outcome (*run[BENCH_LOOPS])(void *self, const struct bench_job *job);
+
+    /* Lookups and inserts that are timed one by one, by one thread each (growth.h). NULL: it cannot grow in use. */
+    void (*watch)(void *self, struct bench_growth *growth);
+    void (*extend)(void *self, struct bench_growth *growth);
+
+    /*
+     * Begin to grow, to hold @entries; and whether it still grows, or has yet to give memory back. NULL, all three:
+     * inserts do, and it cannot be told when.
+     */
+    enum bench_begun (*enlarge)(void *self, uint64_t entries);
+    bool (*is_enlarging)(void *self);
+    bool (*is_settling)(void *self);
 };
 
 extern const struct bench_impl bench_memory;

@@ -12,11 +12,13 @@
  *
  * peer_lookup() and peer_insert() are called inside a section, or enter one of their own if that is the table's way;
  * run_hit_section() opens one for each lookup only where PEER_OWN_SECTION is not defined. A peer that defines
- * PEER_LOOKUPS_ONLY needs the first three alone, and has no loop that changes anything.
+ * PEER_LOOKUPS_ONLY needs the first three alone, and has no loop that changes anything. One that defines PEER_GROWS can
+ * be made for fewer entries than it will hold, and has the loops of a table that grows.
  */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 
+#include "growth.h"
 #include "impl.h"
 
 static inline void look_up(struct peer *peer, uint64_t key, bool expected, struct bench_outcome *outcome)
@@ -120,6 +122,48 @@ static struct bench_outcome run_mixed(void *self, const struct bench_job *job)
     }
     return outcome;
 }
+
+#ifdef PEER_GROWS
+
+/* A read-side section for each lookup, on the clock, as whoever looks up one page has it. */
+static void run_watch(void *self, struct bench_growth *growth)
+{
+    struct peer *peer = (struct peer *)self;
+    uint64_t key;
+
+    while (bench_growth_next_lookup(growth, &key)) {
+        uint64_t start = bench_clock();
+        uint64_t value = 0;
+        bool found;
+
+        peer_enter(peer);
+        found = peer_lookup(peer, key, &value);
+        peer_exit(peer);
+        bench_growth_looked_up(growth, bench_clock() - start, found);
+    }
+}
+
+static void run_extend(void *self, struct bench_growth *growth)
+{
+    struct peer *peer = (struct peer *)self;
+    uint64_t key;
+
+    for (uint64_t i = 0; bench_growth_next_insert(growth, &key); i++) {
+        uint64_t start;
+        bool done;
+
+        if (i % BENCH_SECTION == 0) {
+            peer_rest(peer, 0);
+        }
+        start = bench_clock();
+        peer_enter(peer);
+        done = peer_insert(peer, 0, key);
+        peer_exit(peer);
+        bench_growth_inserted(growth, bench_clock() - start, done);
+    }
+}
+
+#endif
 
 /* Not timed. => how many of the keys could not be inserted. */
 static inline uint64_t insert_all(struct peer *peer, const uint64_t *keys, size_t count)

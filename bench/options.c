@@ -18,6 +18,8 @@
 #define OPERATIONS_MAX (UINT64_C(1) << 26)
 #define EVERYTHING "all"
 #define FULL_ROUNDS 7u
+#define FULL_GROWTH (UINT64_C(1) << 24)
+#define GROWTH_MIN (UINT64_C(1) << 11)
 
 /* What can be named in a list: implementations or workloads. */
 struct names {
@@ -32,8 +34,9 @@ static const struct option long_options[] = {
     {"rounds", required_argument, NULL, 'r'},   {"ops", required_argument, NULL, 'o'},
     {"workload", required_argument, NULL, 'w'}, {"impl", required_argument, NULL, 'i'},
     {"seed", required_argument, NULL, 's'},     {"full", no_argument, NULL, 'f'},
-    {"svg", required_argument, NULL, 'v'},      {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"growth", required_argument, NULL, 'g'},   {"svg", required_argument, NULL, 'v'},
+    {"json", no_argument, NULL, 'j'},           {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static const char *impl_name(const void *all, size_t which)
@@ -145,11 +148,20 @@ static bool parse_names(const struct names *names, bool *chosen, char *text)
     return each_element(text, take_name, &choice);
 }
 
+bool bench_option_impls(const char *option, char *text, const struct bench_impl *const *impls, size_t nimpls,
+                        bool *chosen)
+{
+    struct names names = {option, nimpls, impl_name, impls};
+
+    return parse_names(&names, chosen, text);
+}
+
 static void print_help(const struct bench_impl *const *impls, size_t nimpls)
 {
     printf("usage: hipt-bench [options]\n"
            "       hipt-bench shootdown [options]    what a shootdown costs; see hipt-bench shootdown --help\n"
            "       hipt-bench bytes [options]        what a mapping takes; see hipt-bench bytes --help\n"
+           "       hipt-bench growth [options]       what a table that grows takes; see hipt-bench growth --help\n"
            "\n"
            "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
            "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"
@@ -162,8 +174,9 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --impl LIST        comma-separated, or all (those marked with *)\n"
            "  --seed N           seed of the keys and of all choices (1)\n"
            "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
-           "                     and 2 threads, 4 and more where there are cores; then the goals, met or not. Options\n"
-           "                     after it change it; takes about 10 minutes and 14 GB\n"
+           "                     and 2 threads, 4 and more where there are cores; then growth, and the goals, met or\n"
+           "                     not. Options after it change it; takes about 13 minutes and 14 GB\n"
+           "  --growth N         at the end, growth to N entries, as hipt-bench growth has it\n"
            "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
            "  --json             one JSON object a line instead of the table\n"
            "  --help             this text\n"
@@ -241,6 +254,7 @@ static void take_full(struct bench_options *options, size_t nimpls)
 
     options->full = true;
     options->rounds = FULL_ROUNDS;
+    options->growth = FULL_GROWTH;
     options->entries = (struct bench_list){.values = {1000000, 16000000}, .count = 2};
     take_all_threads(&options->threads);
     memset(options->workloads, 0, sizeof(options->workloads));
@@ -279,6 +293,8 @@ static bool take_option(void *ctx, int option)
         return parse_names(&taking->workloads, options->workloads, optarg);
     case 'i':
         return parse_names(&taking->impls, options->impls, optarg);
+    case 'g':
+        return bench_option_number("--growth", optarg, GROWTH_MIN, ENTRIES_MAX, &options->growth);
     case 'v':
         options->svg = optarg;
         return true;

@@ -26,8 +26,9 @@ struct bench_options {
     uint64_t seed;
     bool workloads[BENCH_WORKLOADS];
     bool *impls; /* one for each implementation, owned by the caller */
-    bool full; /* all that the goals need, and the goals at the end */
+    bool full;   /* all that the goals need, and the goals at the end */
     bool json;
+    uint64_t growth; /* entries that tables grow to under lookups, after the other workloads; 0: they do not */
     const char *svg; /* a directory for pictures; NULL: none */
 };
 
@@ -53,6 +54,10 @@ enum bench_parsed bench_command_parse(const struct bench_command *command, void 
  */
 enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
                                       const struct bench_impl *const *impls, size_t nimpls);
+
+/* A comma-separated list of implementations' names, cut in place. => false: stderr says what would be right. */
+bool bench_option_impls(const char *option, char *text, const struct bench_impl *const *impls, size_t nimpls,
+                        bool *chosen);
 
 /* A number, or a comma-separated list of them, which is cut in place. => false: stderr says what would be right. */
 bool bench_option_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value);

@@ -5,7 +5,7 @@
  * writer. So `ck` runs the mixed workloads with one thread only, and `ck-lock` is the same table whose writers take a
  * ck_spinlock, for any number of threads; it does nothing else, since its lookups are those of `ck`.
  *
- * With the room that it is given the table never grows; if it did, the map before would be freed after a grace period.
+ * With the room that it is given the table grows only where it shall; the map before is freed after a grace period.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -42,6 +42,7 @@ struct header {
 };
 
 static _Thread_local ck_epoch_record_t *record; /* between thread_begin and thread_end */
+static _Thread_local bool retiring;             /* a map waits for its grace period */
 
 static void hash(ck_ht_hash_t *hash, const void *key, size_t bytes, uint64_t seed)
 {
@@ -65,6 +66,7 @@ static void *map_malloc(size_t bytes)
 static void map_free_now(ck_epoch_entry_t *retired)
 {
     free((struct header *)(void *)retired); /* its first member */
+    retiring = false;
 }
 
 /* @defer: readers may be in it. */
@@ -75,6 +77,7 @@ static void map_free(void *map, size_t bytes, bool defer)
     (void)bytes;
     if (defer && record != NULL) {
         ck_epoch_call(record, &header->retired, map_free_now);
+        retiring = true;
     } else {
         free(header);
     }
@@ -131,6 +134,9 @@ static inline bool peer_insert(struct peer *peer, unsigned thread, uint64_t key)
     writer_enter(peer);
     done = ck_ht_put_spmc(&peer->table, hashed, &entry);
     writer_exit(peer);
+    if (retiring) {
+        (void)ck_epoch_poll(record);
+    }
     return done;
 }
 
@@ -154,12 +160,14 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
     (void)ck_epoch_poll(record);
 }
 
+#define PEER_GROWS
 #include "loops.h"
 
 static void *create(const struct bench_geometry *geometry, const char *name, bool locked)
 {
     struct peer *peer = aligned_alloc(_Alignof(struct peer), sizeof(*peer));
-    uint64_t room = 2 * (uint64_t)geometry->entries; /* rounded up to a power of two; it would grow above half of it */
+    /* rounded up to a power of two; it grows above half of it */
+    uint64_t room = 2 * (uint64_t)(geometry->start > 0 ? geometry->start : geometry->entries);
 
     if (peer != NULL) {
         memset(peer, 0, sizeof(*peer));
@@ -246,6 +254,8 @@ const struct bench_impl bench_ck = {
             [BENCH_LOOP_DEPENDENT] = run_dependent,
             [BENCH_LOOP_MISS] = run_miss,
             [BENCH_LOOP_MIXED] = run_mixed},
+    .watch = run_watch,
+    .extend = run_extend,
 };
 
 const struct bench_impl bench_ck_lock = {

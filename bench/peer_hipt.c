@@ -14,6 +14,7 @@
 #include <hipt/user.h>
 
 #include "hipt_aside.h"
+#include "hipt_moving.h"
 #include "impl.h"
 
 #include <sched.h>
@@ -130,6 +131,7 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
     }
 }
 
+#define PEER_GROWS
 #include "loops.h"
 
 static struct bench_outcome run_groups(void *self, const struct bench_job *job)
@@ -231,7 +233,8 @@ static enum hipt_status table_create(struct peer *peer, const struct bench_geome
     }
     hipt_config_init(&config);
     config.ops = hipt_user_ops(peer->user);
-    config.capacity = geometry->entries;
+    config.capacity = geometry->start > 0 ? geometry->start : geometry->entries;
+    config.capacity_max = geometry->entries;
     config.ranges = &peer->range;
     config.nranges = 1;
     if (hipt_config_check(&config, text, sizeof(text)) != HIPT_OK) {
@@ -272,7 +275,7 @@ static void *hipt_create(const struct bench_geometry *geometry)
     }
     peer->range = (struct hipt_range){
         .first = 1, .count = geometry->entries + LIMBO_FRAMES + (uint64_t)geometry->threads * STOCK_ROOM};
-    atomic_init(&peer->spare, peer->range.first + geometry->entries);
+    atomic_init(&peer->spare, peer->range.first);
     peer->aside_room = geometry->threads * geometry->operations;
     peer->stocks = aligned_alloc(64, geometry->threads * sizeof(*peer->stocks));
     if (peer->stocks != NULL) {
@@ -298,6 +301,7 @@ static uint64_t hipt_fill(void *self, const uint64_t *keys, size_t count)
 
     peer->filled = keys;
     peer->entries = count;
+    atomic_store_explicit(&peer->spare, peer->range.first + count, memory_order_relaxed); /* nobody maps yet */
     for (size_t first = 0; first < count; first += BENCH_BATCH) {
         size_t some = count - first < BENCH_BATCH ? count - first : BENCH_BATCH;
 
@@ -320,6 +324,38 @@ static void hipt_bytes(void *self, struct bench_bytes *bytes)
     *bytes = (struct bench_bytes){.forward = stats.bytes_forward, .total = hipt_user_bytes(peer->user)};
 }
 
+static enum bench_begun hipt_enlarge(void *self, uint64_t entries)
+{
+    enum hipt_status status = hipt_resize(((struct peer *)self)->table, entries, false);
+
+    if (status == HIPT_OK || status == HIPT_BUSY) {
+        return status == HIPT_OK ? BENCH_BEGUN : BENCH_TOO_EARLY;
+    }
+    fprintf(stderr, "hipt-bench: hipt: resize: %s\n", hipt_strerror(status));
+    return BENCH_NOT_BEGUN;
+}
+
+/* Inside a read side, which keeps the buckets. */
+static bool ask(struct peer *peer, bool (*question)(struct hipt_table *table))
+{
+    bool answer;
+
+    peer_enter(peer);
+    answer = question(peer->table);
+    peer_exit(peer);
+    return answer;
+}
+
+static bool hipt_is_enlarging(void *self)
+{
+    return ask(self, bench_is_moving);
+}
+
+static bool hipt_is_settling(void *self)
+{
+    return ask(self, bench_is_settling);
+}
+
 const struct bench_impl bench_hipt = {
     .name = "hipt",
     .text = "this library, default geometry, user port on liburcu; inserts and deletes keep both directions",
@@ -339,4 +375,9 @@ const struct bench_impl bench_hipt = {
             [BENCH_LOOP_UNMAP_RANGE] = run_unmap_range,
             [BENCH_LOOP_RETIRE] = run_retire,
             [BENCH_LOOP_MIXED] = run_mixed},
+    .watch = run_watch,
+    .extend = run_extend,
+    .enlarge = hipt_enlarge,
+    .is_enlarging = hipt_is_enlarging,
+    .is_settling = hipt_is_settling,
 };

@@ -4,6 +4,8 @@
  * two, fixed; a node of 64-bit key and 64-bit value from malloc() for each entry. The read lock is the inline one
  * (_LGPL_SOURCE), which is to the peer's advantage.
  *
+ * A table that shall grow begins with its start's buckets, counts its nodes, and is resized by liburcu's own thread.
+ *
  * Deleted nodes wait in a list of the thread that deleted them; a full list costs that thread one grace period and the
  * calls of free(). call_rcu() would move the same work to a helper thread that is not on the clock.
  */
@@ -124,6 +126,7 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
     limbo->count = 0;
 }
 
+#define PEER_GROWS
 #include "loops.h"
 
 /* The arrays of all threads come first, so that they do not count as the table's. */
@@ -148,17 +151,25 @@ static void limbo_destroy(struct peer *peer)
     }
 }
 
+static struct cds_lfht *table_create(const struct bench_geometry *geometry, unsigned long buckets)
+{
+    bool grows = geometry->start > 0;
+
+    return cds_lfht_new_flavor(buckets, buckets, grows ? 0 : buckets,
+                               grows ? CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING : 0, &urcu_memb_flavor, NULL);
+}
+
 static void *lfht_create(const struct bench_geometry *geometry)
 {
     struct peer *peer = calloc(1, sizeof(*peer));
     unsigned long buckets = 1;
 
-    while (buckets < geometry->entries) {
+    while (buckets < (geometry->start > 0 ? geometry->start : geometry->entries)) {
         buckets *= 2;
     }
     if (peer != NULL && limbo_create(peer)) {
         peer->before = bench_malloc_bytes();
-        peer->table = cds_lfht_new_flavor(buckets, buckets, buckets, 0, &urcu_memb_flavor, NULL);
+        peer->table = table_create(geometry, buckets);
         if (peer->table != NULL) {
             return peer;
         }
@@ -242,4 +253,6 @@ const struct bench_impl bench_lfht = {
             [BENCH_LOOP_DEPENDENT] = run_dependent,
             [BENCH_LOOP_MISS] = run_miss,
             [BENCH_LOOP_MIXED] = run_mixed},
+    .watch = run_watch,
+    .extend = run_extend,
 };

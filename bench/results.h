@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "impl.h"
 #include "options.h"
@@ -17,6 +18,13 @@ struct bench_result {
     bool disturbed; /* for orientation only: some of its rounds were disturbed, for want of better ones */
 };
 
+/* The doubling in which lookups suffered most. */
+struct bench_growth_figure {
+    double ratio; /* of their p99.9 to that at rest; 0: not measured */
+    uint64_t entries;
+    bool disturbed;
+};
+
 /* By the place of a number in the options' list of entries, and of threads, and of an implementation in @impls. */
 struct bench_results {
     const struct bench_options *options;
@@ -24,6 +32,7 @@ struct bench_results {
     size_t nimpls;
     struct bench_result times[BENCH_LIST_MAX][BENCH_WORKLOADS][BENCH_LIST_MAX][BENCH_IMPLS_MAX];
     struct bench_bytes bytes[BENCH_LIST_MAX][BENCH_IMPLS_MAX];
+    struct bench_growth_figure growth;
 };
 
 /* Where in a list @value is; in a list that does not have it, 0. */

@@ -52,12 +52,13 @@ static inline bool peer_delete(struct peer *peer, unsigned, uint64_t key)
 
 static inline void peer_rest(struct peer *, unsigned) {}
 
+#define PEER_GROWS
 #include "../loops.h"
 
 static void *map_create(const struct bench_geometry *geometry)
 {
     try {
-        return new struct peer(geometry->entries);
+        return new struct peer(geometry->start > 0 ? geometry->start : geometry->entries);
     } catch (const std::bad_alloc &) {
         std::fprintf(stderr, "hipt-bench: no memory for a map of %zu entries\n", geometry->entries);
         return nullptr;
@@ -100,6 +101,8 @@ static constexpr struct bench_impl map_impl(const char *name, const char *text)
     impl.run[BENCH_LOOP_DEPENDENT] = run_dependent;
     impl.run[BENCH_LOOP_MISS] = run_miss;
     impl.run[BENCH_LOOP_MIXED] = run_mixed;
+    impl.watch = run_watch;
+    impl.extend = run_extend;
     return impl;
 }
 

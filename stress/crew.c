@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "resizers.h"
 #include "support/step.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
@@ -36,6 +37,10 @@ static const char help[] =
     "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (27)\n"
     "  --yield N          stand aside before one of N accesses to shared words, 0: never (64)\n"
     "  --give N           of these, give the processor away one in N times, and else wait up to 200 ns (8)\n"
+    "  --resizers N       further threads that grow, shrink and re-key the table all the time, 0 to 4, where there is one\n"
+    "                     table (0)\n"
+    "  --stop N           stop a resizer in the midst until each thread has done N operations, again and again, 0: never\n"
+    "                     (0)\n"
     "  --no-grace         a planted bug: grace periods end at once\n"
     "  --progress         a line on stderr every second\n"
     "  --json             one JSON object in place of text\n"
@@ -88,7 +93,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
     } known[] = {{"--threads", 2, CREW_THREADS_MAX}, {"--seed", 0, UINT64_MAX}, {"--buckets", 1, 1u << 20},
                  {"--sizes", 1, 3}, {"--frames", 4, 4096}, {"--version-bits", 1, HIPT_VERSION_BITS_MAX},
                  {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20},
-                 {"--ttl", 0, 1000000}, {"--give", 1, 1u << 20}};
+                 {"--ttl", 0, 1000000}, {"--resizers", 0, CREW_RESIZERS_MAX}, {"--stop", 0, UINT32_MAX},
+                 {"--give", 1, 1u << 20}};
     uint64_t number;
     size_t i = 0;
 
@@ -108,6 +114,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
     case 6: options->sequence_bits = (unsigned)number; break;
     case 7: options->yield = (unsigned)number; break;
     case 8: options->ttl = number * 1000u; break;
+    case 9: options->resizers = (unsigned)number; break;
+    case 10: options->stop = (unsigned)number; break;
     default: options->give = (unsigned)number; break;
     }
     return true;
@@ -182,10 +190,11 @@ static void replay_write(const struct crew *crew)
     (void)snprintf(replay_line, sizeof(replay_line),
                    "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --delivery %s --ttl %" PRIu64
                    " --buckets %" PRIu64
-                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s%s",
+                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u"
+                   " --resizers %u --stop %u%s%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
                    deliveries[o->delivery], o->ttl / 1000u, o->buckets, o->sizes, o->frames, o->version_bits,
-                   o->sequence_bits, o->yield, o->give,
+                   o->sequence_bits, o->yield, o->give, o->resizers, o->stop,
                    o->canary ? " --canary" : "", o->no_grace ? " --no-grace" : "");
 }
 
@@ -313,6 +322,7 @@ static void threads_run(struct crew *crew)
             _exit(2); /* those that run wait for it */
         }
     }
+    resizers_start(crew);
     if (!threads_watch(crew)) {
         fprintf(stderr, "stress_%s: broken: threads do not come to their end\nreplay: %s\n", crew->program->letter,
                 replay_line);
@@ -321,6 +331,7 @@ static void threads_run(struct crew *crew)
     for (t = 0; t < crew->options.threads; t++) {
         (void)pthread_join(thread[t].thread, NULL);
     }
+    resizers_join(crew);
 }
 
 /* --- the table */
@@ -414,7 +425,7 @@ static bool counts_suffice(struct crew *crew)
             return false;
         }
     }
-    return true;
+    return resizers_suffice(crew);
 }
 
 static void report_text(struct crew *crew, double seconds)
@@ -432,6 +443,11 @@ static void report_text(struct crew *crew, double seconds)
         }
         putchar('\n');
     }
+    if (crew->options.resizers) {
+        printf("  %-40s %14" PRIu64 "\n  %-40s %14" PRIu64 "\n  %-40s %14" PRIu64 "\n", "moves of the table",
+               atomic_load(&crew->resizes), "moves refused: one is under way", atomic_load(&crew->refused),
+               "resizers stopped, and the others went on", atomic_load(&crew->stops));
+    }
     printf("  %-40s %14" PRIu64 "\n  %-40s %14.2f\n", "violations", atomic_load(&crew->violations), "seconds", seconds);
     printf("  seed %" PRIu64 "\nreplay: %s\n", crew->options.seed, replay_line);
 }
@@ -446,7 +462,8 @@ static void report_json(struct crew *crew, double seconds)
     for (i = 0; count[i].name; i++) {
         printf("%s\"%s\": %" PRIu64, i ? ", " : "", count[i].name, crew_total(crew, i));
     }
-    printf("}, \"violations\": %" PRIu64 ", \"replay\": \"%s\"}\n", atomic_load(&crew->violations), replay_line);
+    printf("}, \"moves\": %" PRIu64 ", \"stops\": %" PRIu64, atomic_load(&crew->resizes), atomic_load(&crew->stops));
+    printf(", \"violations\": %" PRIu64 ", \"replay\": \"%s\"}\n", atomic_load(&crew->violations), replay_line);
 }
 
 static int crew_run(struct crew *crew)

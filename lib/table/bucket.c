@@ -162,6 +162,13 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
         return 2;
     }
+    /*
+     * If @other has taken the place of @now meanwhile, and all has moved to it, its past is NULL as well; but it has
+     * not been left, its grace period must not begin. Inside the read side @now does not come back.
+     */
+    if (hipti_buckets_now(buckets) != now) {
+        return 2;
+    }
     return half_clear(buckets, half, other) ? half : 2u;
 }
 

@@ -57,21 +57,55 @@ static void stats_bucket(const struct hipti_buckets *buckets, uint32_t bucket, s
     stats->lines_linked += lines - 1u;
 }
 
+/* => false: there are no more buckets. Those of the array that is being left come first. Inside a read side. */
+static bool stats_nth(const struct hipti_buckets *buckets, uint64_t ordinal, struct hipt_stats *stats)
+{
+    const struct hipti_array *array = hipti_buckets_now(buckets);
+    const struct hipti_array *past = hipti_load_acquire(&array->past); /* [observe:left] */
+    uint64_t before = past ? past->quotient.buckets : 0;
+
+    if (ordinal < before) {
+        array = past;
+    } else {
+        ordinal -= before;
+    }
+    if (ordinal >= array->quotient.buckets) {
+        return false;
+    }
+    stats_bucket(buckets, array->first + (uint32_t)ordinal, stats);
+    return true;
+}
+
+/* What is the arrays'. Inside a read side. */
+static void stats_arrays(const struct hipti_buckets *buckets, struct hipt_stats *stats)
+{
+    unsigned half;
+
+    stats->buckets = hipti_buckets_now(buckets)->quotient.buckets;
+    for (half = 0; half < 2u; half++) {
+        const struct hipti_array *array = hipti_load_acquire(&buckets->half[half]); /* [observe:array] */
+
+        stats->bytes_forward += array ? hipti_arena_bytes(&array->lines) : 0;
+    }
+}
+
 void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
 {
     static const struct hipt_stats zero;
-    uint64_t bucket;
+    uint64_t ordinal = 0;
+    bool more = true;
 
     *stats = zero;
-    stats->buckets = hipti_buckets_now(&table->buckets)->quotient.buckets;
     stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved); /* a count for people */
-    for (bucket = 0; bucket < stats->buckets; bucket++) {
+    HIPT_PORT_READ_ENTER(&table->ops);
+    stats_arrays(&table->buckets, stats);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    while (more) { /* one by one: it holds up no grace period, and the table may move to other arrays meanwhile */
         HIPT_PORT_READ_ENTER(&table->ops);
-        stats_bucket(&table->buckets, hipti_buckets_now(&table->buckets)->first + (uint32_t)bucket, stats);
+        more = stats_nth(&table->buckets, ordinal++, stats);
         HIPT_PORT_READ_EXIT(&table->ops);
     }
-    stats->bytes_forward = hipti_arena_bytes(&hipti_buckets_now(&table->buckets)->lines) +
-                           hipti_arena_bytes(&table->buckets.overflow);
+    stats->bytes_forward += hipti_arena_bytes(&table->buckets.overflow);
     stats->bytes_frames = hipti_arena_bytes(&table->frames.records);
     stats->bytes_aliases = hipti_arena_bytes(&table->frames.blocks);
     stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +

@@ -17,7 +17,7 @@ void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forwa
         }
     }
     /* P22. Whoever fails was helped. */
-    (void)hipti_slot_change(&table->buckets, slot, &forward, hipti_pte_parked(HIPTI_COOKIE_NEVER));
+    (void)hipti_slot_change(&table->buckets, slot, &forward, hipti_pte_parked(HIPTI_COOKIE_LEFT));
 }
 
 bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transitions P1 to P13 are listed in pte.h, H1 to H3 in line.h. Tags:
+ * The transitions P1 to P23 are listed in pte.h, H1 to H4 in line.h. Tags:
  *
  *   slot     the pte word: who reads it with acquire sees the remainder that was stored before it
  *   lo/hi    the remainder: stored with release after the claim, so who reads a newer one sees the claim too
@@ -462,16 +462,8 @@ struct scan {
 
 static bool slot_is_free(const struct hipti_buckets *buckets, uint64_t pte)
 {
-    uint64_t cookie = hipti_pte_cookie(pte);
-
-    switch (hipti_pte_state(pte)) {
-    case HIPTI_FREE:
-        return true;
-    case HIPTI_PARKED:
-        return cookie != HIPTI_COOKIE_NEVER && buckets->ops->gp_elapsed(buckets->ops->ctx, cookie);
-    default:
-        return false;
-    }
+    return hipti_pte_is_free(pte) && (hipti_pte_state(pte) == HIPTI_FREE ||
+                                      buckets->ops->gp_elapsed(buckets->ops->ctx, hipti_pte_cookie(pte)));
 }
 
 static void scan_free(const struct hipti_buckets *buckets, uint32_t number, struct scan *scan)
@@ -738,12 +730,10 @@ static bool line_seal(struct hipti_line *line, uint64_t *sealed)
 
     for (i = 0; i < HIPT_SLOTS; i++) {
         uint64_t pte = hipti_load_relaxed(&line->pte[i]); /* only compared */
-        bool is_free = hipti_pte_state(pte) == HIPTI_FREE ||
-                       (hipti_pte_state(pte) == HIPTI_PARKED && hipti_pte_cookie(pte) != HIPTI_COOKIE_NEVER);
 
         sealed[i] = pte;
         /* acquire: the slot's last life is over before the line is used again [observe:slot] */
-        if (!is_free || !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+        if (!hipti_pte_is_free(pte) || !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
             line_unseal(line, sealed, i);
             return false;
         }
@@ -777,7 +767,10 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
     line_unseal(line, sealed, HIPT_SLOTS);
 }
 
-/* => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P13). */
+/*
+ * => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P23), not either by who looked
+ * for a free one before the bucket was closed.
+ */
 static bool line_is_left(struct hipti_line *line)
 {
     unsigned i;
@@ -786,10 +779,10 @@ static bool line_is_left(struct hipti_line *line)
         uint64_t pte = hipti_load_acquire(&line->pte[i]); /* [observe:slot] its last life is over */
 
         /* acquire: as above, of the life that ended since [observe:slot] */
-        while (hipti_pte_state(pte) == HIPTI_FREE &&
-               !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+        while (hipti_pte_is_free(pte) &&
+               !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_LEFT))) {
         }
-        if (hipti_pte_state(pte) != HIPTI_FREE && hipti_pte_state(pte) != HIPTI_PARKED) {
+        if (!hipti_pte_is_free(pte) && pte != hipti_pte_parked(HIPTI_COOKIE_LEFT)) {
             return false;
         }
     }

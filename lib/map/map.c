@@ -313,7 +313,7 @@ struct map_batch {
     } ahead[HIPTI_AHEAD];
 };
 
-/* Check an entry, and fetch its lines. */
+/* Check an entry, and fetch its lines. Inside a read side. */
 static void map_batch_fetch(struct map_batch *batch, size_t at)
 {
     const struct hipt_mapping *mapping = &batch->mappings[at];
@@ -377,9 +377,11 @@ size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappi
     batch.mappings = mappings;
     batch.count = count;
     batch.status = status;
+    HIPT_PORT_READ_ENTER(&table->ops);
     for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
         map_batch_fetch(&batch, at);
     }
+    HIPT_PORT_READ_EXIT(&table->ops);
     for (at = 0; at < count;) {
         at = map_batch_turn(&batch, at);
     }

@@ -630,10 +630,40 @@ enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_
     return bucket_claim(buckets, place, false, pte, claim);
 }
 
+/*
+ * Let the header of a bucket name no slot (H5). A copy is made live without the header: if that went on to name its slot,
+ * with the parity of the life before, it would seem to name the life behind. => false: the sequence waits at its gate.
+ */
+static bool bucket_unname(struct hipti_buckets *buckets, uint32_t bucket)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, bucket);
+    uint64_t header = bucket_settle(buckets, bucket);
+
+    while (header & HIPTI_HEADER_PENDING) {
+        uint64_t next = hipti_header_relink(header, hipti_header_link(header), buckets->sequence_bits);
+
+        if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
+            return false;
+        }
+        /* H5. release: the slot which the header named is finished [publish:commit] */
+        if (hipti_cas_release(&line->header, &header, next)) {
+            return true;
+        }
+        header = bucket_settle(buckets, bucket);
+    }
+    return true;
+}
+
 enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                    struct hipti_claim *claim)
 {
-    return bucket_claim(buckets, place, true, pte, claim);
+    enum hipt_status status = bucket_claim(buckets, place, true, pte, claim);
+
+    if (status == HIPT_OK && !bucket_unname(buckets, place.bucket)) {
+        hipti_bucket_forget(buckets, claim);
+        status = HIPT_BUSY;
+    }
+    return status;
 }
 
 bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket)

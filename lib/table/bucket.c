@@ -322,23 +322,16 @@ static const struct hipti_array *array_before(const struct hipti_array *array, u
 
 /* One chain, and on from there. */
 static bool find_from(struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
-                      hipti_slot *from, unsigned *lines)
+                      unsigned *lines)
 {
-    if (!hipti_bucket_find(buckets, place, slot, pte, lines)) {
-        return false;
-    }
-    if (from) {
-        *from = hipti_pte_state(*pte) == HIPTI_FORWARD ? *slot : HIPTI_NOWHERE;
-    }
-    return hipti_slot_follow(buckets, slot, pte);
+    return hipti_bucket_find(buckets, place, slot, pte, lines) && hipti_slot_follow(buckets, slot, pte);
 }
 
 /*
  * The past first: a key goes from there to the present, and is put into the present before it is taken out of the past.
  * A miss is one if the present still is the one: keys leave it only when another one has taken its place.
  */
-bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, hipti_slot *from,
-                unsigned *lines)
+bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, unsigned *lines)
 {
     const struct hipti_array *now = hipti_buckets_now(buckets);
     const struct hipti_array *before;
@@ -347,13 +340,21 @@ bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, u
         struct hipti_place place;
 
         before = now;
-        if ((array_before(now, key, &place) && find_from(buckets, place, slot, pte, from, lines)) ||
-            find_from(buckets, hipti_array_place(now, key), slot, pte, from, lines)) {
+        if ((array_before(now, key, &place) && find_from(buckets, place, slot, pte, lines)) ||
+            find_from(buckets, hipti_array_place(now, key), slot, pte, lines)) {
             return true;
         }
         now = hipti_buckets_now(buckets);
     } while (now != before);
     return false;
+}
+
+bool hipti_find_forward(const struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
+{
+    struct hipti_place place;
+
+    return array_before(hipti_buckets_now(buckets), key, &place) &&
+           hipti_bucket_find(buckets, place, slot, pte, NULL) && hipti_pte_state(*pte) == HIPTI_FORWARD;
 }
 
 bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)

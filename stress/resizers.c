@@ -65,7 +65,8 @@ static void stand_still(void)
     self->is_to_stop = false;
 }
 
-static void resize(struct resizer *resizer)
+/* => whether a move has begun. */
+static bool resize(struct resizer *resizer)
 {
     struct crew *crew = resizer->crew;
     uint64_t capacity = crew_draw(&resizer->random, 1u << crew_draw(&resizer->random, SIZES)); /* 0: as it is */
@@ -76,6 +77,16 @@ static void resize(struct resizer *resizer)
         crew_broken(crew, "a resize answers: %s", hipt_strerror(status));
     }
     atomic_fetch_add(status == HIPT_OK ? &crew->resizes : &crew->refused, 1u);
+    return status == HIPT_OK;
+}
+
+/* Be stopped soon: in a move that has begun, seldom elsewhere, where a resizer does little but ask again. */
+static void stop_soon(struct resizer *resizer, bool has_begun)
+{
+    if (!resizer->is_to_stop && (has_begun || crew_draw(&resizer->random, 64) == 0)) {
+        resizer->is_to_stop = true;
+        step_interrupt(NULL, NULL, crew_draw(&resizer->random, STOP_WITHIN), stand_still);
+    }
 }
 
 /* A part of a move, as a map does it, or all of it. */
@@ -97,11 +108,11 @@ static void *resizer_main(void *arg)
 
     self = resizer;
     while (!crew_is_over(resizer->crew)) {
-        if (resizer->crew->options.stop && !resizer->is_to_stop) {
-            resizer->is_to_stop = true;
-            step_interrupt(NULL, NULL, crew_draw(&resizer->random, STOP_WITHIN), stand_still);
+        bool has_begun = resize(resizer);
+
+        if (resizer->crew->options.stop) {
+            stop_soon(resizer, has_begun);
         }
-        resize(resizer);
         help(resizer);
         if (crew_draw(&resizer->random, 4) == 0) {
             pause_for((long)crew_draw(&resizer->random, 1000000));

@@ -148,7 +148,8 @@ void resizers_join(struct crew *crew)
 bool resizers_suffice(struct crew *crew)
 {
     const struct crew_options *o = &crew->options;
-    bool suffice = o->resizers == 0 || (atomic_load(&crew->resizes) > 1u && (o->stop == 0 || atomic_load(&crew->stops)));
+    bool has_moved = atomic_load(&crew->resizes) > 1u; /* the second one begins when the first has come to its end */
+    bool suffice = o->resizers == 0 || (has_moved && (o->stop == 0 || atomic_load(&crew->stops) > 0));
 
     if (!suffice) {
         fprintf(stderr, "stress_%s: nothing was shown: moves of the table %" PRIu64 ", stops %" PRIu64 "\n",

@@ -67,8 +67,8 @@ static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti
 }
 
 /*
- * Fetch the first pages of a range, which is not empty, but for the very first, which is looked at at once. Not inside a
- * read side.
+ * Fetch the first pages of a range, which is not empty, but for the very first, which is looked at at once. Not inside
+ * a read side.
  */
 static inline struct hipti_ahead hipti_ahead_start(const struct hipt_table *table, const struct hipt_page *page,
                                                    uint64_t npages)

@@ -21,8 +21,9 @@ void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forwa
 }
 
 /*
- * What it has left is looked for only when it has been found: that the look at the past, which comes first in a find, met
- * no FORWARD says nothing. The page may have been put there behind it, by who still took it for the present, and moved.
+ * What it has left is looked for only when it has been found: that the look at the past, which comes first in a find,
+ * met no FORWARD says nothing. The page may have been put there behind it, by who still took it for the present, and
+ * moved.
  */
 bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)
 {

@@ -799,8 +799,8 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
 }
 
 /*
- * => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P23), not either by who looked
- * for a free one before the bucket was closed.
+ * => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P23), not either by who
+ * looked for a free one before the bucket was closed.
  */
 static bool line_is_left(struct hipti_line *line)
 {

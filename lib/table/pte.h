@@ -95,8 +95,8 @@ enum hipti_state {
 
 #define HIPTI_PTE_VERSION_MASK (hipti_mask(HIPT_VERSION_BITS_MAX) << HIPTI_PTE_VERSION_SHIFT)
 /*
- * Two that elapse never. NEVER: somebody is at work on the slot or its line, and will say what becomes of it; LEFT: it is
- * in a closed bucket and nobody's, for good.
+ * Two that elapse never. NEVER: somebody is at work on the slot or its line, and will say what becomes of it; LEFT: it
+ * is in a closed bucket and nobody's, for good.
  */
 #define HIPTI_COOKIE_NEVER hipti_mask(56)
 #define HIPTI_COOKIE_LEFT (HIPTI_COOKIE_NEVER - 1u)

@@ -394,7 +394,8 @@ static void put_late_and_move(void)
     hipti_store_release(&buckets->now, now);
     hipt_read_enter(rig.table);
     cr_assert(hipti_bucket_close(buckets, place.bucket) && hipti_bucket_find(buckets, place, &slot, &pte, NULL));
-    cr_assert_eq(hipti_bucket_copy(buckets, hipti_array_place(now, key), pte & ~HIPTI_PTE_VERSION_MASK, &claim), HIPT_OK);
+    place = hipti_array_place(now, key);
+    cr_assert_eq(hipti_bucket_copy(buckets, place, pte & ~HIPTI_PTE_VERSION_MASK, &claim), HIPT_OK);
     cr_assert(hipti_slot_switch(buckets, slot, &pte, hipti_pte_forward(pte, claim.slot, claim.pte)));
     pte = hipti_pte_forward(pte, claim.slot, claim.pte);
     cr_assert(hipti_slot_follow(buckets, &slot, &pte));

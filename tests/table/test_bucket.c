@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rows P1 to P13 of pte.h, H1 to H3 and H5 of line.h, one step after another by one thread: who may do what to a slot,
- * what a lookup sees of it, and what stays as it was when a step is refused.
+ * The rows P1 to P13 of pte.h, H1 to H3 and H5 of line.h, one step after another by one thread: who may do what to a
+ * slot, what a lookup sees of it, and what stays as it was when a step is refused.
  */
 #include <criterion/criterion.h>
 

@@ -212,16 +212,35 @@ void crew_broken(struct crew *crew, const char *format, ...)
     atomic_store(&crew->over, true);
 }
 
-/* The library's own checks trap. */
+/* The library's own checks trap, and what has been given back may be gone. */
 static void trap_caught(int number)
 {
-    static const char text[] = "stress: broken: a check of the library trapped\nreplay: ";
+    static const char trapped[] = "stress: broken: a check of the library trapped\nreplay: ";
+    static const char lost[] = "stress: broken: there is no memory where it is looked for\nreplay: ";
 
-    (void)number;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1u);
+    if (number == SIGSEGV) {
+        (void)!write(STDERR_FILENO, lost, sizeof(lost) - 1u);
+    } else {
+        (void)!write(STDERR_FILENO, trapped, sizeof(trapped) - 1u);
+    }
     (void)!write(STDERR_FILENO, replay_line, strlen(replay_line));
     (void)!write(STDERR_FILENO, "\n", 1);
     _exit(1);
+}
+
+/* A sanitizer says more about a lost address than this does. */
+static void traps_catch(void)
+{
+    struct sigaction trap;
+    struct sigaction before;
+
+    memset(&trap, 0, sizeof(trap));
+    trap.sa_handler = trap_caught;
+    (void)sigaction(SIGILL, &trap, NULL);
+    (void)sigaction(SIGTRAP, &trap, NULL);
+    if (sigaction(SIGSEGV, NULL, &before) == 0 && before.sa_handler == SIG_DFL) {
+        (void)sigaction(SIGSEGV, &trap, NULL);
+    }
 }
 
 /* --- threads */
@@ -486,7 +505,6 @@ static int crew_run(struct crew *crew)
 int crew_main(const struct crew_program *program, int argc, char **argv)
 {
     static struct crew crew;
-    struct sigaction trap;
     int status = 2;
 
     crew.program = program;
@@ -494,10 +512,7 @@ int crew_main(const struct crew_program *program, int argc, char **argv)
         return status;
     }
     replay_write(&crew);
-    memset(&trap, 0, sizeof(trap));
-    trap.sa_handler = trap_caught;
-    (void)sigaction(SIGILL, &trap, NULL);
-    (void)sigaction(SIGTRAP, &trap, NULL);
+    traps_catch();
     if (!table_open(&crew) || (program->start && !program->start(&crew))) {
         fprintf(stderr, "stress_%s: no memory, or the table's geometry is refused\n", program->letter);
         return 2;

@@ -54,35 +54,27 @@ static inline void hipti_fetch_cell(const struct hipt_table *table, uint32_t cel
 struct hipti_ahead {
     struct hipt_page page; /* the next to be fetched */
     uint64_t left;
+    unsigned due; /* with the next step: one, at first as many as are to be on their way */
 };
 
-/* One page more, if there is one. */
-static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti_ahead *ahead)
-{
-    if (ahead->left > 0) {
-        hipti_fetch_page(table, &ahead->page);
-        ahead->page.vpn += hipti_size_pages(table, ahead->page.size);
-        ahead->left--;
-    }
-}
-
-/*
- * Fetch the first pages of a range, which is not empty, but for the very first, which is looked at at once. Not inside
- * a read side.
- */
+/* All pages of a range, which is not empty, but the very first, which is looked at at once. Nothing is fetched yet. */
 static inline struct hipti_ahead hipti_ahead_start(const struct hipt_table *table, const struct hipt_page *page,
                                                    uint64_t npages)
 {
-    struct hipti_ahead ahead = {*page, npages - 1u};
-    unsigned i;
+    struct hipti_ahead ahead = {*page, npages - 1u, HIPTI_AHEAD};
 
     ahead.page.vpn += hipti_size_pages(table, page->size);
-    HIPT_PORT_READ_ENTER(&table->ops);
-    for (i = 1; i < HIPTI_AHEAD && ahead.left > 0; i++) {
-        hipti_ahead_next(table, &ahead);
-    }
-    HIPT_PORT_READ_EXIT(&table->ops);
     return ahead;
+}
+
+/* One page more, if there is one. Inside a read side. */
+static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti_ahead *ahead)
+{
+    for (; ahead->due > 0 && ahead->left > 0; ahead->due--, ahead->left--) {
+        hipti_fetch_page(table, &ahead->page);
+        ahead->page.vpn += hipti_size_pages(table, ahead->page.size);
+    }
+    ahead->due = 1;
 }
 
 #endif

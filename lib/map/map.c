@@ -328,6 +328,16 @@ static void map_batch_fetch(struct map_batch *batch, size_t at)
     batch->ahead[at % HIPTI_AHEAD].number = number;
 }
 
+/* The first entries' lines, before any is looked at. Inside a read side. */
+static void map_batch_fetch_first(struct map_batch *batch)
+{
+    size_t at;
+
+    for (at = 0; at < batch->count && at < HIPTI_AHEAD; at++) {
+        map_batch_fetch(batch, at);
+    }
+}
+
 /* Fetch the cell that an entry's asid would give out now: asids take turns in a batch, or cells are neighbours. */
 static void map_batch_fetch_cell(const struct map_batch *batch, size_t at)
 {
@@ -345,6 +355,9 @@ static size_t map_batch_turn(struct map_batch *batch, size_t at)
     size_t first = at;
 
     HIPT_PORT_READ_ENTER(&batch->table->ops);
+    if (first == 0) {
+        map_batch_fetch_first(batch);
+    }
     for (; at < batch->count && at - first < HIPTI_TURN; at++) {
         enum hipt_status status = batch->ahead[at % HIPTI_AHEAD].status;
 
@@ -377,11 +390,6 @@ size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappi
     batch.mappings = mappings;
     batch.count = count;
     batch.status = status;
-    HIPT_PORT_READ_ENTER(&table->ops);
-    for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
-        map_batch_fetch(&batch, at);
-    }
-    HIPT_PORT_READ_EXIT(&table->ops);
     for (at = 0; at < count;) {
         at = map_batch_turn(&batch, at);
     }

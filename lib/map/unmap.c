@@ -124,6 +124,16 @@ static void unmap_batch_fetch(const struct unmap_batch *batch, size_t at)
     }
 }
 
+/* The first entries' lines, before any is looked at. Inside a read side. */
+static void unmap_batch_fetch_first(const struct unmap_batch *batch)
+{
+    size_t at;
+
+    for (at = 0; at < batch->count && at < HIPTI_AHEAD; at++) {
+        unmap_batch_fetch(batch, at);
+    }
+}
+
 /* Step 1 for one entry. */
 static enum hipt_status unmap_batch_take(struct unmap_batch *batch, size_t at)
 {
@@ -187,6 +197,9 @@ static size_t unmap_batch_turn(struct unmap_batch *batch, size_t at)
 
     batch->ntaken = 0;
     HIPT_PORT_READ_ENTER(&table->ops);
+    if (first == 0) {
+        unmap_batch_fetch_first(batch);
+    }
     for (; at < batch->count && at - first < HIPTI_TURN; at++) {
         batch->status[at] = unmap_batch_take(batch, at);
         if (batch->count - at > HIPTI_AHEAD) {
@@ -216,11 +229,6 @@ size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages,
     batch.out = out;
     batch.status = status;
     batch.may_wait = hipti_wait_check(table);
-    HIPT_PORT_READ_ENTER(&table->ops);
-    for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
-        unmap_batch_fetch(&batch, at);
-    }
-    HIPT_PORT_READ_EXIT(&table->ops);
     for (at = 0; at < count;) {
         at = unmap_batch_turn(&batch, at);
         ended += batch.ntaken;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "resizers.h"
 #include "support/step.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
@@ -36,6 +37,8 @@ static const char help[] =
     "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (27)\n"
     "  --yield N          stand aside before one of N accesses to shared words, 0: never (64)\n"
     "  --give N           of these, give the processor away one in N times, and else wait up to 200 ns (8)\n"
+    "  --resizers N       further threads that grow, shrink and re-key the crew's table all the time, 0 to 4 (0)\n"
+    "  --stop N           stop a resizer in a move until each thread has done N operations, and again, 0: never (0)\n"
     "  --no-grace         a planted bug: grace periods end at once\n"
     "  --progress         a line on stderr every second\n"
     "  --json             one JSON object in place of text\n"
@@ -88,7 +91,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
     } known[] = {{"--threads", 2, CREW_THREADS_MAX}, {"--seed", 0, UINT64_MAX}, {"--buckets", 1, 1u << 20},
                  {"--sizes", 1, 3}, {"--frames", 4, 4096}, {"--version-bits", 1, HIPT_VERSION_BITS_MAX},
                  {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20},
-                 {"--ttl", 0, 1000000}, {"--give", 1, 1u << 20}};
+                 {"--ttl", 0, 1000000}, {"--resizers", 0, CREW_RESIZERS_MAX}, {"--stop", 0, UINT32_MAX},
+                 {"--give", 1, 1u << 20}};
     uint64_t number;
     size_t i = 0;
 
@@ -108,6 +112,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
     case 6: options->sequence_bits = (unsigned)number; break;
     case 7: options->yield = (unsigned)number; break;
     case 8: options->ttl = number * 1000u; break;
+    case 9: options->resizers = (unsigned)number; break;
+    case 10: options->stop = (unsigned)number; break;
     default: options->give = (unsigned)number; break;
     }
     return true;
@@ -182,10 +188,11 @@ static void replay_write(const struct crew *crew)
     (void)snprintf(replay_line, sizeof(replay_line),
                    "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --delivery %s --ttl %" PRIu64
                    " --buckets %" PRIu64
-                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u%s%s",
+                   " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u"
+                   " --resizers %u --stop %u%s%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
                    deliveries[o->delivery], o->ttl / 1000u, o->buckets, o->sizes, o->frames, o->version_bits,
-                   o->sequence_bits, o->yield, o->give,
+                   o->sequence_bits, o->yield, o->give, o->resizers, o->stop,
                    o->canary ? " --canary" : "", o->no_grace ? " --no-grace" : "");
 }
 
@@ -205,16 +212,35 @@ void crew_broken(struct crew *crew, const char *format, ...)
     atomic_store(&crew->over, true);
 }
 
-/* The library's own checks trap. */
+/* The library's own checks trap, and what has been given back may be gone. */
 static void trap_caught(int number)
 {
-    static const char text[] = "stress: broken: a check of the library trapped\nreplay: ";
+    static const char trapped[] = "stress: broken: a check of the library trapped\nreplay: ";
+    static const char lost[] = "stress: broken: there is no memory where it is looked for\nreplay: ";
 
-    (void)number;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1u);
+    if (number == SIGSEGV) {
+        (void)!write(STDERR_FILENO, lost, sizeof(lost) - 1u);
+    } else {
+        (void)!write(STDERR_FILENO, trapped, sizeof(trapped) - 1u);
+    }
     (void)!write(STDERR_FILENO, replay_line, strlen(replay_line));
     (void)!write(STDERR_FILENO, "\n", 1);
     _exit(1);
+}
+
+/* A sanitizer says more about a lost address than this does. */
+static void traps_catch(void)
+{
+    struct sigaction trap;
+    struct sigaction before;
+
+    memset(&trap, 0, sizeof(trap));
+    trap.sa_handler = trap_caught;
+    (void)sigaction(SIGILL, &trap, NULL);
+    (void)sigaction(SIGTRAP, &trap, NULL);
+    if (sigaction(SIGSEGV, NULL, &before) == 0 && before.sa_handler == SIG_DFL) {
+        (void)sigaction(SIGSEGV, &trap, NULL);
+    }
 }
 
 /* --- threads */
@@ -313,6 +339,7 @@ static void threads_run(struct crew *crew)
             _exit(2); /* those that run wait for it */
         }
     }
+    resizers_start(crew);
     if (!threads_watch(crew)) {
         fprintf(stderr, "stress_%s: broken: threads do not come to their end\nreplay: %s\n", crew->program->letter,
                 replay_line);
@@ -321,6 +348,7 @@ static void threads_run(struct crew *crew)
     for (t = 0; t < crew->options.threads; t++) {
         (void)pthread_join(thread[t].thread, NULL);
     }
+    resizers_join(crew);
 }
 
 /* --- the table */
@@ -351,6 +379,7 @@ static bool table_open(struct crew *crew)
     hipt_config_init(&crew->config);
     crew->config.ops = &crew->ops;
     crew->config.buckets = o->buckets;
+    crew->config.capacity_max = o->resizers ? UINT64_C(1) << CREW_RESIZE_BITS : 0;
     crew->config.asid_bits = crew->program->asid_bits;
     crew->config.va_bits = 32;
     crew->config.nsizes = o->sizes;
@@ -414,7 +443,7 @@ static bool counts_suffice(struct crew *crew)
             return false;
         }
     }
-    return true;
+    return resizers_suffice(crew);
 }
 
 static void report_text(struct crew *crew, double seconds)
@@ -432,6 +461,11 @@ static void report_text(struct crew *crew, double seconds)
         }
         putchar('\n');
     }
+    if (crew->options.resizers) {
+        printf("  %-40s %14" PRIu64 "\n  %-40s %14" PRIu64 "\n  %-40s %14" PRIu64 "\n", "moves of the table",
+               atomic_load(&crew->resizes), "moves refused: one is under way", atomic_load(&crew->refused),
+               "resizers stopped, and the others went on", atomic_load(&crew->stops));
+    }
     printf("  %-40s %14" PRIu64 "\n  %-40s %14.2f\n", "violations", atomic_load(&crew->violations), "seconds", seconds);
     printf("  seed %" PRIu64 "\nreplay: %s\n", crew->options.seed, replay_line);
 }
@@ -446,7 +480,8 @@ static void report_json(struct crew *crew, double seconds)
     for (i = 0; count[i].name; i++) {
         printf("%s\"%s\": %" PRIu64, i ? ", " : "", count[i].name, crew_total(crew, i));
     }
-    printf("}, \"violations\": %" PRIu64 ", \"replay\": \"%s\"}\n", atomic_load(&crew->violations), replay_line);
+    printf("}, \"moves\": %" PRIu64 ", \"stops\": %" PRIu64, atomic_load(&crew->resizes), atomic_load(&crew->stops));
+    printf(", \"violations\": %" PRIu64 ", \"replay\": \"%s\"}\n", atomic_load(&crew->violations), replay_line);
 }
 
 static int crew_run(struct crew *crew)
@@ -471,7 +506,6 @@ static int crew_run(struct crew *crew)
 int crew_main(const struct crew_program *program, int argc, char **argv)
 {
     static struct crew crew;
-    struct sigaction trap;
     int status = 2;
 
     crew.program = program;
@@ -479,10 +513,7 @@ int crew_main(const struct crew_program *program, int argc, char **argv)
         return status;
     }
     replay_write(&crew);
-    memset(&trap, 0, sizeof(trap));
-    trap.sa_handler = trap_caught;
-    (void)sigaction(SIGILL, &trap, NULL);
-    (void)sigaction(SIGTRAP, &trap, NULL);
+    traps_catch();
     if (!table_open(&crew) || (program->start && !program->start(&crew))) {
         fprintf(stderr, "stress_%s: no memory, or the table's geometry is refused\n", program->letter);
         return 2;

@@ -16,7 +16,8 @@
 #include <hipt/hipt.h>
 #include <hipt/user.h>
 
-enum { CREW_THREADS_MAX = 8, CREW_COUNTS_MAX = 32, CREW_OPERATIONS = 0 };
+enum { CREW_THREADS_MAX = 8, CREW_COUNTS_MAX = 32, CREW_OPERATIONS = 0, CREW_RESIZERS_MAX = 4 };
+enum { CREW_RESIZE_BITS = 9 }; /* resizers ask for less than 2^9 mappings: at most 183 buckets */
 
 struct crew;
 
@@ -59,6 +60,8 @@ struct crew_options {
     unsigned frames;
     unsigned yield; /* stand aside at one of how many accesses */
     unsigned give;  /* one in how many times by giving the processor away */
+    unsigned resizers; /* further threads that move the table */
+    unsigned stop;     /* operations of each other thread that a stopped resizer sits out; 0: none is stopped */
 };
 
 /* Counts of one thread, which alone writes them. */
@@ -66,7 +69,7 @@ struct crew_counts {
     _Alignas(64) _Atomic uint64_t n[CREW_COUNTS_MAX];
 };
 
-/* Field key: constant but for meeting, over, violations (atomic) and the threads' own counts. */
+/* Field key: constant but for the atomic ones and the threads' own counts. */
 struct crew {
     const struct crew_program *program;
     struct crew_options options;
@@ -82,6 +85,9 @@ struct crew {
     _Atomic unsigned meeting; /* number of the meeting */
     _Atomic uint64_t violations;
     _Atomic unsigned gone;    /* threads that have returned */
+    _Atomic uint64_t resizes; /* moves of the table begun: all but the last have ended */
+    _Atomic uint64_t refused; /* hipt_resize() answered HIPT_BUSY */
+    _Atomic uint64_t stops;   /* a resizer was stopped, and each of the others went on */
     uint64_t nanoseconds;     /* that the threads ran */
 };
 

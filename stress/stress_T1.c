@@ -206,20 +206,45 @@ static void record_state(struct crew *crew)
     }
 }
 
-/* The next round starts with it. */
-static void adopt_state(struct crew *crew)
+static void adopt(const struct hipt_mapping *m)
+{
+    uint32_t group = (m->page.asid == asid[0] ? 0 : LARGE_PAGES) + (uint32_t)(m->page.vpn / large);
+
+    history.start[group * shape.nplaces + linear_place(&shape, m->page.size, m->page.vpn % large)] = word_of(m, group);
+}
+
+static void adopt_by_walk(struct crew *crew)
 {
     struct hipt_cursor cursor = {0};
     struct hipt_mapping m;
 
+    while (hipt_table_next(crew->table, &cursor, &m) == HIPT_OK) {
+        adopt(&m);
+    }
+}
+
+/* The same page by page: resizers go on meanwhile, and a walk over a table that moves may miss pages. */
+static void adopt_by_lookups(struct crew *crew)
+{
+    struct hipt_translation t;
+    uint64_t vpn;
+    unsigned i;
+
+    for (i = 0; i < SPACES; i++) {
+        for (vpn = 0; vpn < LARGE_PAGES * large; vpn++) {
+            if (hipt_lookup(crew->table, asid[i], vpn, &t) == HIPT_OK) {
+                adopt(&t.mapping);
+            }
+        }
+    }
+}
+
+/* The next round starts with it. */
+static void adopt_state(struct crew *crew)
+{
     linear_history_clear(&history);
     memset(history.start, 0, (size_t)GROUPS * shape.nplaces * sizeof(*history.start));
-    while (hipt_table_next(crew->table, &cursor, &m) == HIPT_OK) {
-        uint32_t group = (m.page.asid == asid[0] ? 0 : LARGE_PAGES) + (uint32_t)(m.page.vpn / large);
-
-        history.start[group * shape.nplaces + linear_place(&shape, m.page.size, m.page.vpn % large)] =
-            word_of(&m, group);
-    }
+    (crew->options.resizers ? adopt_by_lookups : adopt_by_walk)(crew);
 }
 
 /* The canary: a lookup finds what nobody has mapped. */

@@ -18,6 +18,7 @@
  */
 #define HIPTI_CELLS_AHEAD 8u
 
+/* Inside a read side: a hint, but one that is worked out from the array of buckets. */
 static inline void hipti_fetch_page(const struct hipt_table *table, const struct hipt_page *page)
 {
     HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_page_place(table, page).bucket));
@@ -53,29 +54,25 @@ static inline void hipti_fetch_cell(const struct hipt_table *table, uint32_t cel
 struct hipti_ahead {
     struct hipt_page page; /* the next to be fetched */
     uint64_t left;
+    unsigned due; /* with the next step: one, at first as many as are to be on their way */
 };
 
-/* One page more, if there is one. */
-static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti_ahead *ahead)
+/* All pages of a range. Nothing is fetched yet. */
+static inline struct hipti_ahead hipti_ahead_start(const struct hipt_page *page, uint64_t npages)
 {
-    if (ahead->left > 0) {
-        hipti_fetch_page(table, &ahead->page);
-        ahead->page.vpn += hipti_size_pages(table, ahead->page.size);
-        ahead->left--;
-    }
+    struct hipti_ahead ahead = {*page, npages, HIPTI_AHEAD};
+
+    return ahead;
 }
 
-/* Fetch the first pages of a range. */
-static inline struct hipti_ahead hipti_ahead_start(const struct hipt_table *table, const struct hipt_page *page,
-                                                   uint64_t npages)
+/* One page more, if there is one. Inside a read side. */
+static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti_ahead *ahead)
 {
-    struct hipti_ahead ahead = {*page, npages};
-    unsigned i;
-
-    for (i = 0; i < HIPTI_AHEAD; i++) {
-        hipti_ahead_next(table, &ahead);
+    for (; ahead->due > 0 && ahead->left > 0; ahead->due--, ahead->left--) {
+        hipti_fetch_page(table, &ahead->page);
+        ahead->page.vpn += hipti_size_pages(table, ahead->page.size);
     }
-    return ahead;
+    ahead->due = 1;
 }
 
 #endif

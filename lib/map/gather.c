@@ -301,7 +301,7 @@ static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uin
 /* The same for a range. */
 static void destroy_range(struct hipt_gather *gather, struct hipt_page page, uint64_t npages)
 {
-    struct hipti_ahead ahead = hipti_ahead_start(gather->table, &page, npages);
+    struct hipti_ahead ahead = hipti_ahead_start(&page, npages);
 
     while (npages > 0) {
         uint64_t some = npages < HIPTI_TURN ? npages : HIPTI_TURN;
@@ -351,7 +351,7 @@ static enum hipt_status gather_room(struct hipt_gather *gather, const struct hip
 static enum hipt_status gather_pages(struct hipt_gather *gather, struct hipt_page page, uint64_t npages,
                                      uint64_t *done)
 {
-    struct hipti_ahead ahead = hipti_ahead_start(gather->table, &page, npages);
+    struct hipti_ahead ahead = hipti_ahead_start(&page, npages);
     enum hipt_status status = HIPT_OK;
 
     while (npages > 0) {

@@ -250,7 +250,7 @@ static bool count_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, u
         hipti_slot slot;
         uint64_t pte;
 
-        if (hipti_find(&table->buckets, hipti_page_key(table, &page), &slot, &pte, NULL, lines) &&
+        if (hipti_find(&table->buckets, hipti_page_key(table, &page), &slot, &pte, lines) &&
             hipti_pte_is_visible(pte)) {
             return true;
         }

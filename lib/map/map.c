@@ -288,12 +288,10 @@ static enum hipt_status map_range_turn(struct map_range *range)
 enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapping *mapping, uint64_t npages,
                                 uint64_t *done)
 {
-    struct map_range range = {.table = table, .at = *mapping, .left = npages};
+    struct map_range range = {
+        .table = table, .at = *mapping, .left = npages, .ahead = hipti_ahead_start(&mapping->page, npages)};
     enum hipt_status status = hipti_mapping_check(table, mapping, npages > 0 ? npages : 1u, &range.number);
 
-    if (status == HIPT_OK) {
-        range.ahead = hipti_ahead_start(table, &mapping->page, npages);
-    }
     while (status == HIPT_OK && range.left > 0) {
         status = map_range_turn(&range);
     }
@@ -316,7 +314,7 @@ struct map_batch {
     } ahead[HIPTI_AHEAD];
 };
 
-/* Check an entry, if there is one, and fetch its lines. */
+/* Check an entry, if there is one, and fetch its lines. Inside a read side. */
 static void map_batch_fetch(struct map_batch *batch, size_t at)
 {
     const struct hipt_mapping *mapping = &batch->mappings[at];
@@ -333,6 +331,16 @@ static void map_batch_fetch(struct map_batch *batch, size_t at)
     }
     batch->ahead[at % HIPTI_AHEAD].status = status;
     batch->ahead[at % HIPTI_AHEAD].number = number;
+}
+
+/* The first entries' lines, before any is looked at. Inside a read side. */
+static void map_batch_fetch_first(struct map_batch *batch)
+{
+    size_t at;
+
+    for (at = 0; at < HIPTI_AHEAD; at++) {
+        map_batch_fetch(batch, at);
+    }
 }
 
 /* Fetch the cell that an entry's asid would give out now: asids take turns in a batch, or cells are neighbours. */
@@ -352,6 +360,9 @@ static size_t map_batch_turn(struct map_batch *batch, size_t at)
     size_t first = at;
 
     HIPT_PORT_READ_ENTER(&batch->table->ops);
+    if (first == 0) {
+        map_batch_fetch_first(batch);
+    }
     for (; at < batch->count && at - first < HIPTI_TURN; at++) {
         enum hipt_status status = batch->ahead[at % HIPTI_AHEAD].status;
 
@@ -379,7 +390,9 @@ static size_t map_batch_after(struct map_batch *batch, size_t at)
     bool again = hipti_resize_if_due(batch->table, batch->is_full ? HIPT_FULL : HIPT_OK);
 
     if (batch->is_full && !again) {
+        HIPT_PORT_READ_ENTER(&batch->table->ops);
         map_batch_fetch(batch, at + HIPTI_AHEAD);
+        HIPT_PORT_READ_EXIT(&batch->table->ops);
         at++;
     }
     batch->is_full = false;
@@ -398,9 +411,6 @@ size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappi
     batch.count = count;
     batch.status = status;
     batch.is_full = false;
-    for (at = 0; at < HIPTI_AHEAD; at++) {
-        map_batch_fetch(&batch, at);
-    }
     for (at = 0; at < count;) {
         at = map_batch_after(&batch, map_batch_turn(&batch, at));
     }

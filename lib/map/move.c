@@ -16,22 +16,24 @@ void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forwa
         }
     }
     /* P22. Whoever fails was helped. */
-    (void)hipti_slot_change(&table->buckets, slot, &forward, hipti_pte_parked(HIPTI_COOKIE_NEVER));
+    (void)hipti_slot_change(&table->buckets, slot, &forward, hipti_pte_parked(HIPTI_COOKIE_LEFT));
 }
 
+/*
+ * What it has left is looked for only when it has been found: that the look at the past, which comes first in a find,
+ * met no FORWARD says nothing. The page may have been put there behind it, by who still took it for the present, and
+ * moved.
+ */
 bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)
 {
+    uint64_t forward;
     hipti_slot from;
 
-    if (!hipti_find(&table->buckets, hipti_page_key(table, page), slot, pte, &from, NULL)) {
+    if (!hipti_page_find(table, page, slot, pte)) {
         return false;
     }
-    if (from != HIPTI_NOWHERE) {
-        uint64_t forward = hipti_slot_load(&table->buckets, from);
-
-        if (hipti_pte_state(forward) == HIPTI_FORWARD) { /* if not, it has been finished */
-            hipti_move_finish(table, from, forward);
-        }
+    if (hipti_find_forward(&table->buckets, hipti_page_key(table, page), &from, &forward)) {
+        hipti_move_finish(table, from, forward);
     }
     return true;
 }

@@ -68,7 +68,7 @@ static bool stats_nth(const struct hipti_buckets *buckets, bool is_past, uint32_
     return true;
 }
 
-/* All buckets of one array, each in a read side of its own. */
+/* All buckets of one array, each in a read side of its own: so they hold up no grace period. */
 static void stats_array(struct hipt_table *table, bool is_past, struct hipt_stats *stats)
 {
     uint32_t index = 0;
@@ -86,13 +86,18 @@ static void stats_arrays(const struct hipti_buckets *buckets, struct hipt_stats 
 {
     const struct hipti_array *now = hipti_buckets_now(buckets);
     const struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+    unsigned half;
 
     stats->buckets = now->quotient.buckets;
-    stats->bytes_forward = hipti_arena_bytes(&now->lines) + hipti_arena_bytes(&buckets->overflow);
     if (past) {
         stats->buckets_past = past->quotient.buckets;
         stats->buckets_left = hipti_load_relaxed(&past->left); /* a count for people */
-        stats->bytes_forward += hipti_arena_bytes(&past->lines);
+    }
+    stats->bytes_forward = hipti_arena_bytes(&buckets->overflow);
+    for (half = 0; half < 2u; half++) {
+        const struct hipti_array *array = hipti_load_acquire(&buckets->half[half]); /* [observe:array] */
+
+        stats->bytes_forward += array ? hipti_arena_bytes(&array->lines) : 0;
     }
 }
 
@@ -106,7 +111,7 @@ void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
     HIPT_PORT_READ_EXIT(&table->ops);
     stats_array(table, true, stats);
     stats_array(table, false, stats);
-    stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved);     /* counts for people */
+    stats->lines = hipti_load_relaxed(&table->buckets.overflow.carved); /* counts for people, all three */
     stats->resizes = hipti_load_relaxed(&table->buckets.resizes);
     stats->chains_full = hipti_load_relaxed(&table->buckets.chains_full);
     stats->bytes_frames = hipti_arena_bytes(&table->frames.records);

@@ -81,7 +81,7 @@ static inline struct hipti_place hipti_page_place(const struct hipt_table *table
 static inline bool hipti_page_find(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot,
                                    uint64_t *pte)
 {
-    return hipti_find(&table->buckets, hipti_page_key(table, page), slot, pte, NULL, NULL);
+    return hipti_find(&table->buckets, hipti_page_key(table, page), slot, pte, NULL);
 }
 
 /* => base pages in a page of a size class. */

@@ -121,8 +121,18 @@ struct unmap_batch {
 
 static void unmap_batch_fetch(const struct unmap_batch *batch, size_t at)
 {
-    if (hipti_page_check(batch->table, &batch->pages[at]) == HIPT_OK) {
+    if (at < batch->count && hipti_page_check(batch->table, &batch->pages[at]) == HIPT_OK) {
         hipti_fetch_page(batch->table, &batch->pages[at]);
+    }
+}
+
+/* The first entries' lines, before any is looked at. Inside a read side. */
+static void unmap_batch_fetch_first(const struct unmap_batch *batch)
+{
+    size_t at;
+
+    for (at = 0; at < HIPTI_AHEAD; at++) {
+        unmap_batch_fetch(batch, at);
     }
 }
 
@@ -189,11 +199,12 @@ static size_t unmap_batch_turn(struct unmap_batch *batch, size_t at)
 
     batch->ntaken = 0;
     HIPT_PORT_READ_ENTER(&table->ops);
+    if (first == 0) {
+        unmap_batch_fetch_first(batch);
+    }
     for (; at < batch->count && at - first < HIPTI_TURN; at++) {
         batch->status[at] = unmap_batch_take(batch, at);
-        if (batch->count - at > HIPTI_AHEAD) {
-            unmap_batch_fetch(batch, at + HIPTI_AHEAD);
-        }
+        unmap_batch_fetch(batch, at + HIPTI_AHEAD);
     }
     if (table->shootdown.ncpus) { /* as for one page */
         HIPT_PORT_READ_EXIT(&table->ops);
@@ -218,9 +229,6 @@ size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages,
     batch.out = out;
     batch.status = status;
     batch.may_wait = hipti_wait_check(table);
-    for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
-        unmap_batch_fetch(&batch, at);
-    }
     for (at = 0; at < count;) {
         at = unmap_batch_turn(&batch, at);
         ended += batch.ntaken;

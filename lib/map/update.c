@@ -88,7 +88,7 @@ static enum hipt_status protect_pages(struct hipt_table *table, const struct hip
                                       uint8_t prot, uint64_t *changed)
 {
     struct protecting protecting = {table, NULL, prot, false};
-    struct hipti_ahead ahead = hipti_ahead_start(table, page, npages);
+    struct hipti_ahead ahead = hipti_ahead_start(page, npages);
     enum hipt_status result = HIPT_OK;
     struct hipt_page at = *page;
     uint64_t left;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transitions P1 to P13 are listed in pte.h, H1 to H3 in line.h. Tags:
+ * The transitions P1 to P23 are listed in pte.h, H1 to H4 in line.h. Tags:
  *
  *   slot     the pte word: who reads it with acquire sees the remainder that was stored before it
  *   lo/hi    the remainder: stored with release after the claim, so who reads a newer one sees the claim too
@@ -167,6 +167,13 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
         return 2;
     }
+    /*
+     * If @other has taken the place of @now meanwhile, and all has moved to it, its past is NULL as well; but it has
+     * not been left, its grace period must not begin. Inside the read side @now does not come back.
+     */
+    if (hipti_buckets_now(buckets) != now) {
+        return 2;
+    }
     return half_clear(buckets, half, other) ? half : 2u;
 }
 
@@ -323,23 +330,16 @@ static const struct hipti_array *array_before(const struct hipti_array *array, u
 
 /* One chain, and on from there. */
 static bool find_from(struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
-                      hipti_slot *from, unsigned *lines)
+                      unsigned *lines)
 {
-    if (!hipti_bucket_find(buckets, place, slot, pte, lines)) {
-        return false;
-    }
-    if (from) {
-        *from = hipti_pte_state(*pte) == HIPTI_FORWARD ? *slot : HIPTI_NOWHERE;
-    }
-    return hipti_slot_follow(buckets, slot, pte);
+    return hipti_bucket_find(buckets, place, slot, pte, lines) && hipti_slot_follow(buckets, slot, pte);
 }
 
 /*
  * The past first: a key goes from there to the present, and is put into the present before it is taken out of the past.
  * A miss is one if the present still is the one: keys leave it only when another one has taken its place.
  */
-bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, hipti_slot *from,
-                unsigned *lines)
+bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, unsigned *lines)
 {
     const struct hipti_array *now = hipti_buckets_now(buckets);
     const struct hipti_array *before;
@@ -348,13 +348,21 @@ bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, u
         struct hipti_place place;
 
         before = now;
-        if ((array_before(now, key, &place) && find_from(buckets, place, slot, pte, from, lines)) ||
-            find_from(buckets, hipti_array_place(now, key), slot, pte, from, lines)) {
+        if ((array_before(now, key, &place) && find_from(buckets, place, slot, pte, lines)) ||
+            find_from(buckets, hipti_array_place(now, key), slot, pte, lines)) {
             return true;
         }
         now = hipti_buckets_now(buckets);
     } while (now != before);
     return false;
+}
+
+bool hipti_find_forward(const struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
+{
+    struct hipti_place place;
+
+    return array_before(hipti_buckets_now(buckets), key, &place) &&
+           hipti_bucket_find(buckets, place, slot, pte, NULL) && hipti_pte_state(*pte) == HIPTI_FORWARD;
 }
 
 bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
@@ -463,16 +471,8 @@ struct scan {
 
 static bool slot_is_free(const struct hipti_buckets *buckets, uint64_t pte)
 {
-    uint64_t cookie = hipti_pte_cookie(pte);
-
-    switch (hipti_pte_state(pte)) {
-    case HIPTI_FREE:
-        return true;
-    case HIPTI_PARKED:
-        return cookie != HIPTI_COOKIE_NEVER && buckets->ops->gp_elapsed(buckets->ops->ctx, cookie);
-    default:
-        return false;
-    }
+    return hipti_pte_is_free(pte) && (hipti_pte_state(pte) == HIPTI_FREE ||
+                                      buckets->ops->gp_elapsed(buckets->ops->ctx, hipti_pte_cookie(pte)));
 }
 
 static void scan_free(const struct hipti_buckets *buckets, uint32_t number, struct scan *scan)
@@ -673,10 +673,40 @@ enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_
     return bucket_claim(buckets, place, false, pte, claim);
 }
 
+/*
+ * Let the header of a bucket name no slot (H5). A copy is made live without the header: if that went on to name its slot,
+ * with the parity of the life before, it would seem to name the life behind. => false: the sequence waits at its gate.
+ */
+static bool bucket_unname(struct hipti_buckets *buckets, uint32_t bucket)
+{
+    struct hipti_line *line = hipti_buckets_line(buckets, bucket);
+    uint64_t header = bucket_settle(buckets, bucket);
+
+    while (header & HIPTI_HEADER_PENDING) {
+        uint64_t next = hipti_header_relink(header, hipti_header_link(header), buckets->sequence_bits);
+
+        if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
+            return false;
+        }
+        /* H5. release: the slot which the header named is finished [publish:commit] */
+        if (hipti_cas_release(&line->header, &header, next)) {
+            return true;
+        }
+        header = bucket_settle(buckets, bucket);
+    }
+    return true;
+}
+
 enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                    struct hipti_claim *claim)
 {
-    return bucket_claim(buckets, place, true, pte, claim);
+    enum hipt_status status = bucket_claim(buckets, place, true, pte, claim);
+
+    if (status == HIPT_OK && !bucket_unname(buckets, place.bucket)) {
+        hipti_bucket_forget(buckets, claim);
+        status = HIPT_BUSY;
+    }
+    return status;
 }
 
 bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket)
@@ -776,12 +806,10 @@ static bool line_seal(struct hipti_line *line, uint64_t *sealed)
 
     for (i = 0; i < HIPT_SLOTS; i++) {
         uint64_t pte = hipti_load_relaxed(&line->pte[i]); /* only compared */
-        bool is_free = hipti_pte_state(pte) == HIPTI_FREE ||
-                       (hipti_pte_state(pte) == HIPTI_PARKED && hipti_pte_cookie(pte) != HIPTI_COOKIE_NEVER);
 
         sealed[i] = pte;
         /* acquire: the slot's last life is over before the line is used again [observe:slot] */
-        if (!is_free || !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+        if (!hipti_pte_is_free(pte) || !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
             line_unseal(line, sealed, i);
             return false;
         }
@@ -815,7 +843,10 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
     line_unseal(line, sealed, HIPT_SLOTS);
 }
 
-/* => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P13). */
+/*
+ * => whether no slot of a line in a closed chain is anybody's; none is to be claimed again (P23), not either by who
+ * looked for a free one before the bucket was closed.
+ */
 static bool line_is_left(struct hipti_line *line)
 {
     unsigned i;
@@ -824,10 +855,10 @@ static bool line_is_left(struct hipti_line *line)
         uint64_t pte = hipti_load_acquire(&line->pte[i]); /* [observe:slot] its last life is over */
 
         /* acquire: as above, of the life that ended since [observe:slot] */
-        while (hipti_pte_state(pte) == HIPTI_FREE &&
-               !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+        while (hipti_pte_is_free(pte) &&
+               !hipti_cas_acquire(&line->pte[i], &pte, hipti_pte_parked(HIPTI_COOKIE_LEFT))) {
         }
-        if (hipti_pte_state(pte) != HIPTI_FREE && hipti_pte_state(pte) != HIPTI_PARKED) {
+        if (!hipti_pte_is_free(pte) && pte != hipti_pte_parked(HIPTI_COOKIE_LEFT)) {
             return false;
         }
     }

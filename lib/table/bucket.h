@@ -123,15 +123,15 @@ bool hipti_slot_follow(struct hipti_buckets *buckets, hipti_slot *slot, uint64_t
 
 /*
  * Look for a key in all arrays: as the three above, but a mapping that is on its way to another array is found where it
- * goes to. *from, if not NULL, is the slot that it has left and which still names it, HIPTI_NOWHERE if there is none.
+ * goes to.
  */
-bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, hipti_slot *from,
-                unsigned *lines);
+bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, unsigned *lines);
 bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte);
 bool hipti_find_ended(const struct hipti_buckets *buckets, uint64_t key, unsigned gather, hipti_slot *slot,
                       uint64_t *pte);
 
-#define HIPTI_NOWHERE UINT32_MAX
+/* => true: *slot, which a key's mapping has left and which still names where it has gone; *pte is its word. */
+bool hipti_find_forward(const struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte);
 
 /*
  * Claim a slot for a key, with @pte (neither state nor version) as its word. Nothing is visible yet.

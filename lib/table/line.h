@@ -21,19 +21,20 @@
  *   H2   link l               new line, its link is l; s + 1  a put, no slot    CAS release, as H1
  *   H3   link n, n empty      n's link; s + 1                 who emptied n     CAS release
  *   H4   open                 closed; s + 1                   a move            CAS release
+ *   H5   names slot i         names none; s + 1               a copy, claimed   CAS release
  *
  * A closed bucket takes no further key: whoever was about to commit one sees H1 fail, and looks for the array that has
  * taken this one's place. It stays closed.
  *
- * Before H1, H2, H3 and H4 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for
- * a put that was stopped between H1 and P4. H2 to H4 name no slot. All four release: who sees the header move on sees
- * that the slot which it named is finished, and need not look. None has to acquire: the header that a CAS replaces is
- * the one that its thread has acquired.
+ * Before H1 to H5 the slot that the header names is finished (P4 in pte.h) by whoever comes: nobody waits for a put
+ * that was stopped between H1 and P4. H2 to H5 name no slot. All five release: who sees the header move on sees that
+ * the slot which it named is finished, and need not look. None has to acquire: the header that a CAS replaces is the
+ * one that its thread has acquired.
  *
  * Why the header's slot is not mistaken for a later life: a life is committed by H1, which names another slot or
- * parity. So as long as the header stays, the named slot has seen no further commit, and a claim in it is either the
- * named one or, with the other parity, the next. The sequence passes a gate (reclaim/gate.h), so it does not come back
- * under a reader.
+ * parity; or it is a copy's (P21), and the header has named no slot (H5) between the claim and that. So as long as the
+ * header stays, the named slot has seen no further commit, and a claim in it is either the named one or, with the other
+ * parity, the next. The sequence passes a gate (reclaim/gate.h), so it does not come back under a reader.
  */
 #ifndef HIPT_TABLE_LINE_H
 #define HIPT_TABLE_LINE_H

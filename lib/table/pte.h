@@ -61,8 +61,10 @@
  *   P20  LIVE       FORWARD    a move to another array, once a  CAS seq_cst: the switch to the copy, which is CLAIMED
  *                              copy is there                    and out of sight until then
  *   P21  CLAIMED    LIVE       of the copy: whoever sees P20    CAS seq_cst
- *   P22  FORWARD    PARKED     whoever has told frame and       CAS acq_rel; for ever: the array is given up
+ *   P22  FORWARD    PARKED     whoever has told frame and       CAS acq_rel; for ever, left: the array is given up
  *                              address space of the copy
+ *   P23  FREE,      PARKED     whoever looks whether a closed   CAS acquire; for ever, left, as P22
+ *        PARKED                bucket is empty
  *
  * An ENDED slot has no key any more: the key can be in another slot again. It is not free yet, because its frame and
  * its address space still know it; who froze it, or put it, takes it out there (P11). A FROZEN or ENDED word names the
@@ -92,7 +94,12 @@ enum hipti_state {
 #define HIPTI_PTE_VERSION_SHIFT 54u
 
 #define HIPTI_PTE_VERSION_MASK (hipti_mask(HIPT_VERSION_BITS_MAX) << HIPTI_PTE_VERSION_SHIFT)
-#define HIPTI_COOKIE_NEVER hipti_mask(56) /* elapses never */
+/*
+ * Two that elapse never. NEVER: somebody is at work on the slot or its line, and will say what becomes of it; LEFT: it
+ * is in a closed bucket and nobody's, for good.
+ */
+#define HIPTI_COOKIE_NEVER hipti_mask(56)
+#define HIPTI_COOKIE_LEFT (HIPTI_COOKIE_NEVER - 1u)
 
 static inline enum hipti_state hipti_pte_state(uint64_t pte)
 {
@@ -212,6 +219,13 @@ static inline uint64_t hipti_pte_parked(uint64_t cookie)
 static inline uint64_t hipti_pte_cookie(uint64_t pte)
 {
     return hipti_pte_pfn(pte) | ((pte >> HIPTI_PTE_PROT_SHIFT) << HIPT_PFN_BITS);
+}
+
+/* => whether the slot can be claimed, now or when its grace period has passed. */
+static inline bool hipti_pte_is_free(uint64_t pte)
+{
+    return hipti_pte_state(pte) == HIPTI_FREE ||
+           (hipti_pte_state(pte) == HIPTI_PARKED && hipti_pte_cookie(pte) < HIPTI_COOKIE_LEFT);
 }
 
 #endif

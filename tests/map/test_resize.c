@@ -377,6 +377,65 @@ Test(resize, T1_F1_T4_moves_interrupted_by_a_verb)
     }
 }
 
+static bool was_late; /* the page was put into the past, which was open still */
+
+/*
+ * What two others do: one puts page 40 where it takes for the present what is the past by now, one moves it from there,
+ * and is stopped when it has switched to the copy and shown it.
+ */
+static void put_late_and_move(void)
+{
+    struct hipti_buckets *buckets = &rig.table->buckets;
+    struct hipti_array *now = hipti_buckets_now(buckets);
+    struct hipt_page page = {.asid = asid, .vpn = 40};
+    uint64_t key = hipti_page_key(rig.table, &page);
+    struct hipti_place place = hipti_array_place(now->past, key);
+    struct hipti_claim claim;
+    hipti_slot slot;
+    uint64_t pte;
+
+    is_done = true;
+    was_late = !(hipti_buckets_line(buckets, place.bucket)->header & HIPTI_HEADER_CLOSED);
+    if (!was_late) {
+        return;
+    }
+    hipti_store_release(&buckets->now, hipti_load_acquire(&now->past));
+    cr_assert_eq(map(0, 40, FREE_FRAME), HIPT_OK);
+    hipti_store_release(&buckets->now, now);
+    hipt_read_enter(rig.table);
+    cr_assert(hipti_bucket_close(buckets, place.bucket) && hipti_bucket_find(buckets, place, &slot, &pte, NULL));
+    place = hipti_array_place(now, key);
+    cr_assert_eq(hipti_bucket_copy(buckets, place, pte & ~HIPTI_PTE_VERSION_MASK, &claim), HIPT_OK);
+    cr_assert(hipti_slot_switch(buckets, slot, &pte, hipti_pte_forward(pte, claim.slot, claim.pte)));
+    pte = hipti_pte_forward(pte, claim.slot, claim.pte);
+    cr_assert(hipti_slot_follow(buckets, &slot, &pte));
+    hipt_read_exit(rig.table);
+}
+
+/* F1: whoever ends what has just come from the past tells its frame of the copy first, however late it came there. */
+Test(resize, T1_F1_an_unmap_beside_a_late_put)
+{
+    unsigned n = 0;
+
+    do {
+        enum hipt_status status;
+
+        start_small(true);
+        step_interrupt(NULL, NULL, n, put_late_and_move);
+        status = unmap(40);
+        if (!step_interrupted()) {
+            cr_assert(!is_done && status == HIPT_ABSENT);
+        } else if (status == HIPT_ABSENT) {
+            cr_assert_eq(pfn_of(40), was_late ? FREE_FRAME : UINT64_MAX, "interrupted at %u", n);
+        } else {
+            cr_assert(status == HIPT_OK && pfn_of(40) == UINT64_MAX && owners(FREE_FRAME) == 0, "interrupted at %u", n);
+        }
+        cr_assert_in_order(0, n);
+        rig_destroy(&rig);
+        n++;
+    } while (is_done);
+}
+
 /* --- what begins by itself */
 
 /* As hipt_map() at once, while grace periods pass. */
@@ -748,7 +807,7 @@ Test(resize, T2_walks_while_the_table_moves)
     unsigned at;
 
     for (i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
-        for (at = 0; at <= PAGES; at += 11u) {
+        for (at = 0; at <= PAGES; at += 50u) {
             struct hipt_cursor cursor = {0};
 
             start();

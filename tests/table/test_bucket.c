@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rows P1 to P13 of pte.h and H1 to H3 of line.h, one step after another by one thread: who may do what to a slot,
- * what a lookup sees of it, and what stays as it was when a step is refused.
+ * The rows P1 to P13 of pte.h, H1 to H3 and H5 of line.h, one step after another by one thread: who may do what to a
+ * slot, what a lookup sees of it, and what stays as it was when a step is refused.
  */
 #include <criterion/criterion.h>
 
@@ -1215,4 +1215,38 @@ Test(bucket, T2_P12_a_parked_slot_is_no_further_life)
             stop();
         }
     }
+}
+
+/* Put a copy into @bucket, show it as a move does, and end it. => its slot. */
+static hipti_slot copy_and_end(struct hipti_place place)
+{
+    struct hipti_claim claim;
+    hipti_slot slot;
+    uint64_t pte;
+
+    cr_assert_eq(hipti_bucket_copy(&buckets, place, pte_of(PFN), &claim), HIPT_OK);
+    pte = hipti_pte_forward(0, claim.slot, claim.pte);
+    cr_assert(hipti_slot_follow(&buckets, &slot, &pte) && slot == claim.slot); /* P21 */
+    take(place);
+    return slot;
+}
+
+/* T1, H5: a slot that has been a copy's in between is not mistaken for the one that the header named. */
+Test(bucket, T1_H5_a_copy_between_two_puts)
+{
+    struct hipti_claim claim;
+    struct hipti_claim other;
+    hipti_slot slot;
+
+    start(2, 1, 10, 27);
+    cr_assert_eq(put(nth_place(1, 0), PFN, &slot), HIPT_OK);
+    take(nth_place(1, 0));
+    cr_assert_eq(copy_and_end(nth_place(1, 1)), slot);
+    cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(1, 2), pte_of(PFN), &claim), HIPT_OK);
+    cr_assert_eq(claim.slot, slot);
+    cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(1, 3), pte_of(PFN), &other), HIPT_OK); /* helps who is named */
+    cr_assert_eq(state_of(claim.slot), HIPTI_CLAIMED, "made live before its commit");
+    hipti_bucket_forget(&buckets, &claim);
+    hipti_bucket_forget(&buckets, &other);
+    stop();
 }

@@ -18,6 +18,7 @@
  */
 #define HIPTI_CELLS_AHEAD 8u
 
+/* Inside a read side, as is all that fetches a page: its line may be given back otherwise. */
 static inline void hipti_fetch_page(const struct hipt_table *table, const struct hipt_page *page)
 {
     HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_page_place(table, page).bucket));
@@ -65,7 +66,10 @@ static inline void hipti_ahead_next(const struct hipt_table *table, struct hipti
     }
 }
 
-/* Fetch the first pages of a range, which is not empty, but for the very first, which is looked at at once. */
+/*
+ * Fetch the first pages of a range, which is not empty, but for the very first, which is looked at at once. In a read
+ * side of its own.
+ */
 static inline struct hipti_ahead hipti_ahead_start(const struct hipt_table *table, const struct hipt_page *page,
                                                    uint64_t npages)
 {
@@ -73,9 +77,11 @@ static inline struct hipti_ahead hipti_ahead_start(const struct hipt_table *tabl
     unsigned i;
 
     ahead.page.vpn += hipti_size_pages(table, page->size);
+    HIPT_PORT_READ_ENTER(&table->ops);
     for (i = 1; i < HIPTI_AHEAD && ahead.left > 0; i++) {
         hipti_ahead_next(table, &ahead);
     }
+    HIPT_PORT_READ_EXIT(&table->ops);
     return ahead;
 }
 

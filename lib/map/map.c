@@ -377,9 +377,11 @@ size_t hipt_map_batch(struct hipt_table *table, const struct hipt_mapping *mappi
     batch.mappings = mappings;
     batch.count = count;
     batch.status = status;
+    HIPT_PORT_READ_ENTER(&table->ops);
     for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
         map_batch_fetch(&batch, at);
     }
+    HIPT_PORT_READ_EXIT(&table->ops);
     for (at = 0; at < count;) {
         at = map_batch_turn(&batch, at);
     }

@@ -216,9 +216,11 @@ size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages,
     batch.out = out;
     batch.status = status;
     batch.may_wait = hipti_wait_check(table);
+    HIPT_PORT_READ_ENTER(&table->ops);
     for (at = 0; at < count && at < HIPTI_AHEAD; at++) {
         unmap_batch_fetch(&batch, at);
     }
+    HIPT_PORT_READ_EXIT(&table->ops);
     for (at = 0; at < count;) {
         at = unmap_batch_turn(&batch, at);
         ended += batch.ntaken;

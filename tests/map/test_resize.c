@@ -147,6 +147,7 @@ static void start_small(bool is_moving)
     rig_init(&rig);
     rig.config.buckets = 1;
     cr_assert(rig_create(&rig));
+    test_host_free_run(&rig.host); /* memory is given back as soon as no verb is inside */
     space = rig_asid(&rig);
     asid = space.number;
     for (n = 0; n < KEYS; n++) {
@@ -260,8 +261,38 @@ static void run_retire(void)
     cr_assert_eq(owners(4), 0);
 }
 
+/* Ranges and batches fetch lines before they look at them. */
+static void run_range(void)
+{
+    struct hipt_page page = {.asid = asid, .vpn = 0};
+    struct hipt_mapping m = rig_mapping(asid, 0, 40, FREE_FRAME);
+    uint64_t done;
+
+    cr_assert_eq(hipt_map_range(rig.table, &m, 3, &done), HIPT_OK);
+    cr_assert_eq(hipt_protect_range(rig.table, &page, KEYS, HIPT_EXEC, &done), HIPT_OK);
+    cr_assert_eq(done, KEYS);
+    cr_assert_eq(hipt_unmap_range(rig.table, &page, KEYS, &done), HIPT_OK);
+    cr_assert_eq(done, KEYS);
+    cr_assert_eq(pfn_of(4), UINT64_MAX);
+    cr_assert_eq(pfn_of(42), FREE_FRAME + 2u);
+}
+
+static void run_batches(void)
+{
+    struct hipt_mapping mappings[2] = {rig_mapping(asid, 0, 40, FREE_FRAME), rig_mapping(asid, 0, 50, FREE_FRAME + 1u)};
+    struct hipt_page pages[2] = {{.asid = asid, .vpn = 4}, {.asid = asid, .vpn = 0}};
+    struct hipt_mapping out[2];
+    enum hipt_status status[2];
+
+    cr_assert_eq(hipt_map_batch(rig.table, mappings, 2, status), 2u);
+    cr_assert_eq(hipt_unmap_batch(rig.table, pages, 2, out, status), 2u);
+    cr_assert_eq(pfn_of(4), UINT64_MAX);
+    cr_assert_eq(pfn_of(50), FREE_FRAME + 1u);
+}
+
 static void (*const verbs[])(void) = {run_lookup,  run_miss, run_reverse, run_unmap, run_map,   run_exists,
-                                      run_protect, run_mark, run_remap,   run_share, run_retire};
+                                      run_protect, run_mark, run_remap,   run_share, run_retire,
+                                      run_range,   run_batches};
 
 static void (*interrupting)(void);
 

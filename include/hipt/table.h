@@ -176,9 +176,7 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
  * Context:  any thread; enters a read side of its own; does not sleep.
  * Owns:     the caller keeps @cursor and @out.
  * Errors:   HIPT_ABSENT: the walk is over. A mapping live during the whole walk is returned exactly once; one that came
- *           or went meanwhile may be, a page that is split or collapsed also in both forms. That is if the table does
- *           not begin, go on or end to move into other buckets meanwhile (hipt_resize()): then a mapping may be
- *           returned twice, or not at all.
+ *           or went meanwhile may be, a page that is split or collapsed also in both forms.
  * Upholds:  T2.
  */
 enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out);

@@ -49,6 +49,8 @@
 #define COL(v) {COLLAPSE, 0, 1, v, 0, 0}
 #define M3(v, f) {MAP, 0, 2, v, f, 1}
 #define SPL3(v) {SPLIT, 0, 2, v, 0, 0}
+#define GR(n) {RESIZE, 0, 0, 0, n, 0}
+#define MV(n) {MOVE, 0, 0, 0, n, 0}
 #define NONE {NOTHING, 0, 0, 0, 0, 0}
 #define WARM M(15, 15), U(15), RP
 #define FILL4 M(8, 8), M(9, 9), M(10, 10), M(11, 11)
@@ -421,7 +423,7 @@ const char *kind_name(enum kind kind)
                                              "alloc",   "enter", "exit",  "reverse", "next",  "get",
                                              "stats",   "read",  "write", "serve",   "inside", "outside",
                                              "kicked",  "attach", "detach", "range", "gather",
-                                             "finish",  "split",  "collapse"};
+                                             "finish",  "split",  "collapse", "resize", "move"};
 
     return names[kind];
 }

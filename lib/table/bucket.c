@@ -286,10 +286,10 @@ bool hipti_slot_follow(struct hipti_buckets *buckets, hipti_slot *slot, uint64_t
         HIPTI_ATOMIC(uint64_t) *word = slot_pte(buckets, hipti_pte_forward_slot(forward));
         uint64_t copy = hipti_load_acquire(word); /* [observe:slot] */
 
-        /* P21. Whoever fails was helped, or overtaken. seq_cst: as P4 [publish:slot] [publish:overlap] */
-        if (hipti_pte_state(copy) == HIPTI_CLAIMED && hipti_pte_forward_is(forward, copy) &&
-            hipti_cas_seq_cst(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE))) {
-            copy = hipti_pte_with_state(copy, HIPTI_LIVE);
+        if (hipti_pte_state(copy) == HIPTI_CLAIMED && hipti_pte_forward_is(forward, copy)) {
+            /* P21. Whoever fails was helped, or overtaken. seq_cst: as P4 [publish:slot] [publish:overlap] */
+            (void)hipti_cas_seq_cst(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE));
+            copy = hipti_load_acquire(word); /* [observe:slot] who was faster may have changed more than the state */
         }
         if (!hipti_pte_forward_is(forward, copy) || !hipti_pte_has_key(copy)) {
             return false;

@@ -204,6 +204,13 @@ bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place p
             *slot = number * HIPT_SLOTS + i;
             return true;
         }
+        if (number >= HIPTI_OVERFLOW_FIRST) {
+            /*
+             * acquire: of a line that was given back under us the first remainder is gone, so that its slot was not
+             * looked at; who misses a mapping there that has moved to another array sees that one [observe:lo/hi]
+             */
+            (void)hipti_load_acquire(&line->lo[0]);
+        }
         link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
         if (link == HIPTI_NONE) {
             return false;

@@ -28,9 +28,11 @@ bool hipti_page_find_to_own(struct hipt_table *table, const struct hipt_page *pa
         return false;
     }
     if (from != HIPTI_NOWHERE) {
-        uint64_t forward = hipti_slot_load(&table->buckets, from);
+        uint64_t forward;
+        uint64_t key;
 
-        if (hipti_pte_state(forward) == HIPTI_FORWARD) { /* if not, it has been finished */
+        /* if it is not FORWARD any more, it has been finished, and that pair and cell name the copy is acquired */
+        if (hipti_slot_read(&table->buckets, from, &forward, &key) && hipti_pte_state(forward) == HIPTI_FORWARD) {
             hipti_move_finish(table, from, forward);
         }
     }

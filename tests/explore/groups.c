@@ -172,7 +172,7 @@ const struct group groups[GROUPS] = {
     {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns, 0},
     {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two, 0},
     {"reshape", "", {NULL}, "", 2, 0, false, reshapes, 2},
-    {"growth", "", {NULL}, "", 2, 0, false, growths, 0},
+    {"growth", "", {NULL}, "", 2, 0, false, growths, 2},
     {"growth, three threads", "", {NULL}, "", 3, 0, false, growths_of_three, 2},
 };
 

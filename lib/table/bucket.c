@@ -156,7 +156,7 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
         return half;
     }
     if (hipti_load_acquire(&other->past) == now) { /* who made it was stopped before he let it take the place */
-        (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] */
+        (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] [publish:overlap] */
         return 2;
     }
     if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
@@ -177,8 +177,8 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
     if (!hipti_cas_release(&buckets->half[other_half(now)], &none, array)) { /* [publish:array] */
         return false;
     }
-    /* Whoever fails was helped. seq_cst: who misses what has been taken out of the old one sees the new one */
-    (void)hipti_cas_seq_cst(&buckets->now, &now, array); /* [publish:array] */
+    /* Whoever fails was helped. seq_cst: see hipti_find_seq_cst() [publish:array] [publish:overlap] */
+    (void)hipti_cas_seq_cst(&buckets->now, &now, array);
     return true;
 }
 
@@ -373,7 +373,11 @@ bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot 
             hipti_slot_follow(buckets, slot, pte)) {
             return true;
         }
-        now = hipti_buckets_now(buckets);
+        /*
+         * seq_cst: where an overlapping map, first in the single order, was put into an array that has taken this one's
+         * place, this shows that array [observe:overlap] [observe:array]
+         */
+        now = hipti_load_seq_cst(&buckets->now);
     } while (now != before);
     return false;
 }

@@ -652,8 +652,8 @@ uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32
 
             pair.slot = to;
             next = pair_pack(pair);
-            /* Whoever fails was helped. acq_rel: the pair, as it was put, and what the slot holds [publish:pair] [observe:pair] */
-            (void)hipti_cas_acq_rel(pairs.place, &value, next);
+            /* Whoever fails was helped. release: what the slot holds; the pair was acquired above [publish:pair] */
+            (void)hipti_cas_release(pairs.place, &value, next);
         }
         if (pair.slot == to) {
             return pair.cell;

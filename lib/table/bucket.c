@@ -62,7 +62,7 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
     buckets->sequence_bits = config->sequence_bits;
     buckets->committed = split->nsizes > 1u ? HIPTI_TENTATIVE : HIPTI_LIVE;
     hipti_store_relaxed(&buckets->half[0], array); /* nobody else has the table yet */
-    hipti_store_release(&buckets->now, array);     /* [publish:array] */
+    hipti_store_relaxed(&buckets->now, array);     /* as above */
     overflow = overflow < HIPTI_OVERFLOW_MAX ? overflow : HIPTI_OVERFLOW_MAX;
     block = block > 4096u ? block : 4096u;
     block = block < (size_t)1 << 20 ? block : (size_t)1 << 20;
@@ -128,17 +128,17 @@ void hipti_buckets_collect(struct hipti_buckets *buckets)
  */
 static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipti_array *array)
 {
-    uint64_t cookie = hipti_load_acquire(&array->cookie); /* [observe:cookie] */
+    uint64_t cookie = hipti_load_relaxed(&array->cookie); /* a number: who sees it elapsed knows what its maker knew */
 
     if (cookie == 0) {
-        /* release: the grace period began when the array had been left [publish:cookie] */
-        (void)hipti_cas_release(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
+        /* relaxed: as above; the caller knows that the array has been left */
+        (void)hipti_cas_relaxed(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         return false;
     }
     if (!buckets->ops->gp_elapsed(buckets->ops->ctx, cookie - 1u)) {
         return false;
     }
-    if (hipti_cas_acquire(&buckets->half[half], &array, NULL)) { /* [observe:array] ours to give back */
+    if (hipti_cas_relaxed(&buckets->half[half], &array, NULL)) { /* ours to give back; it was acquired before */
         /* relaxed: the list publishes */
         hipti_store_relaxed(&array->cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         junk_push(buckets, array);
@@ -155,7 +155,8 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     if (!other) {
         return half;
     }
-    if (hipti_load_acquire(&other->past) == now) { /* who made it was stopped before he let it take the place */
+    /* relaxed: only compared; it is set before the array is in its half */
+    if (hipti_load_relaxed(&other->past) == now) { /* who made it was stopped before he let it take the place */
         (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] [publish:overlap] */
         return 2;
     }
@@ -170,7 +171,8 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
     struct hipti_array *now = hipti_buckets_now(buckets);
     struct hipti_array *none = NULL;
 
-    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_acquire(&now->past)) { /* [observe:left] */
+    /* relaxed: the half is free only after a grace period of who knew that all has left, and we know what he knew */
+    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_relaxed(&now->past)) {
         return false;
     }
     hipti_store_relaxed(&array->past, now); /* nobody knows it yet */
@@ -294,8 +296,11 @@ bool hipti_slot_follow(struct hipti_buckets *buckets, hipti_slot *slot, uint64_t
         uint64_t copy = hipti_load_acquire(word); /* [observe:slot] */
 
         if (hipti_pte_state(copy) == HIPTI_CLAIMED && hipti_pte_forward_is(forward, copy)) {
-            /* P21. Whoever fails was helped, or overtaken. seq_cst: as P4 [publish:slot] [publish:overlap] */
-            (void)hipti_cas_seq_cst(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE));
+            /*
+             * P21. Whoever fails was helped, or overtaken. release: the remainder. The single order has the mapping
+             * since its put, and who looks there comes by FORWARD [publish:slot]
+             */
+            (void)hipti_cas_release(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE));
             copy = hipti_load_acquire(word); /* [observe:slot] who was faster may have changed more than the state */
         }
         if (!hipti_pte_forward_is(forward, copy) || !hipti_pte_has_key(copy)) {
@@ -713,11 +718,6 @@ uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot)
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
 {
     return hipti_cas_acq_rel(slot_pte(buckets, slot), pte, next); /* [publish:slot] [observe:slot] */
-}
-
-bool hipti_slot_switch(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
-{
-    return hipti_cas_seq_cst(slot_pte(buckets, slot), pte, next); /* [publish:slot] [publish:overlap] */
 }
 
 void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next)

@@ -632,12 +632,13 @@ bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair)
     return false;
 }
 
-bool hipti_pairs_again(struct hipti_pairs *pairs, struct hipti_pair *pair)
+bool hipti_pairs_changed(struct hipti_pairs *pairs, struct hipti_pair *pair, bool *is_there)
 {
     uint64_t before = pairs->pair;
 
     pairs->pair = hipti_load_acquire(pairs->place); /* [observe:pair] */
-    return pairs->pair != before && pair_unpack(pairs->pair, pair);
+    *is_there = pair_unpack(pairs->pair, pair);
+    return pairs->pair != before;
 }
 
 uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32_t from, uint32_t to)
@@ -652,8 +653,8 @@ uint32_t hipti_frame_relink(struct hipti_frames *frames, uint32_t number, uint32
 
             pair.slot = to;
             next = pair_pack(pair);
-            /* Whoever fails was helped. acq_rel: pair and slot as they were put [publish:pair] [observe:pair] */
-            (void)hipti_cas_acq_rel(pairs.place, &value, next);
+            /* Whoever fails was helped. release: what the slot holds; the pair was acquired above [publish:pair] */
+            (void)hipti_cas_release(pairs.place, &value, next);
         }
         if (pair.slot == to) {
             return pair.cell;

@@ -159,8 +159,11 @@ bool hipti_frame_reap(struct hipti_frames *frames, struct hipt_frame *frame);
 struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t number);
 bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair);
 
-/* => whether another pair stands by now where the last one was given from; *pair is that one. */
-bool hipti_pairs_again(struct hipti_pairs *pairs, struct hipti_pair *pair);
+/*
+ * => whether there is something else now in the place of the pair given last; *pair, if *is_there. As long as a pair
+ * stands, its slot is its mapping's; and where a mapping goes to another slot, its pair stays in its place.
+ */
+bool hipti_pairs_changed(struct hipti_pairs *pairs, struct hipti_pair *pair, bool *is_there);
 
 /* => HIPT_OK: memory is there for @blocks more alias blocks; HIPT_FULL: beyond the bound; HIPT_NOMEM. */
 enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks);

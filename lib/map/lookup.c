@@ -288,7 +288,7 @@ struct late {
 static HIPTI_COLD void fetch_otherwise(const struct hipt_table *table, const struct hipti_array *array,
                                        const struct hipt_page *wanted)
 {
-    const struct hipti_array *past = hipti_load_acquire(&array->past); /* [observe:left] */
+    const struct hipti_array *past = hipti_load_relaxed(&array->past); /* a hint */
     unsigned sizes = 0;
 
     if (lookup_check(table, wanted->asid, wanted->vpn) == HIPT_OK) {

@@ -51,7 +51,7 @@ static enum hipt_status move_mapping(struct hipt_table *table, const struct hipt
         return status;
     }
     forward = hipti_pte_forward(pte, claim.slot, claim.pte);
-    if (!hipti_slot_switch(&table->buckets, slot, &pte, forward)) {
+    if (!hipti_slot_change(&table->buckets, slot, &pte, forward)) {
         hipti_bucket_forget(&table->buckets, &claim);
         return HIPT_CHANGED;
     }
@@ -92,7 +92,8 @@ static bool move_bucket(struct hipt_table *table, const struct hipti_array *to, 
         struct hipti_line *line = hipti_buckets_line(&table->buckets, number);
         unsigned i;
 
-        link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+        /* relaxed: the chain was acquired closed; since then lines only leave it */
+        link = hipti_header_link(hipti_load_relaxed(&line->header));
         for (i = 0; i < HIPT_SLOTS; i++) {
             move_slot(table, to, number * HIPT_SLOTS + i);
         }
@@ -142,7 +143,7 @@ static void move_mark(struct hipt_table *table, struct hipti_array *now, struct 
 void hipti_move_on(struct hipt_table *table, unsigned buckets)
 {
     struct hipti_array *now = hipti_buckets_now(&table->buckets);
-    struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+    struct hipti_array *past = hipti_load_relaxed(&now->past); /* set before @now was; if NULL, it is acquired below */
     uint32_t count;
     uint32_t i;
 

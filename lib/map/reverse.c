@@ -70,11 +70,12 @@ static void search_size(struct search *search, uint32_t size)
     }
     pairs = hipti_frame_pairs(frames, number);
     while (hipti_pairs_next(&pairs, &pair)) {
-        bool is_one = pair_maps(search, pair.slot, head, size, &mapping);
+        bool is_there = true;
+        bool is_one;
 
-        while (!is_one && hipti_pairs_again(&pairs, &pair)) { /* it has moved since the pair was read */
-            is_one = pair_maps(search, pair.slot, head, size, &mapping);
-        }
+        do { /* again where the mapping has moved to another slot, or another one to this slot */
+            is_one = is_there && pair_maps(search, pair.slot, head, size, &mapping);
+        } while (hipti_pairs_changed(&pairs, &pair, &is_there));
         if (is_one) {
             if (search->count < search->room) {
                 search->out[search->count] = mapping;

@@ -66,7 +66,7 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
         array->secret = 1;
     }
     hipti_store_relaxed(&buckets->half[0], array); /* nobody else has the table yet */
-    hipti_store_release(&buckets->now, array);     /* [publish:array] */
+    hipti_store_relaxed(&buckets->now, array);     /* as above */
     overflow = overflow < HIPTI_OVERFLOW_MAX ? overflow : HIPTI_OVERFLOW_MAX;
     block = block > 4096u ? block : 4096u;
     block = block < (size_t)1 << 20 ? block : (size_t)1 << 20;
@@ -133,17 +133,17 @@ void hipti_buckets_collect(struct hipti_buckets *buckets)
  */
 static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipti_array *array)
 {
-    uint64_t cookie = hipti_load_acquire(&array->cookie); /* [observe:cookie] */
+    uint64_t cookie = hipti_load_relaxed(&array->cookie); /* a number: who sees it elapsed knows what its maker knew */
 
     if (cookie == 0) {
-        /* release: the grace period began when the array had been left [publish:cookie] */
-        (void)hipti_cas_release(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
+        /* relaxed: as above; the caller knows that the array has been left */
+        (void)hipti_cas_relaxed(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         return false;
     }
     if (!buckets->ops->gp_elapsed(buckets->ops->ctx, cookie - 1u)) {
         return false;
     }
-    if (hipti_cas_acquire(&buckets->half[half], &array, NULL)) { /* [observe:array] ours to give back */
+    if (hipti_cas_relaxed(&buckets->half[half], &array, NULL)) { /* ours to give back; it was acquired before */
         /* relaxed: the list publishes */
         hipti_store_relaxed(&array->cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         junk_push(buckets, array);
@@ -160,8 +160,9 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     if (!other) {
         return half;
     }
-    if (hipti_load_acquire(&other->past) == now) { /* [observe:left] who made it was stopped before it was in place */
-        (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] */
+    /* relaxed: only compared; it is set before the array is in its half */
+    if (hipti_load_relaxed(&other->past) == now) { /* who made it was stopped before he let it take the place */
+        (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] [publish:overlap] */
         return 2;
     }
     if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
@@ -182,7 +183,8 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
     struct hipti_array *now = hipti_buckets_now(buckets);
     struct hipti_array *none = NULL;
 
-    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_acquire(&now->past) || /* [observe:left] */
+    /* relaxed: the half is free only after a grace period of who knew that all has left, and we know what he knew */
+    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_relaxed(&now->past) ||
         (array->secret != 0 && array->secret != now->secret)) {
         return false;
     }
@@ -192,8 +194,8 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
         return false;
     }
     (void)hipti_fetch_add_relaxed(&buckets->resizes, 1u); /* a count for people */
-    /* Whoever fails was helped. seq_cst: who misses what has been taken out of the old one sees the new one */
-    (void)hipti_cas_seq_cst(&buckets->now, &now, array); /* [publish:array] */
+    /* Whoever fails was helped. seq_cst: see hipti_find_seq_cst() [publish:array] [publish:overlap] */
+    (void)hipti_cas_seq_cst(&buckets->now, &now, array);
     return true;
 }
 
@@ -218,6 +220,13 @@ bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place p
         if (hipti_line_find(line, place, &i, pte)) {
             *slot = number * HIPT_SLOTS + i;
             return true;
+        }
+        if (number >= HIPTI_OVERFLOW_FIRST) {
+            /*
+             * acquire: of a line that was given back under us the first remainder is gone, so that its slot was not
+             * looked at; who misses a mapping there that has moved to another array sees that one [observe:lo/hi]
+             */
+            (void)hipti_load_acquire(&line->lo[0]);
         }
         link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
         if (link == HIPTI_NONE) {
@@ -301,10 +310,13 @@ bool hipti_slot_follow(struct hipti_buckets *buckets, hipti_slot *slot, uint64_t
         HIPTI_ATOMIC(uint64_t) *word = slot_pte(buckets, hipti_pte_forward_slot(forward));
         uint64_t copy = hipti_load_acquire(word); /* [observe:slot] */
 
-        /* P21. Whoever fails was helped, or overtaken. seq_cst: as P4 [publish:slot] [publish:overlap] */
-        if (hipti_pte_state(copy) == HIPTI_CLAIMED && hipti_pte_forward_is(forward, copy) &&
-            hipti_cas_seq_cst(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE))) {
-            copy = hipti_pte_with_state(copy, HIPTI_LIVE);
+        if (hipti_pte_state(copy) == HIPTI_CLAIMED && hipti_pte_forward_is(forward, copy)) {
+            /*
+             * P21. Whoever fails was helped, or overtaken. release: the remainder. The single order has the mapping
+             * since its put, and who looks there comes by FORWARD [publish:slot]
+             */
+            (void)hipti_cas_release(word, &copy, hipti_pte_with_state(copy, HIPTI_LIVE));
+            copy = hipti_load_acquire(word); /* [observe:slot] who was faster may have changed more than the state */
         }
         if (!hipti_pte_forward_is(forward, copy) || !hipti_pte_has_key(copy)) {
             return false;
@@ -382,7 +394,11 @@ bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot 
             hipti_slot_follow(buckets, slot, pte)) {
             return true;
         }
-        now = hipti_buckets_now(buckets);
+        /*
+         * seq_cst: where an overlapping map, first in the single order, was put into an array that has taken this one's
+         * place, this shows that array [observe:overlap] [observe:array]
+         */
+        now = hipti_load_seq_cst(&buckets->now);
     } while (now != before);
     return false;
 }
@@ -674,8 +690,9 @@ enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_
 }
 
 /*
- * Let the header of a bucket name no slot (H5). A copy is made live without the header: if that went on to name its slot,
- * with the parity of the life before, it would seem to name the life behind. => false: the sequence waits at its gate.
+ * Let the header of a bucket name no slot (H5). A copy is made live without the header: if that went on to name its
+ * slot, with the parity of the life before, it would seem to name the life behind. => false: the sequence waits at its
+ * gate.
  */
 static bool bucket_unname(struct hipti_buckets *buckets, uint32_t bucket)
 {
@@ -777,11 +794,6 @@ uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot)
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
 {
     return hipti_cas_acq_rel(slot_pte(buckets, slot), pte, next); /* [publish:slot] [observe:slot] */
-}
-
-bool hipti_slot_switch(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next)
-{
-    return hipti_cas_seq_cst(slot_pte(buckets, slot), pte, next); /* [publish:slot] [publish:overlap] */
 }
 
 void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next)

@@ -190,9 +190,6 @@ uint64_t hipti_slot_load(const struct hipti_buckets *buckets, hipti_slot slot);
  */
 bool hipti_slot_change(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next);
 
-/* The same in the single order of all seq_cst operations (P20). */
-bool hipti_slot_switch(struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t next);
-
 /* Let a word go again that the caller holds (P9). */
 void hipti_slot_publish(struct hipti_buckets *buckets, hipti_slot slot, uint64_t next);
 

@@ -66,7 +66,8 @@ static inline bool hipti_line_lookup(struct hipti_line *line, struct hipti_place
 
     *is_absent = false;
     if (candidates == 0) {
-        *is_absent = hipti_header_link(hipti_load_relaxed(&line->header)) == HIPTI_NONE; /* no line is looked at */
+        /* acquire: who misses what was in a line that has been taken out sees where it has moved to [observe:link] */
+        *is_absent = hipti_header_link(hipti_load_acquire(&line->header)) == HIPTI_NONE;
         return false;
     }
     i = hipti_lowest_bit(candidates);

@@ -58,9 +58,9 @@
  *   P18  HELD       FROZEN     the split or collapse, of what   store release
  *                              was there before
  *   P19  HELD       ENDED      the split that gives up          store release; never a mapping
- *   P20  LIVE       FORWARD    a move to another array, once a  CAS seq_cst: the switch to the copy, which is CLAIMED
+ *   P20  LIVE       FORWARD    a move to another array, once a  CAS acq_rel: the switch to the copy, which is CLAIMED
  *                              copy is there                    and out of sight until then
- *   P21  CLAIMED    LIVE       of the copy: whoever sees P20    CAS seq_cst
+ *   P21  CLAIMED    LIVE       of the copy: whoever sees P20    CAS release
  *   P22  FORWARD    PARKED     whoever has told frame and       CAS acq_rel; for ever, left: the array is given up
  *                              address space of the copy
  *   P23  FREE,      PARKED     whoever looks whether a closed   CAS acquire; for ever, left, as P22

@@ -101,6 +101,52 @@ static const char *const reshapes[] = {
     NULL,
 };
 
+/* A table that moves into other buckets, or begins to, and what others do to it meanwhile. */
+static const char *const growths[] = {
+    /* a page beside a move: looked up, put, ended; the same key in the past while it is put into the present */
+    "1/2/6 m0.0 m1.1 | G2 B1 | l0 l1", "1/2/6 m0.0 m1.1 | G0 B1 | l0 l3", "1/1/6 m0.0 m1.1 u1 m1.0 | G2 B1 | l1 l0",
+    "1/2/6 m0.0 G2 | B1 | l0 l1", "1/2/6 m8.8 m9.9 m10.10 m11.11 m0.0 G0 | B1 | l0 l8", "1/2/6 m0.0 | G2 | m0.1 l0",
+    "1/2/6 m0.0 | G2 | m1.1 l1", "1/1/6 m0.0 | G2 | u0 m0.1", "1/1/6 m0.0 G2 | B1 | m0.1",
+    "1/1/6 m0.0 G2 | B1 | u0 m0.1", "1/1/6 m0.0 G2 | B1 | u0 l0", "1/1/6 m0.0 G2 | B1 | m1.1 u1",
+    "1/2/6 m0.0 G0 | m0.1 | m0.2", "1/2/6 m0.0 G0 | m1.1 | m1.2", "1/2/6 m0.0 G0 | u0 | m0.2",
+    "1/2/6 m8.8 m9.9 m10.10 m11.11 m0.0 u0 g | G0 B1 | m0.0", "1/2/6 m8.8 m9.9 m10.10 m11.11 m0.0 G0 | B1 | u0",
+    "1/2/6 m8.8 m9.9 m10.10 m11.11 m0.0 G2 | B1 | u8 m0.1", "1/1/2 m0.0 m1.1 G2 | B1 | u0 m0.2",
+    "1/1/2 m8.8 m9.9 m10.10 | G2 B1 | m0.0 u8", "1/2/6s m8.8 m9.9 m10.10 m11.11 m0.0 | G0 | m1.1 l0",
+    /* changed in place, seen from its frame, ended with its address space */
+    "1/2/6 m0.0 G2 | B1 | p0 l0", "1/2/6 m0.0 G2 | B1 | d0", "1/2/6 m0.0 | G2 B1 | d0",
+    "1/2/6 m0.0 d0 | G2 B1 | c0", "1/2/6 m0.0 G2 | B1 | r0.1 l0", "1/2/6 m0.0 G2 | B1 | r0.1 r0.2",
+    "1/2/6 m0.0 m1.0 m2.0 G2 | B1 | v0", "1/2/6 m0.0 m1.0 m2.0 | G2 B1 | v0", "1/2/6 m0.0 m1.0 G2 | B1 | u1 v0",
+    "1/2/6 m0.0 m1.0 G2 | B1 | m2.0 v0", "1/2/6 m0.0 1:m0.1 G2 | B1 | x0 1:l0", "1/2/6 m0.0 m1.1 G2 | B1 | x0 a2",
+    "1/2/6 m0.0 | G2 B1 | x0", "1/2/6 m0.0 m1.1 G2 | B1 | n0.2", "1/2/6 m0.0 G2 | B1 | i0 u0 o0 g",
+    "1/2/6 m0.0 G2 | B1 | u0 g", "1/2/6 m0.0 m1.1 | G0 B1 B1 B1 | n0.2",
+    /* two resizes, two moves, a move to its end and on; buckets that wait to be given back */
+    "1/2/6 m0.0 | G2 | G2", "1/2/6 m0.0 | G2 | G0 l0", "1/2/6 m0.0 | G2 B1 | G0",
+    "1/2/6 m0.0 G2 B2 B2 | G1 B1 | l0", "1/2/6 m0.0 G2 B2 B2 | G1 B1 | G0 l0",
+    "1/2/6 m0.0 G2 B2 B2 G1 | B1 B1 B1 | l0", "1/2/6 m0.0 G2 B2 B2 G1 | B2 B2 | B2 B2",
+    "1/2/6 m0.0 G2 | B1 B1 B1 | l0", "1/2/6 m0.0 G2 | B1 B1 | G1", "1/2/6 m0.0 G2 | B1 B1 | B1 B1",
+    "1/2/6 m0.0 m1.1 G2 | B1 | B1 l0", "1/2/6n m0.0 G2 | B1 B1 | u0 m0.1",
+    /* two page sizes */
+    "2/1/6 M0.4 m4.8 G2 | B1 | l1 l4", "2/1/6 M0.4 | G2 B1 | l1", "2/1/6 m1.1 G2 | B1 | M0.4",
+    "2/1/6 M0.4 G2 | B1 | m1.1 v5", "2/1/6 M0.4 G2 | B1 | U0 m1.1", "2/1/6 M0.4 G2 | B1 | S0",
+    "2/1/6 M0.4 | G2 | S0 B1", "2/1/6 M0.4 G2 | B1 | H1.1", "2/1/6 m0.4 m1.5 m2.6 m3.7 G2 | B1 | C0",
+    "2/1/6 m0.4 m1.5 m2.6 m3.7 | G2 | C0", "2/1/6 M4.4 U4 G2 | m1.1 | M0.4",
+    NULL,
+};
+
+static const char *const growths_of_three[] = {
+    "1/2/6 m0.0 | G2 | m0.1 | l0", "1/1/6 m0.0 G2 | B1 | u0 | m0.1", "1/1/6 m0.0 G2 | B1 | B1 | l0",
+    "1/1/6 m0.0 G2 | B1 | u0 | l0", "1/2/6 m0.0 G2 | B1 | B1 | u0", "1/1/6 m15.15 u15 g | G2 | m0.1 | m0.2",
+    "1/2/6 m0.0 G2 | B1 | r0.1 | l0", "1/2/6 m0.0 | G2 | G0 | l0", "1/2/6 m0.0 G2 | B1 | p0 | u0",
+    "1/2/6 m0.0 G2 | B1 | x0 | l0", "1/2/6 m0.0 m1.0 G2 | B1 | u0 | v0",
+    "2/1/6 M4.4 U4 m1.1 u1 g | G2 | m1.1 | M0.4",
+    /* with CPUs: what is taken away moves neither, and is found where it stands */
+    "1/2/6c1 m0.0 t0.1 G2 | u0 B1 | t0 t0", "1/2/6c2 m0.0 t0.2 G2 | B1 | u0 m0.1 | t0",
+    "1/2/6c2 m0.0 t0.2 G2 | B1 | b0.1 f | t0", "1/2/6c1 m0.0 t0.1 G2 | b0.1 B1 f | t0",
+    "1/2/6c2 m0.0 t0.2 G2 | B1 | r0.1 | t0 t0", "1/2/6c2 m0.0 p0 t0.2 G2 | B1 | h0 | s0",
+    "1/2/6c2 m0.0 t0.2 G2 | B1 | x0 | t0", "1/2/6c2 m0.0 m1.1 t0.2 G2 | B1 | n0.2 | t0",
+    NULL,
+};
+
 /* Page 15 is mapped and unmapped first, so that a frame is in limbo's list and an address space has its memory. */
 const struct group groups[GROUPS] = {
     {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL, 0},
@@ -126,6 +172,8 @@ const struct group groups[GROUPS] = {
     {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns, 0},
     {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two, 0},
     {"reshape", "", {NULL}, "", 2, 0, false, reshapes, 2},
+    {"growth", "", {NULL}, "", 2, 0, false, growths, 2},
+    {"growth, three threads", "", {NULL}, "", 3, 0, false, growths_of_three, 2},
 };
 
 struct sequences {

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { GROUPS = 17, GROUP_PREFILLS_MAX = 4 };
+enum { GROUPS = 19, GROUP_PREFILLS_MAX = 4 };
 
 struct group {
     const char *name;

@@ -31,7 +31,8 @@ static const char usage[] =
     "                   split without N small pages from V on, CV collapse; \"1:\" before a call: the second asid;\n"
     "                   threads named behind c, as in \"1/1/6c12\", are CPUs: tV read, sV write, jV use the cached\n"
     "                   translation, q go outside, e come inside, k serve, z serve to the end; beside CPUs hV forbid\n"
-    "                   writing, yV clean and write back, bV.N take N pages away, f finish that)\n"
+    "                   writing, yV clean and write back, bV.N take N pages away, f finish that; GN resize to N\n"
+    "                   buckets, G0 to another secret, BN see to N buckets of the move)\n"
     "  --replay TEXT    with --program: that schedule, printed step by step\n"
     "\n"
     "  --bound N        preemptions at most (3); \"none\": no bound\n"
@@ -245,11 +246,12 @@ static bool stop_run(const struct options *options)
 
     printf(options->report.is_json
                ? "{\"group\": \"T4\", \"places\": %llu, \"calls\": %llu, \"own_steps_max\": %u, \"bound\": %d, "
-                 "\"worst\": \"%s\", \"own_steps_max_reshape\": %u, \"bound_reshape\": %d, \"seconds\": %.1f}\n"
+                 "\"worst\": \"%s\", \"own_steps_max_reshape\": %u, \"bound_reshape\": %d, "
+                 "\"own_steps_max_move\": %u, \"bound_move\": %d, \"seconds\": %.1f}\n"
                : "T4: stopped at %llu places, %llu calls of others completed, at most %u own steps (bound %d): %s; "
-                 "of a split, punch or collapse %u (bound %d); %.1f s\n",
+                 "of a split, punch or collapse %u (bound %d); in a table that moves %u (bound %d); %.1f s\n",
            (unsigned long long)stop.places, (unsigned long long)stop.calls, stop.maximum, STOP_BOUND, stop.worst,
-           stop.maximum_reshape, STOP_BOUND_RESHAPE, drive_now() - began);
+           stop.maximum_reshape, STOP_BOUND_RESHAPE, stop.maximum_move, STOP_BOUND_MOVE, drive_now() - began);
     return is_well;
 }
 

@@ -315,6 +315,8 @@ bool model_step(struct model *model, const struct event *events, const struct ev
         return step_split(model, event, first, first + event->call.pfn);
     case VERB_COLLAPSE:
         return step_collapse(model, event);
+    case VERB_RESIZE: /* nothing that is mapped changes */
+        return event->status == HIPT_OK || event->status == HIPT_BUSY;
     default:
         return true;
     }

@@ -6,6 +6,7 @@
 
 #include "explore/cpus.h"
 #include "explore/model.h"
+#include "map/move.h"
 #include "map/table.h"
 #include "sim/plain.h"
 
@@ -13,6 +14,8 @@ static struct model start;
 static unsigned frames_named; /* by the program, a bit each: the others are hipt_table_is_valid()'s matter */
 /* Ends that have been judged: histories and memory alike. */
 enum { JUDGED_BITS = 16 }; /* half of the last table is ORACLE_ENDS_MAX */
+enum { SHOWN_MAX = 64 };   /* mappings that are compared at a step */
+enum { MOVES_MAX = 64 };   /* turns that end any move */
 
 static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
 static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};
@@ -41,7 +44,7 @@ static void frames_name(const struct call *call)
 {
     unsigned frames = call->size > 0 || is_reshaping ? 0xfu << (call->pfn & ~3u) : 1u << call->pfn;
 
-    if (!verb_reshapes(call->verb)) {
+    if (!verb_reshapes(call->verb) && !verb_moves(call->verb)) {
         frames_named |= frames & ((1u << WORLD_FRAMES) - 1u);
     }
 }
@@ -95,42 +98,81 @@ bool oracle_open(void)
 
 /* --- T1 at every step --- */
 
-static uint64_t slot_remainder(const struct hipti_line *line, unsigned i)
+/* The keys that show, as far as a look over the table has come. */
+struct shown {
+    const struct hipti_array *array[2];
+    bool is_single; /* one bucket: the remainder is the key */
+    unsigned count;
+    uint64_t key[SHOWN_MAX];
+};
+
+static const struct hipti_array *array_of(const struct hipti_buckets *buckets, unsigned half)
 {
-    return hipti_plain_get((const volatile void *)&line->lo[i], 4) << 16 |
-           hipti_plain_get((const volatile void *)&line->hi[i], 2);
+    return (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&buckets->half[half]);
 }
 
-/* With one bucket, the remainder is the key. */
-void oracle_check_step(void)
+static const struct hipti_line *line_of(const struct hipti_arena *arena, uint32_t index)
 {
-    const struct hipti_buckets *buckets = &world.table->buckets;
-    const struct hipti_array *array =
-        (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&buckets->now);
-    uint32_t lines = 1u + (uint32_t)hipti_plain_get((const volatile void *)&buckets->overflow.carved, 4);
-    uint64_t seen[32];
-    unsigned nseen = 0;
-    uint32_t number;
+    const char *block = (const char *)hipti_plain_pointer(&arena->directory[index >> arena->block_shift]);
+
+    return (const struct hipti_line *)(const void *)block + (index & arena->block_mask);
+}
+
+static uint64_t slot_key(const struct shown *shown, const struct hipti_line *line, unsigned i, uint32_t bucket)
+{
+    const struct hipti_array *array = shown->array[(bucket >> HIPTI_HALF_BITS) & 1u];
+    struct hipti_place place;
+
+    place.rest = hipti_plain_get((const volatile void *)&line->lo[i], 4) << 16 |
+                 hipti_plain_get((const volatile void *)&line->hi[i], 2) << 48;
+    place.bucket = bucket;
+    if (shown->is_single) {
+        return place.rest;
+    }
+    if (!array) {
+        world_fail("T1: a key is visible in buckets that are gone");
+        return 0;
+    }
+    return hipti_array_key(array, place);
+}
+
+static void check_line(struct shown *shown, const struct hipti_line *line, uint32_t bucket)
+{
     unsigned i;
     unsigned k;
 
-    for (number = 0; number < lines; number++) {
-        const struct hipti_arena *arena = number ? &buckets->overflow : &array->lines;
-        const char *block = (const char *)hipti_plain_pointer(&arena->directory[0]);
-        const struct hipti_line *line = (const struct hipti_line *)(const void *)block + (number ? number - 1u : 0u);
-
-        for (i = 0; i < HIPT_SLOTS && nseen < 32u; i++) {
-            if (!hipti_pte_is_visible(hipti_plain_get((const volatile void *)&line->pte[i], 8))) {
-                continue;
-            }
-            seen[nseen] = slot_remainder(line, i);
-            for (k = 0; k < nseen; k++) {
-                if (seen[k] == seen[nseen]) {
-                    world_fail("T1: one key is visible in two slots");
-                }
-            }
-            nseen++;
+    for (i = 0; i < HIPT_SLOTS && shown->count < SHOWN_MAX; i++) {
+        if (!hipti_pte_is_visible(hipti_plain_get((const volatile void *)&line->pte[i], 8))) {
+            continue;
         }
+        shown->key[shown->count] = slot_key(shown, line, i, bucket);
+        for (k = 0; k < shown->count; k++) {
+            if (shown->key[k] == shown->key[shown->count]) {
+                world_fail("T1: one key is visible in two slots");
+            }
+        }
+        shown->count++;
+    }
+}
+
+void oracle_check_step(void)
+{
+    const struct hipti_buckets *buckets = &world.table->buckets;
+    uint32_t lines = (uint32_t)hipti_plain_get((const volatile void *)&buckets->overflow.carved, 4);
+    struct shown shown = {{array_of(buckets, 0), array_of(buckets, 1)}, false, 0, {0}};
+    unsigned half;
+    uint32_t i;
+
+    shown.is_single = !shown.array[1] && shown.array[0]->quotient.buckets == 1u;
+    for (half = 0; half < 2u; half++) {
+        for (i = 0; shown.array[half] && i < shown.array[half]->quotient.buckets; i++) {
+            check_line(&shown, line_of(&shown.array[half]->lines, i), (half << HIPTI_HALF_BITS) + i);
+        }
+    }
+    for (i = 0; i < lines; i++) {
+        const struct hipti_line *line = line_of(&buckets->overflow, i);
+
+        check_line(&shown, line, hipti_header_bucket(hipti_plain_get((const volatile void *)&line->header, 8)));
     }
 }
 
@@ -345,6 +387,21 @@ static bool is_reshaped(const struct call *page)
     return false;
 }
 
+/* => whether the table moves into other buckets, or may. */
+static bool is_moving(void)
+{
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    unsigned i;
+
+    for (i = 0; i < nsetup + world.nevents; i++) {
+        if (verb_moves(i < nsetup ? setup[i].call.verb : world.events[i - nsetup].call.verb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* F1: a large page and its first part are one mapping to a reverse walk; a walk may see either or both. */
 static void check_seen(const struct event *event)
 {
@@ -390,6 +447,60 @@ void oracle_check_access(const struct event *event)
                 world_fail("T1: thread %u does not find page %u", event->thread, event->call.vpn);
             }
         }
+    }
+}
+
+static unsigned mappings_count(void)
+{
+    struct hipt_cursor cursor = {0};
+    struct hipt_mapping mapping;
+    unsigned count = 0;
+
+    while (hipt_table_next(world.table, &cursor, &mapping) == HIPT_OK) {
+        count++;
+    }
+    return count;
+}
+
+/* Moves come to their end, nothing is lost on the way, and the memory that was left is given back. */
+static void check_moves(void)
+{
+    const struct hipti_buckets *buckets = &world.table->buckets;
+    unsigned count = mappings_count();
+    char text[WORLD_TEXT / 2];
+    unsigned i;
+
+    for (i = 0; i < MOVES_MAX && hipti_move_is_due(world.table); i++) {
+        hipt_read_enter(world.table);
+        hipti_move_on(world.table, 1);
+        hipt_read_exit(world.table);
+    }
+    if (i == MOVES_MAX || (array_of(buckets, 0) && array_of(buckets, 1))) {
+        world_fail("a move does not end");
+    } else if (mappings_count() != count) {
+        world_fail("T1: %u mappings, %u after the move", count, mappings_count());
+    } else if (!hipt_table_is_valid(world.table, text, sizeof(text))) {
+        world_fail("not valid after the move: %s", text);
+    }
+}
+
+/* Of resizes one has begun. */
+static void check_resizes(void)
+{
+    unsigned resizes = 0;
+    unsigned refused = 0;
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    unsigned i;
+
+    for (i = 0; i < nsetup + world.nevents; i++) {
+        const struct event *event = i < nsetup ? &setup[i] : &world.events[i - nsetup];
+
+        resizes += event->call.verb == VERB_RESIZE;
+        refused += event->call.verb == VERB_RESIZE && event->status != HIPT_OK;
+    }
+    if (refused > 0 && refused == resizes) {
+        world_fail("no resize began");
     }
 }
 
@@ -451,14 +562,18 @@ static void check_ended(void)
         if (event->call.verb == VERB_RETIRE && event->status == HIPT_OK) {
             check_retired(event);
         }
-        if (event->call.verb == VERB_REVERSE || event->call.verb == VERB_WALK) {
+        if (event->call.verb == VERB_REVERSE || (event->call.verb == VERB_WALK && !is_moving())) {
             check_seen(event);
         }
         if (event->call.verb == VERB_LOOKUP || event->call.verb == VERB_READ || event->call.verb == VERB_WRITE) {
             oracle_check_access(event);
         }
     }
+    check_resizes();
     cpus_check_end();
+    if (world.violation[0] == '\0' && !world.program->is_endless) {
+        check_moves();
+    }
     if (world.violation[0] == '\0' && !world.program->is_endless) {
         drain();
     }

@@ -5,10 +5,11 @@
  *   T1  at no step is one key visible in two slots; the history is linearizable: there is an order of the calls, true
  *       to real time, in which a table used by one thread at a time answers the same and ends in the same state
  *   F1  reverse and walk report each mapping that was there throughout, once; to a reverse walk a page is still there
- *       when it has been split or collapsed
- *   R1  no frame is lost, and none comes back under a reader (world.c)
+ *       when it has been split or collapsed, or has moved into other buckets; of a walk meanwhile nothing is asked
+ *   R1  no frame is lost, and none comes back under a reader, nor does memory (world.c)
  *   A1  a retired asid that was not issued again has nothing mapped at the end
  *   S1 to S3  no CPU uses what it must not, and no write is lost (cpus.h)
+ *       a move that is helped on comes to its end, with all mappings, and what was left is given back
  *   T4  no thread ever repeats itself while nobody writes
  *   and the table is valid, at the end, and again after all has been unmapped and reaped
  */

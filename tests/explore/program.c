@@ -8,7 +8,7 @@
 
 enum { SETUP = -1 };
 
-static const char letters[] = "mulprdcviogxanwtshyqekjzbfSHC"; /* in the order of enum verb */
+static const char letters[] = "mulprdcviogxanwtshyqekjzbfSHCGB"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
@@ -17,7 +17,7 @@ const char *verb_name(enum verb verb)
                                                   "reap",  "retire", "alloc", "unmap_range", "walk",
                                                   "read",  "write", "narrow", "cleaner", "exit",
                                                   "enter", "serve", "cached", "stay",  "gather", "finish",
-                                                  "split", "punch", "collapse"};
+                                                  "split", "punch", "collapse", "resize", "move"};
 
     return names[verb];
 }
@@ -25,6 +25,11 @@ const char *verb_name(enum verb verb)
 bool verb_reshapes(enum verb verb)
 {
     return verb == VERB_SPLIT || verb == VERB_PUNCH || verb == VERB_COLLAPSE;
+}
+
+bool verb_moves(enum verb verb)
+{
+    return verb == VERB_RESIZE || verb == VERB_MOVE;
 }
 
 static bool number_parse(const char **at, unsigned *number)
@@ -79,6 +84,10 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     case VERB_UNPIN:
         call->pfn = operand[0];
         return count == 1 && call->pfn < 16u;
+    case VERB_RESIZE:
+    case VERB_MOVE:
+        call->pfn = operand[0];
+        return count == 1;
     case VERB_RETIRE:
     case VERB_ALLOC:
         call->asid = operand[0];
@@ -118,7 +127,7 @@ static bool call_parse(const char **at, struct call *call)
     if (call->verb == VERB_COUNT || call->asid > 3u) {
         return false;
     }
-    call->size = isupper((unsigned char)**at) ? 1u : 0u;
+    call->size = isupper((unsigned char)**at) && !verb_moves(call->verb) ? 1u : 0u;
     (*at)++;
     return operands_place(call, operand, operands_parse(at, operand)) && call->pfn < 16u;
 }
@@ -266,6 +275,8 @@ static void call_write(struct program *program, const struct call *call)
     case VERB_REVERSE:
     case VERB_PIN:
     case VERB_UNPIN:
+    case VERB_RESIZE:
+    case VERB_MOVE:
         append(program, "%u", call->pfn);
         break;
     case VERB_RETIRE:

@@ -21,6 +21,10 @@
  * these large pages:
  *
  *   SV split   HV.N punch N small pages from small page V on out of the large one   CV collapse
+ *
+ * And of the table, which begins with one bucket:
+ *
+ *   GN resize to N buckets, or with another secret to as many as now (0)   BN see to N buckets of a move
  */
 #ifndef EXPLORE_PROGRAM_H
 #define EXPLORE_PROGRAM_H
@@ -61,6 +65,8 @@ enum verb {
     VERB_SPLIT,
     VERB_PUNCH,
     VERB_COLLAPSE,
+    VERB_RESIZE,
+    VERB_MOVE,
     VERB_COUNT
 };
 
@@ -69,7 +75,7 @@ struct call {
     unsigned asid; /* index of the program's asids, 0 to 3 */
     unsigned size;
     unsigned vpn;
-    unsigned pfn; /* or how many pages, of a range */
+    unsigned pfn; /* or how many pages, of a range, or buckets */
     unsigned cpu; /* of a setup's calls of CPUs */
 };
 
@@ -92,6 +98,9 @@ const char *verb_name(enum verb verb);
 
 /* => whether it makes pages of one size of pages of another. */
 bool verb_reshapes(enum verb verb);
+
+/* => whether it makes the table move into other buckets, or helps it on. */
+bool verb_moves(enum verb verb);
 
 /* => false: @text is no program; *wrong is where it stops being one. */
 bool program_parse(const char *text, struct program *program, const char **wrong);

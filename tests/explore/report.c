@@ -255,6 +255,8 @@ static const char *const regressions[] = {
     /* an overflow line that nobody saw went back to the spare ones with its first slot still claimed */
     "1/1/4 m8.8 m9.9 m10.10 m11.11 | m0.0 | m0.1",
     "1/1/6 m8.8 m9.9 m10.10 m11.11 | m0.0 u0 | m1.1 u1",
+    /* ranges fetched lines ahead outside a read side: the buckets were given back meanwhile */
+    "1/2/6 m0.0 m1.1 | G0 B1 B1 B1 | n0.2",
     /* the first frame of a large page that ended as soon as its collapse let it go became free without limbo */
     "2/1/6 m0.4 m1.5 m2.6 m3.7 | C0 | U0",
 };

@@ -36,6 +36,17 @@ static const struct scene scenes[] = {
     /* address spaces */
     {"1/1/6", "m15.15 u15 m0.0 1:m0.1 1:m1.2", "x0,a2,m4.4,u0,r0.3", "1:m2.3,1:u0,1:p0,1:r0.3,1:d0,x1,a3,g,w",
      "l0,1:l0,1:l1", NULL},
+    /* a table that moves into other buckets: begun, under way, over */
+    {"1/1/6", "m15.15 u15 m0.0 m1.1 m2.2", "G2,G0", "G2,B1,m5.5,m0.5,u1,p1,r1.5,d1,c1,v1,g,n1.2,x0,w", "l0,l1,l2,l4",
+     NULL},
+    {"1/1/6", "m15.15 u15 m0.0 m1.1 1:m2.2 G2", "B1,B2,m4.4,u0,r0.4,p0,d0,n0.2,x0,G0",
+     "G0,B1,B2,m5.5,m0.5,u1,u0,p1,r1.5,d1,c1,v1,v0,g,n1.2,1:u2,x1,w", "l0,l1,1:l2,l4", NULL},
+    {"1/1/6", "m15.15 u15 m8.8 m9.9 m10.10 m11.11 m0.0 G0", "B1,m4.4,u0,r8.4", "B1,m5.5,u8,p9,r9.5,v8,w",
+     "l0,l4,l8,l9", NULL},
+    {"1/1/6", "m15.15 u15 m0.0 m1.1 G2 B2", "B1,G0,m4.4", "G0,B1,m5.5,u1,r1.5,v1,w", "l0,l1,l4", NULL},
+    {"1/1/6", "m15.15 u15 m0.0 m1.1 G2 B2 B2 G1", "B1,G0,m4.4", "G0,B1,B2,m5.5,u1,r1.5,v1,w", "l0,l1,l4", NULL},
+    {"2/1/6", "m15.15 u15 M4.4 M8.8 m0.0 G2", "B1,B2,M12.12,m12.3,U4,S4", "B2,m1.1,U8,S8,C0,P8,R8.12,d8,v8,v4,w",
+     "l0,l4,l5,l8", NULL},
     /* no memory */
     {"1/1/6s", "m8.8 m9.9 m10.10 m11.11", "m4.4,u8,m4.9,r9.8", "m5.5,u10,m5.10,p10,r10.5,g,w", "l4,l8,l9,l10", NULL},
     /* a shootdown that nobody ends: who wants the same page ends it, who wants others has nothing to do with it */
@@ -43,6 +54,7 @@ static const struct scene scenes[] = {
     {"1/1/6c2", "m0.0 p0 m8.8 p8 t8.2 t0.2", "u0,n0.2,b0.1,r0.2,h0,y0", "m1.1,u8,n8.2,b8.1,r8.3,h8,p8", "l0,l8",
      "j0 t8 z"},
     {"1/1/6c2", "m0.0 1:m0.1 1:p0 1:t0.2 t0.2", "x0", "1:m2.3,1:u0,1:h0,1:r0.3,1:b0.1,x1,a3", "l0,1:l0", "j0 1:t0 z"},
+    {"1/1/6c2", "m0.0 m1.1 p0 t0.2 G2", "u0,n0.2,b0.1,r0.2,h0,B1", "m0.4,u0,n0.2,b0.1,p0,h0,B1,B2", "l1", "t0 z"},
     {"2/1/6c2", "M0.4 t1.2", "U0", "m1.1,M0.8", "l1", "t1 z"},
     {"2/1/6c2", "M0.4 M8.8 t9.2 t1.2", "S0,H1.1", "m12.2,U8,S8,H9.1,P8", "l0,l1,l3,l8", "j1 t8 z"},
     {"2/1/6c2", "m0.4 m1.5 m2.6 m3.7 M8.8 t9.2 t1.2", "C0", "m12.2,U8,S8,H9.1,P8", "l0,l1,l3,l8", "j1 t8 z"},
@@ -65,9 +77,25 @@ static unsigned stopper_choose(void *ctx, const struct hipti_sim *sim)
     return enabled & 2u ? 1u : enabled & 4u ? 2u : HIPTI_SIM_NOBODY;
 }
 
+/* => whether a program has a resize. */
+static bool program_moves(const struct program *program)
+{
+    bool does = false;
+    unsigned i;
+
+    for (i = 0; i < program->nsetup; i++) {
+        does = does || verb_moves(program->setup[i].verb);
+    }
+    for (i = 0; i < program->nthreads; i++) {
+        does = does || verb_moves(program->calls[i][0].verb);
+    }
+    return does;
+}
+
 /* Judge the calls that thread 1 made. => false: one was too long, did not return, or did not map what it could. */
 static bool stop_judge(struct stop *stop, const struct program *program, unsigned limit)
 {
+    bool is_moving = program_moves(program);
     unsigned returned = 0;
     bool is_helped = true;
     unsigned i;
@@ -86,6 +114,8 @@ static bool stop_judge(struct stop *stop, const struct program *program, unsigne
         }
         if (program->cpus) {
             is_helped = is_helped && (event->call.verb != VERB_MAP || event->status != HIPT_BUSY);
+        } else if (is_moving) {
+            stop->maximum_move = steps > stop->maximum_move ? steps : stop->maximum_move;
         } else if (verb_reshapes(event->call.verb)) {
             stop->maximum_reshape = steps > stop->maximum_reshape ? steps : stop->maximum_reshape;
         } else if (steps > stop->maximum) {
@@ -95,7 +125,8 @@ static bool stop_judge(struct stop *stop, const struct program *program, unsigne
         }
     }
     return (world.sim->finished & 2u) && world.sim->spins == 0 && world.violation[0] == '\0' &&
-           stop->maximum <= STOP_BOUND && stop->maximum_reshape <= STOP_BOUND_RESHAPE && is_helped &&
+           stop->maximum <= STOP_BOUND && stop->maximum_reshape <= STOP_BOUND_RESHAPE &&
+           stop->maximum_move <= STOP_BOUND_MOVE && is_helped &&
            returned >= program->ncalls[1];
 }
 

@@ -13,16 +13,18 @@
 #include <stdint.h>
 
 enum {
-    STOP_BOUND = 500,         /* own steps of one call; the longest seen, a walk, makes 432 */
-    STOP_BOUND_RESHAPE = 1000 /* of a split, punch or collapse, which are five updates in one */
+    STOP_BOUND = 500,          /* own steps of one call; the longest seen, a walk, makes 432 */
+    STOP_BOUND_RESHAPE = 1000, /* of a split, punch or collapse, which are five updates in one */
+    STOP_BOUND_MOVE = 1000     /* where the table moves: a map sees to four buckets besides */
 };
 
 struct stop {
     uint64_t executions;
     uint64_t calls;   /* completed while another thread was stopped */
     uint64_t places;  /* at which a thread was stopped */
-    unsigned maximum; /* own steps of one call that is no split, punch or collapse */
+    unsigned maximum; /* own steps of one call that is no split, punch or collapse, in a table that does not move */
     unsigned maximum_reshape;
+    unsigned maximum_move; /* of any call in one that does, or may begin to */
     char worst[160];  /* which, and where the other stood */
     uint64_t violations;
 };

@@ -9,10 +9,20 @@
 #include "explore/cpus.h"
 #include "explore/hash.h"
 #include "explore/oracle.h"
+#include "map/move.h"
 #include "map/table.h"
 #include "sim/plain.h"
 
-enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5, LINE_BYTES = 64 };
+enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5, LINE_BYTES = 64, FREED_MAX = 48 };
+
+/* What has been given back: nobody may touch it again. It keeps what it holds, and is not given out again. */
+struct freed {
+    unsigned count;
+    struct {
+        size_t from;
+        size_t to;
+    } range[FREED_MAX];
+};
 
 /* The host. A cookie remembers who was inside a read side when it was made; its period ends when all have left. */
 struct host {
@@ -20,6 +30,8 @@ struct host {
     const unsigned char *saved; /* the pool after the setup */
     size_t used;
     size_t saved_used;
+    struct freed freed;
+    struct freed saved_freed;
     unsigned depth[WORLD_OUTSIDE + 1];
     uint8_t waits_for[COOKIES]; /* a bit for each caller */
     uint64_t cookies;
@@ -68,8 +80,24 @@ void world_fail(const char *format, ...)
 void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line);
 void explore_panic(const char *condition, const char *file, int line);
 
+/* Once memory has been given back. Out of line: few programs give any. */
+static void check_freed(const volatile void *word)
+{
+    size_t at = (size_t)((const volatile unsigned char *)word - host.pool);
+    unsigned i;
+
+    for (i = 0; i < host.freed.count; i++) {
+        if (at >= host.freed.range[i].from && at < host.freed.range[i].to) {
+            world_fail("R1: memory is used that was given back");
+        }
+    }
+}
+
 void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line)
 {
+    if (host.freed.count > 0 && world.violation[0] == '\0') {
+        check_freed(word);
+    }
     if (!sim.is_on) {
         return;
     }
@@ -148,11 +176,18 @@ size_t world_used(void)
     return host.used;
 }
 
-/* What is freed while an execution runs would have been reachable: the table frees blocks only when it ends. */
 static void host_free(void *ctx, void *memory, size_t bytes)
 {
+    size_t from = (size_t)((unsigned char *)memory - host.pool);
+
     (void)ctx;
-    memset(memory, POISON, bytes);
+    if (host.freed.count == FREED_MAX) {
+        world_fail("more than %d blocks are given back", FREED_MAX);
+        return;
+    }
+    world_change(memory, 0, bytes);
+    host.freed.range[host.freed.count].from = from;
+    host.freed.range[host.freed.count++].to = from + bytes;
 }
 
 static void host_read_enter(void *ctx)
@@ -398,6 +433,22 @@ static void call_reshape(struct event *event)
     }
 }
 
+/* The calls that move the table into other buckets. */
+static void call_move(struct event *event)
+{
+    unsigned buckets = event->call.pfn;
+    uint64_t capacity = buckets > 0 ? ((buckets - 1u) * 14u + 4u) / 5u + (buckets == 1u) : 0; /* 2.8 a bucket */
+
+    event->status = HIPT_OK;
+    if (event->call.verb == VERB_RESIZE) {
+        event->status = hipt_resize(world.table, capacity, buckets == 0);
+    } else {
+        hipt_read_enter(world.table);
+        hipti_move_on(world.table, buckets);
+        hipt_read_exit(world.table);
+    }
+}
+
 static void call_page(struct event *event)
 {
     struct hipt_mapping mapping = call_mapping(&event->call);
@@ -514,6 +565,10 @@ struct event *world_call(const struct call *call)
     case VERB_COLLAPSE:
         call_reshape(event);
         break;
+    case VERB_RESIZE:
+    case VERB_MOVE:
+        call_move(event);
+        break;
     default:
         call_page(event);
         break;
@@ -544,6 +599,7 @@ static void configure(const struct program *program, struct hipt_config *to)
     hipt_config_init(&config);
     config.ops = &ops;
     config.buckets = 1;
+    config.capacity_max = 64;
     config.asid_bits = 2;
     config.va_bits = 16;
     config.nsizes = program->sizes;
@@ -569,10 +625,18 @@ static bool table_open(const struct program *program)
            hipt_asid_alloc(world.table, &world.asids[1]) == HIPT_OK;
 }
 
+/* Also which arrays wait to be given back: their links are written without a step. */
 static uint64_t unseen(void *ctx)
 {
+    uint64_t hash = hash_unseen(world.table);
+    const struct hipti_array *array =
+        (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&world.table->buckets.junk);
+
     (void)ctx;
-    return hash_unseen(world.table);
+    for (; array; array = array->next) {
+        hash = hipti_sim_hash(hash, (uint64_t)(uintptr_t)array->next);
+    }
+    return hash;
 }
 
 /* The state that every execution starts from. */
@@ -582,6 +646,7 @@ static void world_save(void)
 
     host.saved_used = host.used;
     host.saved_cookies = host.cookies;
+    host.saved_freed = host.freed;
     memcpy(own, host.pool, host.used);
     host.saved = own;
     memcpy(saved_asids, world.asids, sizeof(saved_asids));
@@ -597,6 +662,17 @@ static void restore(void *memory, size_t bytes)
     memcpy(memory, host.saved + ((unsigned char *)memory - host.pool), bytes);
 }
 
+/* An array's link to the next one that waits. */
+static void restore_array(const volatile void *pointer)
+{
+    struct hipti_array *array = (struct hipti_array *)hipti_plain_pointer(pointer);
+
+    while (array) {
+        restore(array, sizeof(*array));
+        array = array->next;
+    }
+}
+
 static void world_restore(void)
 {
     const struct hipti_arena *records = &world.table->asids.records;
@@ -606,6 +682,9 @@ static void world_restore(void)
     }
     restore(world.table, sizeof(*world.table)); /* the fields of whoever holds a freelist's mover */
     restore(hipti_plain_pointer(&records->directory[0]), WORLD_ASIDS * records->item_bytes); /* their numbers */
+    restore_array((const volatile void *)&world.table->buckets.half[0]);
+    restore_array((const volatile void *)&world.table->buckets.half[1]);
+    restore_array((const volatile void *)&world.table->buckets.junk);
     if (world.cpus) {
         restore(world.cpus, world.cpus->bytes);
     }
@@ -616,6 +695,7 @@ static void world_restore(void)
     memset(host.pool + host.saved_used, POISON, host.used - host.saved_used);
     host.used = host.saved_used;
     host.cookies = host.saved_cookies;
+    host.freed.count = host.saved_freed.count;
     memset(host.depth, 0, sizeof(host.depth));
     memset(host.waits_for, 0, sizeof(host.waits_for)); /* whoever is outside waits for nobody */
     memcpy(world.asids, saved_asids, sizeof(saved_asids));
@@ -639,6 +719,8 @@ bool world_open(const struct program *program)
     host.used = 0;
     host.cookies = 0;
     host.saved_cookies = 0;
+    host.freed.count = 0;
+    host.saved_freed.count = 0;
     memset(host.depth, 0, sizeof(host.depth));
     memset(host.waits_for, 0, sizeof(host.waits_for));
     if (!table_open(program)) {
@@ -664,6 +746,7 @@ struct world_image {
     struct cpus *cpus;
     struct hipt_asid asids[WORLD_ASIDS];
     uint64_t cookies;
+    struct freed freed;
     unsigned nevents;
     struct event events[PROGRAM_SETUP_MAX * 2];
     size_t used;
@@ -694,6 +777,7 @@ struct world_image *world_keep(void)
         image->cpus = world.cpus;
         memcpy(image->asids, saved_asids, sizeof(saved_asids));
         image->cookies = host.saved_cookies;
+        image->freed = host.saved_freed;
         image->nevents = nsetup_events;
         memcpy(image->events, setup_events, sizeof(setup_events));
         image->used = host.saved_used;
@@ -741,6 +825,8 @@ static void image_load(const struct world_image *image)
     world.cpus = image->cpus;
     memcpy(saved_asids, image->asids, sizeof(saved_asids));
     host.saved_cookies = image->cookies;
+    host.freed = image->freed;
+    host.saved_freed = image->freed;
     nsetup_events = image->nevents;
     memcpy(setup_events, image->events, sizeof(setup_events[0]) * image->nevents);
     host.saved = image->pool;

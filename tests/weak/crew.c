@@ -366,6 +366,9 @@ void crew_step(const char *operation, const volatile void *word, const char *fil
     if (taken == 0) {
         has_arrived = false;
         step_made(operation[0] != 'l');
+        if (task->check) {
+            task->check(word);
+        }
     } else {
         preemptions_left--;
         nsteps--; /* it comes when this thread comes back */

@@ -25,6 +25,7 @@ struct crew_task {
     void (*body)(unsigned thread); /* of a virtual thread */
     void (*end)(void);             /* after each run that came to its end; may call crew_fail() */
     bool (*is_valid)(void *ctx, const volatile void *address); /* as in hipti_weak_hooks */
+    void (*check)(const volatile void *address); /* before each access; may call crew_fail(); NULL: none */
     bool orders_stores;                                        /* likewise */
     uint64_t (*state)(void); /* what program and host keep beside the model, as a hash; NULL: not told */
     bool is_plain;           /* every run goes to its end, also where it meets another */

@@ -110,7 +110,7 @@ static bool explore(const struct weak_program *program, bool is_joined, struct b
                     const struct options *options, double until)
 {
     struct crew_task task = {.threads = 0, .start = history_start, .body = history_body, .end = oracle_judge,
-                             .is_valid = host_is_valid, .orders_stores = true};
+                             .is_valid = host_is_valid, .check = host_check, .orders_stores = true};
     struct crew_report report;
     double start = seconds_now();
 

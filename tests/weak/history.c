@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "map/move.h"
 #include "map/table.h"
 #include "explore/hash.h"
 #include "weak/cpus.h"
@@ -257,6 +258,20 @@ static enum hipt_status run_verb(struct record *record)
     return status;
 }
 
+/* Into other buckets, and on. */
+static enum hipt_status run_move(const struct op *op)
+{
+    uint64_t capacity = op->pfn > 1u ? ((op->pfn - 1u) * 14u + 4u) / 5u : op->pfn; /* 2.8 a bucket */
+
+    if (op->kind == RESIZE) {
+        return hipt_resize(history.table, capacity, op->pfn == 0);
+    }
+    hipt_read_enter(history.table);
+    hipti_move_on(history.table, op->pfn);
+    hipt_read_exit(history.table);
+    return HIPT_OK;
+}
+
 static enum hipt_status run_op(struct record *record)
 {
     struct held *mine = &held[record->thread];
@@ -292,6 +307,9 @@ static enum hipt_status run_op(struct record *record)
     case NEXT:
         run_next(record);
         return HIPT_OK;
+    case RESIZE:
+    case MOVE:
+        return run_move(&record->op);
     case MAP:
     case UNMAP:
     case PROTECT:
@@ -428,6 +446,7 @@ static void make_table(const struct weak_program *program, bool is_narrow)
     hipt_config_init(&config);
     config.ops = &host_ops;
     config.buckets = program->sizes > 1u && !is_narrow ? 4 : 1; /* pages that overlap meet in several buckets too */
+    config.capacity_max = 64;
     config.asid_bits = 2;
     config.va_bits = !is_narrow ? 57 : program->sizes > 2u ? 17 : 16;
     config.nsizes = program->sizes;

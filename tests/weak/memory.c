@@ -10,6 +10,7 @@
 
 #define POOL_BYTES (1u << 19)
 #define COOKIES_MAX 256u
+#define FREED_MAX 64u
 #define MAIN CREW_THREADS
 
 /* A grace period: the read sides that it waits for, by their numbers, 0 for none; and what its end brings. */
@@ -34,6 +35,14 @@ static struct hipti_weak_view started; /* what the callers of gp_start() knew */
 static struct hipti_weak_view ended;   /* what the read sides that have ended knew at their ends */
 static uint64_t word_of_periods;       /* stands for them at steps */
 
+/* What has been given back: it keeps what it holds, and is not given out again. */
+static struct {
+    uintptr_t from;
+    uintptr_t to;
+} freed[FREED_MAX];
+static unsigned nfreed;
+static unsigned kept_nfreed;
+
 void host_panic(const char *condition, const char *file, int line)
 {
     crew_fail("check failed: %s at %s:%d", condition, file, line);
@@ -45,6 +54,7 @@ void host_clear(void)
     memset(pool, 0, sizeof(pool));
     used = 0;
     ncookies = 0;
+    nfreed = 0;
     is_refusing = false;
     memset(depth, 0, sizeof(depth));
     memset(section, 0, sizeof(section));
@@ -55,6 +65,7 @@ void host_keep(void)
     memcpy(kept, pool, used);
     kept_used = used;
     kept_ncookies = ncookies;
+    kept_nfreed = nfreed;
 }
 
 void host_restore(void)
@@ -62,6 +73,7 @@ void host_restore(void)
     memcpy(pool, kept, kept_used);
     used = kept_used;
     ncookies = kept_ncookies;
+    nfreed = kept_nfreed;
     refused = CREW_THREADS;
     hipti_weak_forget(&started);
     hipti_weak_forget(&ended);
@@ -102,6 +114,9 @@ uint64_t host_state(void)
                                     hipti_sim_hash(started.hash, ended.hash));
     uint64_t i;
 
+    for (i = kept_nfreed; i < nfreed; i++) {
+        state += hipti_sim_hash(freed[i].from, freed[i].to);
+    }
     for (i = kept_ncookies; i < ncookies; i++) {
         state = hipti_sim_hash(state, hipti_sim_hash(cookie_waits_for(&cookies[i]), cookies[i].view.hash));
     }
@@ -112,6 +127,17 @@ bool host_is_valid(void *ctx, const volatile void *address)
 {
     (void)ctx;
     return (uintptr_t)address - (uintptr_t)pool < used;
+}
+
+void host_check(const volatile void *address)
+{
+    unsigned i;
+
+    for (i = 0; i < nfreed; i++) {
+        if ((uintptr_t)address >= freed[i].from && (uintptr_t)address < freed[i].to) {
+            crew_fail("R1: memory is used that was given back");
+        }
+    }
 }
 
 static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool may_wait)
@@ -146,8 +172,12 @@ void *host_take(size_t bytes)
 static void host_free(void *ctx, void *ptr, size_t bytes)
 {
     (void)ctx;
-    (void)ptr;
-    (void)bytes;
+    if (nfreed == FREED_MAX) {
+        crew_fail("more than %u blocks are given back", FREED_MAX);
+        return;
+    }
+    freed[nfreed].from = (uintptr_t)ptr;
+    freed[nfreed++].to = (uintptr_t)ptr + bytes;
 }
 
 static void step(const char *operation, int line)

@@ -41,4 +41,7 @@ uint64_t host_state(void);
 
 bool host_is_valid(void *ctx, const volatile void *address);
 
+/* An access comes: it is a violation if the memory was given back. */
+void host_check(const volatile void *address);
+
 #endif

@@ -47,6 +47,8 @@ enum kind {
     FINISH, /* that */
     SPLIT,    /* the larger page into its four */
     COLLAPSE, /* four pages into the larger one */
+    RESIZE,   /* to .pfn buckets; 0: to as many, with another secret */
+    MOVE,     /* see to .pfn buckets of it */
     KINDS
 };
 

@@ -178,19 +178,21 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     return half_clear(buckets, half, other) ? half : 2u;
 }
 
+/*
+ * A half is free only when what was in it has been left, a grace period ago. So if the array's half is, the present is in
+ * the other one, has no past any more, and stays the present as long as the caller's read side lasts.
+ */
 bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array)
 {
     struct hipti_array *now = hipti_buckets_now(buckets);
     struct hipti_array *none = NULL;
 
-    /* relaxed: the half is free only after a grace period of who knew that all has left, and we know what he knew */
-    if (other_half(now) != array->first >> HIPTI_HALF_BITS || hipti_load_relaxed(&now->past) ||
-        (array->secret != 0 && array->secret != now->secret)) {
+    if (array->secret != 0 && array->secret != now->secret) {
         return false;
     }
     array->secret = array->secret == 0 ? now->secret + 1u : array->secret;
     hipti_store_relaxed(&array->past, now); /* nobody knows it yet */
-    if (!hipti_cas_release(&buckets->half[other_half(now)], &none, array)) { /* [publish:array] */
+    if (!hipti_cas_release(&buckets->half[array->first >> HIPTI_HALF_BITS], &none, array)) { /* [publish:array] */
         return false;
     }
     (void)hipti_fetch_add_relaxed(&buckets->resizes, 1u); /* a count for people */

@@ -298,9 +298,32 @@ static void run_batches(void)
     cr_assert_eq(pfn_of(50), FREE_FRAME + 1u);
 }
 
-static void (*const verbs[])(void) = {run_lookup,  run_miss, run_reverse, run_unmap, run_map,   run_exists,
-                                      run_protect, run_mark, run_remap,   run_share, run_retire,
-                                      run_range,   run_batches};
+/* What one page leaves behind is used for another one. */
+static void run_replace(void)
+{
+    cr_assert_eq(unmap(4), HIPT_OK);
+    cr_assert_eq(map(0, 40, FREE_FRAME), HIPT_OK);
+    cr_assert_eq(map(0, 41, FREE_FRAME), HIPT_OK);
+    cr_assert_eq(pfn_of(4), UINT64_MAX);
+    cr_assert_eq(pfn_of(40), FREE_FRAME);
+    cr_assert_eq(owners(FREE_FRAME), 2u);
+}
+
+static void run_lookup_batch(void)
+{
+    struct hipt_page page[] = {page_4(), {.asid = asid, .vpn = 40}, {.asid = asid, .vpn = 1}};
+    struct hipt_translation out[3];
+    enum hipt_status status[3];
+
+    cr_assert_eq(hipt_lookup_batch(rig.table, page, 3, out, status), 2u);
+    cr_assert(status[0] == HIPT_OK && out[0].mapping.pfn == 4u);
+    cr_assert_eq(status[1], HIPT_ABSENT);
+    cr_assert(status[2] == HIPT_OK && out[2].mapping.pfn == 1u);
+}
+
+static void (*const verbs[])(void) = {run_lookup,  run_miss,    run_reverse, run_unmap,       run_map,
+                                      run_exists,  run_protect, run_mark,    run_remap,       run_share,
+                                      run_retire,  run_range,   run_batches, run_lookup_batch, run_replace};
 
 static void (*interrupting)(void);
 
@@ -827,30 +850,40 @@ Test(resize, T1_shrinks_too_far)
     rig_destroy(&rig);
 }
 
+static unsigned moved; /* buckets, in the interruption */
+
+static void move_some(void)
+{
+    (void)hipt_resize_help(rig.table, moved);
+}
+
 /* T1: a map has claimed its slot in a line that copies push beyond what a header can name. */
 Test(resize, T1_claims_are_pushed_out_of_reach)
 {
-    unsigned n = 0;
+    for (moved = 4; moved <= 64u; moved *= 2u) {
+        unsigned n = 0;
 
-    do {
-        start();
-        cr_assert_eq(hipt_resize(rig.table, 1, false), HIPT_OK);
-        cr_assert_eq(hipt_resize_help(rig.table, 1), HIPT_OK);
-        cr_assert_eq(hipt_resize_help(rig.table, 1), HIPT_OK);
-        is_done = false;
-        interrupting = move_to_the_end;
-        step_interrupt(NULL, NULL, n, interrupt);
-        {
-            enum hipt_status status = map(0, 1, PAGES);
+        do {
+            enum hipt_status status;
 
+            start();
+            cr_assert_eq(hipt_resize(rig.table, 1, false), HIPT_OK);
+            cr_assert_eq(hipt_resize_help(rig.table, 2), HIPT_OK);
+            is_done = false;
+            interrupting = move_some;
+            step_interrupt(NULL, NULL, n, interrupt);
+            status = map(0, 1, PAGES);
             (void)step_interrupted();
             cr_assert(status == HIPT_OK || status == HIPT_FULL || status == HIPT_BUSY, "%d", (int)status);
             cr_assert_eq(pfn_of(1), status == HIPT_OK ? PAGES : UINT64_MAX);
-        }
-        move_to_the_end();
-        rig_destroy(&rig);
-        n++;
-    } while (is_done);
+            cr_assert_not(rig.table->buckets.now->past &&
+                          hipti_buckets_line(&rig.table->buckets, rig.table->buckets.now->first)->header &
+                              HIPTI_HEADER_CLOSED);
+            move_to_the_end();
+            rig_destroy(&rig);
+            n += n < 60u ? 1u : 7u; /* the claim and its commit come first */
+        } while (is_done);
+    }
 }
 
 /* --- walks */

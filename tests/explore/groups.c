@@ -125,6 +125,9 @@ static const char *const growths[] = {
     "1/2/6 m0.0 G2 B2 B2 G1 | B1 B1 B1 | l0", "1/2/6 m0.0 G2 B2 B2 G1 | B2 B2 | B2 B2",
     "1/2/6 m0.0 G2 | B1 B1 B1 | l0", "1/2/6 m0.0 G2 | B1 B1 | G1", "1/2/6 m0.0 G2 | B1 B1 | B1 B1",
     "1/2/6 m0.0 m1.1 G2 | B1 | B1 l0", "1/2/6n m0.0 G2 | B1 B1 | u0 m0.1",
+    /* walks over all of the table */
+    "1/2/6 m0.0 m1.1 | G2 B1 B1 | w", "1/2/6 m0.0 m1.1 G2 | B1 B1 | w", "1/2/6 m0.0 m1.1 | G0 B1 B1 | w",
+    "1/2/6 m0.0 m1.1 G2 B2 B2 | G1 B1 B1 | w", "1/2/6 m0.0 G2 | B1 | w w", "1/2/6 m0.0 G2 B2 B2 | G0 B1 | w",
     /* two page sizes */
     "2/1/6 M0.4 m4.8 G2 | B1 | l1 l4", "2/1/6 M0.4 | G2 B1 | l1", "2/1/6 m1.1 G2 | B1 | M0.4",
     "2/1/6 M0.4 G2 | B1 | m1.1 v5", "2/1/6 M0.4 G2 | B1 | U0 m1.1", "2/1/6 M0.4 G2 | B1 | S0",

@@ -226,6 +226,8 @@ const struct weak_program programs[] = {
     {"split, reverse", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {RV(5)}}},
     /* a table that moves into other buckets, or begins to */
     {"move, lookup", 1, 2, 6, 0, 0, {WARM, M(0, 0), GR(2)}, {{MV(1)}, {L(0), L(0)}}},
+    {"move, walk", 1, 2, 6, 0, 0, {WARM, M(0, 0), GR(2)}, {{MV(1)}, {NX}}},
+    {"resize, move, walk", 1, 2, 6, 0, 0, {WARM, M(0, 0)}, {{GR(2), MV(1)}, {NX}}},
     {"move, lookup of what is not there", 1, 2, 6, 0, 0, {WARM, M(0, 0), GR(2)}, {{MV(1), M(1, 1)}, {L(1), L(0)}}},
     {"resize, move, lookup", 1, 2, 6, 0, 0, {WARM, M(0, 0)}, {{GR(2), MV(1)}, {L(0), L(0)}}},
     {"other secret, move, lookup", 1, 2, 6, 0, 0, {WARM, M(0, 0)}, {{GR(0), MV(1)}, {L(0)}}},

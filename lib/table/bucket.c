@@ -179,8 +179,8 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
 }
 
 /*
- * A half is free only when what was in it has been left, a grace period ago. So if the array's half is, the present is in
- * the other one, has no past any more, and stays the present as long as the caller's read side lasts.
+ * A half is free only when what was in it has been left, a grace period ago. So if the array's half is, the present is
+ * in the other one, has no past any more, and stays the present as long as the caller's read side lasts.
  */
 bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array)
 {

@@ -52,15 +52,14 @@ static inline void probe_aim(const struct hipt_table *table, const struct hipti_
 
 /*
  * One size class, the whole chain. => whether a mapping is there that is not held, or cannot be hidden by a larger one;
- * *out is set then.
+ * *out is set then. One that has moved to another array is not there.
  */
 static HIPTI_COLD bool probe_chain(struct hipt_table *table, const struct probe *probe, struct hipt_translation *out)
 {
     hipti_slot slot;
     uint64_t pte;
 
-    if (!hipti_bucket_find(&table->buckets, probe->place, &slot, &pte, NULL) ||
-        !hipti_slot_follow(&table->buckets, &slot, &pte) || !hipti_pte_is_visible(pte)) {
+    if (!hipti_bucket_find(&table->buckets, probe->place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
         return false;
     }
     if (hipti_pte_state(pte) != HIPTI_LIVE && table->split.nsizes > 1u) {

@@ -116,11 +116,11 @@ enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hi
     if (!move_bucket(table, array, place.bucket)) {
         return HIPT_BUSY;
     }
-    if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL) ||
-        !hipti_slot_follow(&table->buckets, &slot, &pte)) {
+    if (!hipti_bucket_find(&table->buckets, place, &slot, &pte, NULL)) {
         return HIPT_OK;
     }
-    return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
+    /* FORWARD: it has just moved, and cannot have ended since: who ends it does step 6 before */
+    return hipti_pte_is_visible(pte) || hipti_pte_state(pte) == HIPTI_FORWARD ? HIPT_EXISTS : HIPT_BUSY;
 }
 
 /* Go on with the buckets that have been left, at most @buckets, one after another, until one is somebody's. */

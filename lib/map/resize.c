@@ -106,10 +106,10 @@ enum hipt_status hipt_resize_help(struct hipt_table *table, unsigned nbuckets)
 static void crowd_put_off(struct hipt_table *table, bool for_ever)
 {
     uint32_t lines = hipti_load_relaxed(&table->buckets.lines); /* a count */
+    uint32_t crowd = for_ever ? UINT32_MAX : lines + lines / 8u + 1u;
 
     HIPT_PORT_READ_ENTER(&table->ops);
-    /* relaxed: only compared */
-    hipti_store_relaxed(&hipti_buckets_now(&table->buckets)->crowd, for_ever ? UINT32_MAX : lines + lines / 8u + 1u);
+    hipti_store_relaxed(&hipti_buckets_now(&table->buckets)->crowd, crowd); /* only compared */
     HIPT_PORT_READ_EXIT(&table->ops);
 }
 

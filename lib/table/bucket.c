@@ -379,6 +379,12 @@ bool hipti_find_forward(const struct hipti_buckets *buckets, uint64_t key, hipti
            hipti_bucket_find(buckets, place, slot, pte, NULL) && hipti_pte_state(*pte) == HIPTI_FORWARD;
 }
 
+/* The same in the single order. */
+static bool find_from_seq_cst(struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte)
+{
+    return hipti_bucket_find_seq_cst(buckets, place, slot, pte) && hipti_slot_follow(buckets, slot, pte);
+}
+
 bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
 {
     const struct hipti_array *now = hipti_buckets_now(buckets);
@@ -388,12 +394,8 @@ bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot 
         struct hipti_place place;
 
         before = now;
-        if (array_before(now, key, &place) && hipti_bucket_find_seq_cst(buckets, place, slot, pte) &&
-            hipti_slot_follow(buckets, slot, pte)) {
-            return true;
-        }
-        if (hipti_bucket_find_seq_cst(buckets, hipti_array_place(now, key), slot, pte) &&
-            hipti_slot_follow(buckets, slot, pte)) {
+        if ((array_before(now, key, &place) && find_from_seq_cst(buckets, place, slot, pte)) ||
+            find_from_seq_cst(buckets, hipti_array_place(now, key), slot, pte)) {
             return true;
         }
         /*

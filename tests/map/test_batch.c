@@ -753,3 +753,12 @@ Test(batch, T1_a_full_chain)
     cr_assert_eq(hipt_map_batch(rig.table, &mappings[bound], 10, status), 10u);
     rig_destroy(&rig);
 }
+
+/* A hint may be out of date: a number that names no cell fetches nothing. */
+Test(batch, no_address_of_no_cell)
+{
+    rig_init(&rig);
+    cr_assert(rig_create(&rig));
+    cr_assert_null(hipti_asid_cell_address(&rig.table->asids, UINT32_MAX));
+    rig_destroy(&rig);
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays of buckets that come and go, and slots whose mapping has gone to another array: the rows P20 to P23 and H4. */
+#include <criterion/criterion.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "support/host.h"
+#include "support/step.h"
+#include "table/bucket.h"
+
+enum { WIDTH = 20, PFN = 0x1234 };
+
+static struct test_host host;
+static struct hipti_buckets buckets;
+static bool is_done; /* the interrupting one has run */
+
+static void start(uint64_t count)
+{
+    static const uint64_t secret[4] = {11, 22, 33, 44};
+    struct hipti_split split;
+    struct hipt_config config;
+
+    memset(&split, 0, sizeof(split));
+    split.asid_bits = 4;
+    split.vpn_bits = WIDTH - 4;
+    split.spare_bits = 64 - WIDTH;
+    split.nsizes = 1;
+    hipt_config_init(&config);
+    test_host_init(&host);
+    memset(&buckets, 0, sizeof(buckets));
+    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, count, count, secret));
+    host.ops.read_enter(host.ops.ctx);
+    is_done = false;
+}
+
+static void stop(void)
+{
+    host.ops.read_exit(host.ops.ctx);
+    hipti_buckets_end(&buckets);
+    cr_assert_eq(atomic_load(&host.bytes), 0);
+}
+
+static void pass_grace_period(void)
+{
+    host.ops.read_exit(host.ops.ctx);
+    test_host_tick(&host);
+    host.ops.read_enter(host.ops.ctx);
+}
+
+/* => an array like the present one, for the other half. */
+static struct hipti_array *other_array(uint64_t count)
+{
+    const struct hipti_array *now = hipti_buckets_now(&buckets);
+    struct hipti_array *array;
+
+    host.ops.read_exit(host.ops.ctx);
+    array = hipti_array_create(&host.ops, 1u - (now->first >> HIPTI_HALF_BITS), count, &now->hash, true);
+    host.ops.read_enter(host.ops.ctx);
+    cr_assert_not_null(array);
+    array->secret = now->secret;
+    return array;
+}
+
+/* All has moved to the present array. */
+static void leave(void)
+{
+    hipti_store_release(&hipti_buckets_now(&buckets)->past, NULL);
+}
+
+static hipti_slot put(uint64_t n)
+{
+    struct hipt_mapping mapping = {.pfn = PFN + n, .prot = HIPT_READ};
+    struct hipti_claim claim;
+
+    cr_assert_eq(hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, n << (64 - WIDTH)),
+                                    hipti_pte_pack(&mapping), &claim),
+                 HIPT_OK);
+    cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_OK);
+    return claim.slot;
+}
+
+/* An array is replaced, left, leaves its half after one grace period, and goes back after another one. */
+Test(array, R1_comes_and_goes)
+{
+    struct hipti_array *first;
+    struct hipti_array *second;
+    uint64_t bytes;
+
+    start(4);
+    first = hipti_buckets_now(&buckets);
+    bytes = atomic_load(&host.bytes);
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 1);
+    second = other_array(8);
+    cr_assert(hipti_buckets_replace(&buckets, second));
+    cr_assert_eq(hipti_buckets_now(&buckets), second);
+    cr_assert_eq(second->past, first);
+    cr_assert_eq(buckets.resizes, 1);
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 2, "it is being left");
+    pass_grace_period();
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
+    leave();
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 2, "its grace period begins");
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
+    cr_assert_eq(buckets.half[0], first);
+    pass_grace_period();
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 0);
+    cr_assert_null(buckets.half[0]);
+    hipti_buckets_collect(&buckets);
+    cr_assert_gt(atomic_load(&host.bytes), bytes, "somebody may look at it still");
+    pass_grace_period();
+    hipti_buckets_collect(&buckets);
+    cr_assert_null(buckets.junk);
+    cr_assert_lt(atomic_load(&host.bytes), bytes + 64u * 8u + sizeof(*second));
+    stop();
+}
+
+/* Who made an array was stopped before it took its place: whoever asks for a half lets it. */
+Test(array, T4_stopped_before_it_took_its_place)
+{
+    struct hipti_array *first;
+    struct hipti_array *second;
+
+    start(4);
+    first = hipti_buckets_now(&buckets);
+    second = other_array(8);
+    cr_assert(hipti_buckets_replace(&buckets, second));
+    hipti_store_release(&buckets.now, first);
+    cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
+    cr_assert_eq(hipti_buckets_now(&buckets), second);
+    stop();
+}
+
+static struct hipti_array *coming;
+
+static void replace_and_leave(void)
+{
+    is_done = true;
+    cr_assert(hipti_buckets_replace(&buckets, coming));
+    leave();
+}
+
+/* The present array is not taken for one that has been left, because another one was the present when it was read. */
+Test(array, R1_the_present_array_has_not_been_left)
+{
+    unsigned n = 0;
+
+    do {
+        start(4);
+        coming = other_array(8);
+        is_done = false;
+        step_interrupt(NULL, NULL, n, replace_and_leave);
+        (void)hipti_buckets_free_half(&buckets);
+        if (!step_interrupted()) {
+            replace_and_leave();
+            is_done = false;
+        }
+        cr_assert_eq(coming->cookie, 0, "interrupted at %u: its grace period has begun", n);
+        stop();
+        n++;
+    } while (is_done);
+}
+
+static bool is_in;
+
+static void replace_too(void)
+{
+    is_done = true;
+    is_in = hipti_buckets_replace(&buckets, coming);
+}
+
+/* Of two that would take the place of the same array one does; the other one is the caller's still. */
+Test(array, T1_two_at_once)
+{
+    unsigned i;
+
+    for (i = 0; i < 2u; i++) { /* another secret, or the same */
+        unsigned n = 0;
+
+        do {
+            struct hipti_array *array;
+            bool was_in;
+
+            start(4);
+            array = other_array(8);
+            coming = other_array(2);
+            coming->secret = i == 0 ? 0 : coming->secret;
+            is_done = false;
+            is_in = false;
+            step_interrupt(NULL, NULL, n, replace_too);
+            was_in = hipti_buckets_replace(&buckets, array);
+            (void)step_interrupted();
+            cr_assert_neq(was_in, is_in, "interrupted at %u", n);
+            cr_assert_eq(hipti_buckets_now(&buckets), was_in ? array : coming);
+            cr_assert_eq(hipti_buckets_now(&buckets)->secret, !was_in && i == 0 ? 2u : 1u);
+            hipti_array_destroy(was_in ? coming : array);
+            stop();
+            n++;
+        } while (is_done);
+    }
+}
+
+static void put_into_junk(void)
+{
+    is_done = true;
+    coming->next = hipti_load_acquire(&buckets.junk);
+    hipti_store_release(&buckets.junk, coming);
+}
+
+/* Arrays that wait are not lost where two give back at once. */
+Test(array, R1_junk_from_two)
+{
+    unsigned n = 0;
+
+    do {
+        struct hipti_array *array;
+
+        start(4);
+        array = other_array(8);
+        coming = other_array(2);
+        array->cookie = host.ops.gp_start(host.ops.ctx) + 1u;
+        coming->cookie = array->cookie;
+        hipti_store_release(&buckets.junk, array);
+        is_done = false;
+        step_interrupt(NULL, NULL, n, put_into_junk);
+        hipti_buckets_collect(&buckets);
+        if (!step_interrupted()) {
+            put_into_junk();
+            is_done = false;
+        }
+        cr_assert(buckets.junk == coming ? coming->next == array : buckets.junk == array && array->next == coming,
+                  "interrupted at %u", n);
+        pass_grace_period();
+        hipti_buckets_collect(&buckets);
+        cr_assert_null(buckets.junk);
+        stop();
+        n++;
+    } while (is_done);
+}
+
+/* P21: whoever comes by FORWARD shows the copy, and takes nothing else for it. */
+Test(array, T1_follow)
+{
+    static const struct {
+        enum hipti_state state;
+        unsigned version; /* beyond the one that is named */
+        bool is_there;
+        enum hipti_state after;
+    } copies[] = {
+        {HIPTI_CLAIMED, 0, true, HIPTI_LIVE},   {HIPTI_LIVE, 0, true, HIPTI_LIVE},
+        {HIPTI_HELD, 0, true, HIPTI_HELD},      {HIPTI_FROZEN, 0, true, HIPTI_FROZEN},
+        {HIPTI_ENDED, 0, false, HIPTI_ENDED},   {HIPTI_CLAIMED, 1, false, HIPTI_CLAIMED},
+        {HIPTI_LIVE, 1, false, HIPTI_LIVE},     {HIPTI_FREE, 1, false, HIPTI_FREE},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(copies) / sizeof(copies[0]); i++) {
+        HIPTI_ATOMIC(uint64_t) *word;
+        hipti_slot found;
+        hipti_slot slot;
+        uint64_t copy;
+        uint64_t pte;
+
+        start(4);
+        slot = put(1);
+        cr_assert(hipti_buckets_replace(&buckets, other_array(4)));
+        word = &hipti_buckets_line(&buckets, hipti_buckets_now(&buckets)->first)->pte[2];
+        copy = hipti_pte_with_state(PFN, copies[i].state) | UINT64_C(5) << HIPTI_PTE_VERSION_SHIFT;
+        pte = hipti_pte_forward(hipti_slot_load(&buckets, slot),
+                                hipti_buckets_now(&buckets)->first * HIPT_SLOTS + 2u, copy);
+        copy += (uint64_t)copies[i].version << HIPTI_PTE_VERSION_SHIFT;
+        hipti_store_release(word, copy);
+        hipti_slot_publish(&buckets, slot, pte);
+        found = slot;
+        cr_assert_eq(hipti_slot_follow(&buckets, &found, &pte), copies[i].is_there, "case %zu", i);
+        cr_assert_eq(*word, hipti_pte_with_state(copy, copies[i].after), "case %zu", i);
+        if (copies[i].is_there) {
+            cr_assert_eq(found, hipti_buckets_now(&buckets)->first * HIPT_SLOTS + 2u);
+            cr_assert_eq(pte, *word);
+        }
+        stop();
+    }
+}
+
+/* H4, P23: a closed bucket takes no key; it is left when nothing in it is anybody's, and nothing can be claimed then. */
+Test(array, T1_a_closed_bucket)
+{
+    struct hipti_claim early;
+    struct hipti_claim late;
+    struct hipti_line *line;
+    hipti_slot slot[6];
+    uint64_t pte;
+    unsigned i;
+
+    start(1);
+    for (i = 0; i < 6u; i++) {
+        slot[i] = put(i);
+    }
+    cr_assert_eq(buckets.lines, 1);
+    cr_assert_eq(hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, UINT64_C(9) << (64 - WIDTH)), PFN, &early),
+                 HIPT_OK);
+    cr_assert(hipti_bucket_close(&buckets, 0));
+    cr_assert(hipti_bucket_close(&buckets, 0), "it is closed already");
+    cr_assert_eq(hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, UINT64_C(8) << (64 - WIDTH)), PFN, &late),
+                 HIPT_CHANGED);
+    cr_assert_eq(hipti_bucket_commit(&buckets, &early), HIPT_CHANGED);
+    cr_assert_not(hipti_bucket_is_left(&buckets, 0));
+    hipti_bucket_forget(&buckets, &early);
+    for (i = 0; i < 6u; i++) {
+        cr_assert_not(hipti_bucket_is_left(&buckets, 0), "%u of 6 are gone", i);
+        pte = hipti_slot_load(&buckets, slot[i]);
+        cr_assert(hipti_slot_change(&buckets, slot[i], &pte, hipti_pte_ended(pte, HIPTI_FROZEN, 0)));
+        cr_assert_not(hipti_bucket_is_left(&buckets, 0));
+        hipti_slot_release(&buckets, slot[i]);
+    }
+    cr_assert(hipti_bucket_is_left(&buckets, 0));
+    cr_assert(hipti_bucket_is_left(&buckets, 0));
+    cr_assert_eq(buckets.lines, 0);
+    line = hipti_buckets_line(&buckets, 0);
+    for (i = 0; i < HIPT_SLOTS; i++) {
+        cr_assert_eq(line->pte[i], hipti_pte_parked(HIPTI_COOKIE_LEFT));
+    }
+    cr_assert_eq(hipti_header_link(line->header), HIPTI_NONE);
+    stop();
+}
+
+/* The gate is closed: an overflow line cannot leave its chain, and the bucket is not left yet. */
+Test(array, T1_an_overflow_line_waits_at_the_gate)
+{
+    struct hipti_line *line;
+    hipti_slot slot[5];
+    uint64_t header;
+    unsigned i;
+
+    start(1);
+    buckets.sequence_bits = 3;
+    for (i = 0; i < 5u; i++) {
+        slot[i] = put(i);
+        pass_grace_period();
+    }
+    while (!hipti_bucket_close(&buckets, 0)) {
+        pass_grace_period();
+    }
+    line = hipti_buckets_line(&buckets, 0);
+    header = hipti_load_acquire(&line->header);
+    hipti_store_release(&line->header, header | UINT64_C(7) << HIPTI_HEADER_SEQUENCE_SHIFT); /* the next one crosses */
+    for (i = 0; i < 5u; i++) {
+        hipti_slot_publish(&buckets, slot[i], hipti_pte_parked(HIPTI_COOKIE_LEFT));
+    }
+    (void)hipti_gate_cross(&buckets.gate, buckets.ops); /* somebody else's: now a grace period has to pass */
+    cr_assert_not(hipti_bucket_is_left(&buckets, 0));
+    cr_assert_eq(buckets.lines, 1);
+    pass_grace_period();
+    cr_assert(hipti_bucket_is_left(&buckets, 0));
+    cr_assert_eq(buckets.lines, 0);
+    stop();
+}

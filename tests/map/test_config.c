@@ -64,6 +64,8 @@ Test(config, numbers_out_of_bounds)
     cr_expect_refused(HIPT_BAD_VA_BITS, "va_bits 0", "64");
     rig.config.va_bits = 65;
     cr_expect_refused(HIPT_BAD_VA_BITS, "va_bits 65", "64");
+    rig.config.resize = 5;
+    cr_expect_refused(HIPT_BAD_MODE, "resize 5", "3");
     rig.config.version_bits = 0;
     cr_expect_refused(HIPT_BAD_VERSION, "version_bits 0", "10");
     rig.config.version_bits = 11;

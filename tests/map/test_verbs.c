@@ -1323,7 +1323,7 @@ static unsigned accesses(uint64_t vpn)
 Test(map, T2_a_hit_takes_few_accesses)
 {
     enum { OWN_LINE = 12, NEXT_LINE = 25 };
-    enum { FIRST_OF_TWO = 15, FIRST_NEXT_LINE = 21, SECOND_OF_TWO = 25, SECOND_NEXT_LINE = 37 };
+    enum { FIRST_OF_TWO = 15, FIRST_NEXT_LINE = 21, SECOND_OF_TWO = 25, SECOND_NEXT_LINE = 38 };
     uint64_t n;
 
     start();

@@ -67,6 +67,7 @@ struct footprint {
     size_t entries;
     size_t forward; /* hipt */
     size_t total;
+    size_t huge; /* of the total: what the kernel backs with huge pages where it has some */
     size_t nodes; /* the tree's, and how many of them are last ones */
     size_t last_nodes;
 };
@@ -138,6 +139,7 @@ static enum hipt_status measure_table(struct hipt_user *user, const uint64_t *ke
         hipt_table_stats(table, &stats);
         footprint->forward = (size_t)stats.bytes_forward;
         footprint->total = hipt_user_bytes(user);
+        footprint->huge = hipt_user_huge_bytes(user);
     }
     hipt_table_destroy(table);
     return status;
@@ -222,8 +224,8 @@ static void print_json(const struct footprint *footprint)
     size_t radix = footprint->nodes * (size_t)NODE_BYTES;
 
     printf("{\"bench\":\"hipt-bench bytes\",\"keys\":\"%s\",\"entries\":%zu,\"hipt_forward\":%zu,\"hipt_total\":%zu,"
-           "\"radix\":%zu,\"radix_counted\":true,",
-           footprint->keys, footprint->entries, footprint->forward, footprint->total, radix);
+           "\"hipt_huge\":%zu,\"radix\":%zu,\"radix_counted\":true,",
+           footprint->keys, footprint->entries, footprint->forward, footprint->total, footprint->huge, radix);
     printf("\"forward_per_entry\":%.2f,\"total_per_entry\":%.2f,\"radix_per_entry\":%.2f,\"pages_per_node\":%.2f,"
            "\"break_even_forward\":%.0f,\"break_even_total\":%.0f}\n",
            each(footprint->forward, footprint), each(footprint->total, footprint), each(radix, footprint),

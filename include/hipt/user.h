@@ -97,6 +97,21 @@ const struct hipt_ops *hipt_user_ops(const struct hipt_user *user);
 size_t hipt_user_bytes(const struct hipt_user *user);
 
 /**
+ * hipt_user_huge_bytes() - How much of that the kernel backs with huge pages where it has some.
+ * @user: port.
+ *
+ * Shape:    O(1). Blocks of 64 KiB and more are asked for so; smaller ones come from the heap.
+ * Progress: wait-free.
+ * Order:    none.
+ * Context:  any.
+ * Owns:     nothing.
+ * Errors:   0 where the kernel has no huge pages, or had them switched off when the port was made: then all memory is in
+ *           its base pages, and a table is slower for it.
+ * Upholds:  nothing beyond its text.
+ */
+size_t hipt_user_huge_bytes(const struct hipt_user *user);
+
+/**
  * hipt_user_deliver() - Choose how CPUs learn what they are asked for; they poll if nothing is chosen.
  * @user:      port; no table has been made with its hooks yet.
  * @delivery:  see above.

@@ -232,6 +232,29 @@ Test(port_user, memory_huge_and_impossible)
     port_close(user);
 }
 
+/* What can lie in huge pages is counted, if the system has them and gives them to who asks. */
+Test(port_user, memory_huge_is_counted)
+{
+    struct hipt_user *user = port_open(HIPT_USER_URCU);
+    const struct hipt_ops *ops = hipt_user_ops(user);
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+    char text[64] = "";
+    bool has_huge = file && fgets(text, sizeof(text), file) && !strstr(text, "[never]");
+    void *large = ops->alloc(ops->ctx, 1 << 20, 64, HIPT_ANY_NODE, true);
+    void *small = ops->alloc(ops->ctx, 1000, 64, HIPT_ANY_NODE, true);
+
+    cr_assert_eq(hipt_user_bytes(user), (1 << 20) + 1000);
+    cr_assert_eq(hipt_user_huge_bytes(user), has_huge ? 1 << 20 : 0);
+    ops->free(ops->ctx, small, 1000);
+    cr_assert_eq(hipt_user_huge_bytes(user), has_huge ? 1 << 20 : 0);
+    ops->free(ops->ctx, large, 1 << 20);
+    cr_assert_eq(hipt_user_huge_bytes(user), 0);
+    if (file) {
+        fclose(file);
+    }
+    port_close(user);
+}
+
 /* Nodes that the machine does not have are a wish that is not granted, not an error. */
 Test(port_user, memory_node_is_a_preference)
 {

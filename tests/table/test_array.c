@@ -283,7 +283,7 @@ Test(array, T1_follow)
     }
 }
 
-/* H4, P23: a closed bucket takes no key. It is left when nothing in it is anybody's, and nothing can be claimed then. */
+/* H4, P23: a closed bucket takes no key. It is left when nothing in it is anybody's; nothing is claimed in it then. */
 Test(array, T1_a_closed_bucket)
 {
     struct hipti_claim early;

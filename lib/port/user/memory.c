@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <sys/mman.h>
@@ -18,9 +19,26 @@
 #define NODES_MAX 1024 /* as many nodes as Linux can be configured for */
 #define WORD_BITS (8 * sizeof(unsigned long))
 
+/* => whether the kernel has huge pages for mappings, and has them not switched off. */
+static bool has_huge_pages(void)
+{
+    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    char text[64] = "[never]";
+
+    if (file >= 0) {
+        ssize_t got = read(file, text, sizeof(text) - 1);
+
+        text[got > 0 ? got : 0] = '\0';
+        (void)close(file);
+    }
+    return text[0] != '\0' && strstr(text, "[never]") == NULL;
+}
+
 void hipti_memory_open(struct hipti_memory *memory)
 {
     atomic_init(&memory->bytes, 0);
+    atomic_init(&memory->huge, 0);
+    memory->has_huge = has_huge_pages();
     memory->nodes = numa_available() < 0 ? 0 : numa_max_node() + 1;
     memory->page = (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -97,6 +115,12 @@ static void *heap_block(size_t bytes, size_t align)
     return memset(block, 0, bytes);
 }
 
+/* => the bytes of a block that can lie in huge pages. */
+static size_t huge_bytes(const struct hipti_memory *memory, size_t bytes)
+{
+    return memory->has_huge && bytes >= MAPPED_MIN ? bytes : 0;
+}
+
 void *hipti_memory_alloc(struct hipti_memory *memory, size_t bytes, size_t align, int node)
 {
     void *block = bytes >= MAPPED_MIN ? map_block(memory, bytes, node) : heap_block(bytes, align);
@@ -104,6 +128,7 @@ void *hipti_memory_alloc(struct hipti_memory *memory, size_t bytes, size_t align
     if (block != NULL) {
         /* relaxed: a count, which orders nothing; so below. */
         atomic_fetch_add_explicit(&memory->bytes, bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&memory->huge, huge_bytes(memory, bytes), memory_order_relaxed);
     }
     return block;
 }
@@ -116,4 +141,5 @@ void hipti_memory_free(struct hipti_memory *memory, void *block, size_t bytes)
         free(block);
     }
     atomic_fetch_sub_explicit(&memory->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&memory->huge, huge_bytes(memory, bytes), memory_order_relaxed);
 }

@@ -12,8 +12,10 @@
 
 struct hipti_memory {
     HIPTI_ATOMIC(size_t) bytes; /* atomic: given out and not got back, as asked for */
-    size_t page;         /* constant: bytes of a page */
-    int nodes;           /* constant: NUMA nodes that a block can be bound to; 0: the system has no notion of them */
+    HIPTI_ATOMIC(size_t) huge;  /* atomic: of .bytes, those that can lie in huge pages */
+    size_t page;                /* constant: bytes of a page */
+    int nodes;                  /* constant: NUMA nodes that a block can be bound to; 0: the system knows of none */
+    bool has_huge;              /* constant: the system gives huge pages to mappings that ask for them */
 };
 
 /* Look at the system once. */

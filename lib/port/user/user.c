@@ -143,6 +143,12 @@ size_t hipt_user_bytes(const struct hipt_user *user)
     return atomic_load_explicit(&user->memory.bytes, memory_order_relaxed);
 }
 
+size_t hipt_user_huge_bytes(const struct hipt_user *user)
+{
+    /* relaxed: a count. */
+    return atomic_load_explicit(&user->memory.huge, memory_order_relaxed);
+}
+
 enum hipt_status hipt_user_deliver(struct hipt_user *user, enum hipt_user_delivery delivery,
                                    void (*interrupt)(struct hipt_cpu *cpu))
 {

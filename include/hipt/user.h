@@ -105,8 +105,8 @@ size_t hipt_user_bytes(const struct hipt_user *user);
  * Order:    none.
  * Context:  any.
  * Owns:     nothing.
- * Errors:   0 where the kernel has no huge pages, or had them switched off when the port was made: then all memory is in
- *           its base pages, and a table is slower for it.
+ * Errors:   0 where the kernel has no huge pages, or had them switched off when the port was made: then all memory is
+ *           in its base pages, and a table is slower for it.
  * Upholds:  nothing beyond its text.
  */
 size_t hipt_user_huge_bytes(const struct hipt_user *user);

@@ -313,6 +313,17 @@ Test(moves, T1_F1_T4_stopped_when_it_had_switched)
     }
 }
 
+/* => the slot of a page of the second half, in one of the first buckets of the past. */
+static hipti_slot early_slot(void)
+{
+    uint64_t vpn = PAGES / 2u;
+
+    while (past_slot(vpn) >= 4u * HIPT_SLOTS) {
+        vpn++;
+    }
+    return past_slot(vpn);
+}
+
 /* A gather that began before the move, or in its midst, ends what it took in whichever array that is. */
 Test(moves, S1_a_gather_beside_a_move)
 {
@@ -320,6 +331,7 @@ Test(moves, S1_a_gather_beside_a_move)
 
     for (i = 0; i < 2u; i++) {
         struct hipt_page page = {.asid = 0, .vpn = 0};
+        hipti_slot held = HIPTI_NONE;
         struct hipt_gather gather;
         uint64_t ended = 0;
 
@@ -329,6 +341,8 @@ Test(moves, S1_a_gather_beside_a_move)
         page.asid = space.number;
         if (i == 1u) {
             cr_assert_eq(hipt_resize(rig.table, 400, true), HIPT_OK);
+            held = early_slot();
+            set_state(held, HIPTI_HELD); /* so that buckets behind it are empty, but not known to be */
             cr_assert_eq(hipt_resize_help(rig.table, 20), HIPT_OK);
         }
         cr_assert_eq(hipt_gather_start(&gather, rig.table, space.number, HIPT_SYNC), HIPT_OK);
@@ -339,6 +353,9 @@ Test(moves, S1_a_gather_beside_a_move)
         }
         cr_assert_eq(ended, PAGES / 2u);
         cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+        if (i == 1u) {
+            set_state(held, HIPTI_LIVE);
+        }
         cr_assert_eq(pfn_of(0), UINT64_MAX);
         cr_assert_eq(pfn_of(PAGES / 2u), PAGES / 2u);
         move_to_the_end();

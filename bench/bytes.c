@@ -67,7 +67,7 @@ struct footprint {
     size_t entries;
     size_t forward; /* hipt */
     size_t total;
-    size_t huge; /* of the total: what the kernel backs with huge pages where it has some */
+    size_t huge; /* of the total: what can lie in huge pages */
     size_t nodes; /* the tree's, and how many of them are last ones */
     size_t last_nodes;
 };

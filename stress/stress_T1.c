@@ -223,28 +223,12 @@ static void adopt_by_walk(struct crew *crew)
     }
 }
 
-/* The same page by page: resizers go on meanwhile, and a walk over a table that moves may miss pages. */
-static void adopt_by_lookups(struct crew *crew)
-{
-    struct hipt_translation t;
-    uint64_t vpn;
-    unsigned i;
-
-    for (i = 0; i < SPACES; i++) {
-        for (vpn = 0; vpn < LARGE_PAGES * large; vpn++) {
-            if (hipt_lookup(crew->table, asid[i], vpn, &t) == HIPT_OK) {
-                adopt(&t.mapping);
-            }
-        }
-    }
-}
-
 /* The next round starts with it. */
 static void adopt_state(struct crew *crew)
 {
     linear_history_clear(&history);
     memset(history.start, 0, (size_t)GROUPS * shape.nplaces * sizeof(*history.start));
-    (crew->options.resizers ? adopt_by_lookups : adopt_by_walk)(crew);
+    adopt_by_walk(crew);
 }
 
 /* The canary: a lookup finds what nobody has mapped. */

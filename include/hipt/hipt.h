@@ -8,7 +8,8 @@
  *     config -> hipt_table_create -> hipt_asid_alloc -> hipt_map -> hipt_lookup, hipt_reverse -> hipt_unmap
  *
  * Read on in: map.h (the verbs), asid.h, frame.h, cpu.h (CPUs with translation caches), gather.h (unmapping much at
- * once), huge.h (splitting and collapsing large pages), table.h (geometry), ops.h (your host at run time), port.h (your
+ * once), huge.h (splitting and collapsing large pages), table.h (geometry, growth,
+ * walks, counts), ops.h (your host at run time), port.h (your
  * host at compile time), user.h (a ready-made host for user space), mmu.h (CPUs with modelled caches), status.h.
  *
  * Words
@@ -19,6 +20,7 @@
  *   translation   a mapping as somebody uses it
  *   pte           the atomic word that holds a mapping
  *   bucket, slot  a cache line that a hash names, its overflow lines included; one of a line's four places
+ *   move          mappings go, bucket by bucket, to other buckets: the table grows, shrinks, or takes another secret
  *   alias         a further mapping of a frame that has one already
  *   read side     a section during which nothing is reused that was there when it began; grace period: the end of all
  *                 read sides that were under way at some instant
@@ -35,7 +37,8 @@
  *       complete on every page. (What waits for a grace period waits for a thread stopped inside a read side; memory is
  *       then taken anew, and HIPT_NOMEM or HIPT_BUSY is an answer, not a wait. What ends or narrows a translation waits
  *       for the CPUs that use its asid: a CPU that stops inside holds up these verbs, in these asids. An unmap that is
- *       stopped keeps a slot and a reference on its frame; its page can be mapped again.)
+ *       stopped keeps a slot and a reference on its frame; its page can be mapped again. What somebody holds who is
+ *       stopped keeps a move from its end: lookups go on in both places, and no other move begins.)
  *   S1  when an unmap, a remap, a protection that allows less, a retirement or hipt_gather_finish() has returned, no
  *       attached CPU can use the old translation, nor take it up again later (of HIPT_DEFERRED: when the gather
  *       is finished; of HIPT_TTL: a use that began before goes on inside its read side)
@@ -55,8 +58,8 @@
  *   wait-free         done in a bounded number of own steps
  *   lock-free         repeats only because another operation succeeded; each contract names which
  *   obstruction-free  done when nobody else moves: not used
- *   blocking          on what, is said: creating, destroying, reserving; where CPUs are attached, also the verbs that
- *                     end or narrow a translation: on the acknowledgements of the CPUs that use the asid
+ *   blocking          on what, is said: creating, destroying, reserving, resizing; where CPUs are attached, also the
+ *                     verbs that end or narrow a translation: on the acknowledgements of the CPUs that use the asid
  */
 #ifndef HIPT_HIPT_H
 #define HIPT_HIPT_H

@@ -5,6 +5,13 @@
  * Synchronization: every verb may run beside every other, on the same page too. Each is linearizable for a page (T1);
  * batches and range forms are one verb after another, not one atomic step. Every verb enters the read side that it
  * needs; a caller that makes many calls may hold one open around them with hipt_read_enter() and hipt_read_exit().
+ *
+ * While a table moves to other buckets (hipt_resize()), every verb looks in two places, and retries also because
+ * another thread moved the mapping that it was at, or began another move. Each map, of a range or batch too, and each
+ * hipt_unmap() moves the mappings of four buckets: their lines, records and cells, and on a frame with n sharers n / 7
+ * lines for each of them. It may ask for overflow lines, can do without, and gives old buckets back. In a table made
+ * with HIPT_GROW or HIPT_REKEY a map that finds it due asks for all the new buckets, without waiting, O(buckets) zeroed
+ * memory, and for a secret; if it gets none it is as if it had not asked.
  */
 #ifndef HIPT_MAP_H
 #define HIPT_MAP_H
@@ -196,17 +203,18 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  * Shape:    expected O(1), one cache line and the frame's record; may allocate when the frame is shared, when a bucket
  *           overflows, or when the asid's page list grows. Where other page sizes are in use in the asid: one line for
  *           each larger size, and one for each page of each smaller size that it would cover.
- * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded, and looks
- *           for other sizes again only because a page was split or collapsed. Where CPUs are attached and the page's
- *           last mapping is still being unmapped: blocking, on their acknowledgements (S2), where the caller may wait;
- *           HIPT_BUSY where it may not.
+ * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded, and
+ *           looks for other sizes again only because a page was split or collapsed; and as above while the table
+ *           moves. Where CPUs are attached and the page's last mapping is still being unmapped: blocking, on their
+ *           acknowledgements (S2), where the caller may wait; HIPT_BUSY where it may not.
  * Order:    release on OK: stores made before the call are visible to whoever looks this mapping up.
  * Context:  any thread; enters a read side of its own; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
  * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: another thread's map of an overlapping page is under way, the frame
  *           is UNMAPPING or in LIMBO, or the bucket or its memory waits for a grace period (so do not hold a read side
- *           open around tries), or as above; HIPT_NOMEM; HIPT_FULL; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN,
- *           HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On every error nothing has changed.
+ *           open around tries), or as above; HIPT_NOMEM; HIPT_FULL, which another map may be about to mend in a table
+ *           made with HIPT_REKEY; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT,
+ *           HIPT_BAD_ATTR, HIPT_UNALIGNED. On every error nothing has changed.
  * Upholds:  T1, F1, F2, S2.
  */
 enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping);
@@ -222,7 +230,7 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  *           blocking, on their acknowledgements (S1); the caller's own CPU is served meanwhile.
  * Order:    acq_rel on OK: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap()
  *           returns it. Other answers order nothing.
- * Context:  any thread; enters a read side of its own; does not allocate.
+ * Context:  any thread; enters a read side of its own; does not allocate, except as above while the table moves.
  * Owns:     gives the mapping's reference on its frame back.
  * Errors:   HIPT_ABSENT, also where another thread is unmapping it: then S1 holds for that too; HIPT_BUSY: another
  *           thread is remapping, splitting or collapsing it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN,
@@ -279,8 +287,9 @@ enum hipt_status hipt_remap(struct hipt_table *table, const struct hipt_mapping 
  * Order:    acq_rel on OK; other answers order nothing.
  * Context:  inside the read side in which @translation was read; does not sleep.
  * Owns:     the caller keeps @translation.
- * Errors:   HIPT_CHANGED: that mapping has ended, translates elsewhere or otherwise, or is being remapped: look it up
- *           again, in the last case later. One that was remapped or protected and back again is the same mapping.
+ * Errors:   HIPT_CHANGED: that mapping has ended, translates elsewhere or otherwise, has gone to another bucket, or is
+ *           being remapped: look it up again, in the last case later. One that was remapped or protected and back
+ *           again is the same mapping.
  *           HIPT_BAD_ATTR: unknown marks. On every error nothing has changed.
  * Upholds:  T3, S3.
  */
@@ -417,9 +426,9 @@ size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages,
  * Errors:   HIPT_NOMEM; HIPT_FULL: more than there can ever be; what was reserved before, or by this call, stays.
  * Upholds:  nothing beyond its text: the next @mappings maps in at most @asids address spaces, whichever buckets they
  *           fall into and whatever is unmapped in between, do not call ops->alloc unless the frame has another mapping
- *           (see hipt_frame_reserve()). A map that is refused counts too. So does one for each time that two maps at
- *           the same time extend the same bucket or the same asid's page list: one of them takes a second piece, and
- *           what it had comes back after a grace period.
+ *           (see hipt_frame_reserve()), or the table moves or begins to. A map that is refused counts too. So does one
+ *           for each time that two maps at the same time extend the same bucket or the same asid's page list: one of
+ *           them takes a second piece, and what it had comes back after a grace period.
  */
 enum hipt_status hipt_reserve(struct hipt_table *table, uint64_t mappings, uint32_t asids);
 

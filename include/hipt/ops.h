@@ -49,7 +49,7 @@ struct hipt_ops {
     void (*read_exit)(void *ctx);
 
     /*
-     * gp_start (mandatory): asks for a grace period and returns at once with a cookie below 2^56 - 1 that names it.
+     * gp_start (mandatory): asks for a grace period and returns at once with a cookie below 2^56 - 2 that names it.
      * pre:  any context in which map and unmap are called, read side included.
      * post: gp_elapsed(cookie) becomes true, in finite time, after every read-side section that was under way at the
      *       call has ended, and not before. Cookies are at least 1 and never fall; when one has elapsed, so have all

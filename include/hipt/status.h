@@ -45,7 +45,7 @@ enum hipt_status {
     HIPT_BAD_SIZES,     /* configuration: size classes empty, too many, unordered or wider than the va */
     HIPT_BAD_WIDTH,     /* configuration: the key is wider than 64 bits */
     HIPT_FEW_BUCKETS,   /* configuration: fewer buckets than the key's width needs */
-    HIPT_MANY_BUCKETS,  /* configuration: more buckets than a slot reference can name */
+    HIPT_MANY_BUCKETS,  /* more buckets than a slot reference can name, or than the table was made for */
     HIPT_BAD_RANGE,     /* configuration: frame ranges empty, overlapping or too wide */
     HIPT_BAD_VERSION,   /* configuration: version or sequence width out of range */
     HIPT_BAD_CPU,       /* number, tag width or count of CPUs out of range, or a hook of its cache is missing */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table as a whole: its geometry, birth and death, walking over it, counting it.
+ * The table as a whole: its geometry, birth and death, growth, walking over it, counting it.
  *
  * Synchronization, operation by operation:
  *
@@ -25,7 +25,7 @@ extern "C" {
 #define HIPT_PFN_BITS 40u          /* a pfn or swap slot, in base pages: 52-bit physical addresses with 4 KiB pages */
 #define HIPT_VERSION_BITS_MAX 10u  /* how often a slot changes its life before it waits for a grace period: 2^10 */
 #define HIPT_SEQUENCE_BITS_MAX 27u /* commits of one bucket in three grace periods, at most: 2^27 */
-#define HIPT_CHAIN_LINES_MAX 8u    /* lines of one bucket, the first included */
+#define HIPT_CHAIN_LINES_MAX 8u    /* lines of one bucket that maps fill, the first included; a move may need more */
 #define HIPT_SLOTS 4u              /* slots of one line */
 #define HIPT_CPUS_MAX 1024u        /* CPUs with translation caches of one table */
 
@@ -48,7 +48,7 @@ struct hipt_config {
     const struct hipt_ops *ops;
     uint64_t capacity;                   /* mappings to be sized for: buckets are derived from it at 2.8 a bucket */
     uint64_t buckets;                    /* 64-byte lines; 0: derived from capacity */
-    uint64_t capacity_max;               /* mappings that it may grow to; if less, it does not grow */
+    uint64_t capacity_max;               /* mappings that it may grow to; not above what it is made for: it does not */
     unsigned resize;                     /* HIPT_GROW, HIPT_REKEY: what a map begins by itself; 0: nothing */
     unsigned asid_bits;                  /* 1 to 20 */
     unsigned va_bits;                    /* bits of a virtual byte address, at most 64 */
@@ -69,15 +69,15 @@ struct hipt_config {
 /* What hipt_table_stats() counts. Counts of a table in use are a moment's approximation. */
 struct hipt_stats {
     uint64_t buckets;                                       /* lines that a hash can name */
-    uint64_t buckets_past;                                  /* of those that the table is moving out of; 0: it is not */
-    uint64_t buckets_left;                                  /* of them, those that it has left */
+    uint64_t buckets_past;                                  /* and those that the table is moving out of; 0: none */
+    uint64_t buckets_left;                                  /* of them, those that are closed and empty */
     uint64_t resizes;                                       /* moves begun, since the creation */
     uint64_t chains_full;                                   /* maps that met a chain at its bound, since the creation */
     uint64_t lines;                                         /* overflow lines ever carved out */
     uint64_t lines_linked;                                  /* overflow lines in chains now */
     uint64_t mappings;                                      /* slots live or held */
-    uint64_t per_bucket[HIPT_CHAIN_LINES_MAX * HIPT_SLOTS + 1]; /* buckets by number of mappings, the last or more */
-    uint64_t chain_lines[HIPT_CHAIN_LINES_MAX + 1];         /* buckets by number of lines, the last or more */
+    uint64_t per_bucket[HIPT_CHAIN_LINES_MAX * HIPT_SLOTS + 1]; /* all buckets by mappings, the last or more */
+    uint64_t chain_lines[HIPT_CHAIN_LINES_MAX + 1];         /* all buckets by lines, the last or more */
     uint64_t bytes_forward;                                 /* lines, from the allocator's own count */
     uint64_t bytes_frames;                                  /* frame records */
     uint64_t bytes_aliases;                                 /* alias blocks */
@@ -99,7 +99,7 @@ struct hipt_cursor {
 /**
  * hipt_config_init() - Fill a configuration with the defaults.
  * @config: to fill: 16-bit asid, 57-bit va, pages of 4 KiB, 64 KiB, 2 MiB and 1 GiB, no ranges, no ops, capacity 1 <<
- *          16, no CPUs, flush_max 512.
+ *          16, no growth, no CPUs, flush_max 512.
  *
  * Shape:    O(1).
  * Progress: wait-free.
@@ -166,13 +166,14 @@ void hipt_table_destroy(struct hipt_table *table);
  *              far too few buckets, chains are long, and maps find them full.
  * @new_secret: draw another secret.
  *
- * Shape:    O(buckets) zeroed memory, in blocks as ops->block_max says; then a few buckets move with each map and
- *           unmap, and with hipt_resize_help().
+ * Shape:    O(buckets) zeroed memory, in blocks as ops->block_max says; then four buckets move with each map, of ranges
+ *           and batches too, and each hipt_unmap(), and with hipt_resize_help().
  * Progress: blocking, on the host's memory hook. Everybody else goes on.
  * Order:    none.
  * Context:  may sleep; not inside a read side.
  * Owns:     the table owns the memory; that of the old buckets is given back when they are empty and two grace periods
- *           have passed, by whoever maps, unmaps or helps then.
+ *           have passed, by whoever maps, unmaps or helps then. What another verb holds keeps the move from its end
+ *           until it lets go.
  * Errors:   HIPT_BUSY: a move is under way, or what the last one left waits for a grace period; HIPT_MANY_BUCKETS;
  *           HIPT_NOMEM: memory, or randomness, was not to be had. Nothing has changed then.
  * Upholds:  T1, T2, T4, F1, X1.
@@ -182,14 +183,16 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
 /**
  * hipt_resize_help() - Go on with a move, as maps and unmaps do, for tables that see few of them.
  * @table:    table.
- * @nbuckets: buckets to see to, at most.
+ * @nbuckets: buckets to see to, at most; at least 1.
  *
- * Shape:    O(@nbuckets), and when the last is left the freeing of the old buckets.
+ * Shape:    O(@nbuckets); may ask for overflow lines, without which some mappings stay; gives the old buckets back
+ *           when the last is left.
  * Progress: lock-free; a mapping that another verb holds is passed by, and its bucket is seen to again later.
  * Order:    none.
  * Context:  any thread; enters a read side of its own; does not sleep.
  * Owns:     nothing.
- * Errors:   HIPT_ABSENT: there is nothing left to be done. HIPT_OK: there was something, and may still be.
+ * Errors:   HIPT_ABSENT: there is nothing left to be done. HIPT_OK: there was something, and may still be; it may wait
+ *           for a grace period, so this is not to be repeated inside a read side.
  * Upholds:  T1, T2, T4, F1.
  */
 enum hipt_status hipt_resize_help(struct hipt_table *table, unsigned nbuckets);

@@ -97,7 +97,7 @@ const struct hipt_ops *hipt_user_ops(const struct hipt_user *user);
 size_t hipt_user_bytes(const struct hipt_user *user);
 
 /**
- * hipt_user_huge_bytes() - How much of that the kernel backs with huge pages where it has some.
+ * hipt_user_huge_bytes() - How much of that can lie in huge pages: the kernel gives them where it has some.
  * @user: port.
  *
  * Shape:    O(1). Blocks of 64 KiB and more are asked for so; smaller ones come from the heap.

@@ -147,9 +147,25 @@ static HIPTI_COLD bool lookup_again(struct hipt_table *table, uint32_t asid, uin
     }
 }
 
-/* Several size classes, or none. => whether a live mapping is there. */
-static HIPTI_COLD bool lookup_sizes(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
-                                    struct hipt_translation *out)
+/* Several size classes, or none, in a table that does not move. => whether a live mapping is there. */
+static HIPTI_COLD bool lookup_sizes(struct hipt_table *table, const struct hipti_array *array, uint32_t asid,
+                                    uint64_t vpn, unsigned sizes, struct hipt_translation *out)
+{
+    for (; sizes != 0; sizes &= sizes - 1u) {
+        struct probe probe;
+        bool is_absent;
+
+        probe_aim(table, array, asid, vpn, hipti_lowest_bit(sizes), &probe);
+        if (probe_line(&probe, &is_absent, out) || (!is_absent && probe_chain(table, &probe, out))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same where mappings may be on their way to another array; of one size class a held one too. */
+static HIPTI_COLD bool lookup_moving(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+                                     struct hipt_translation *out)
 {
     for (; sizes != 0; sizes &= sizes - 1u) {
         struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
@@ -188,17 +204,24 @@ static HIPTI_NOINLINE bool probe_again(struct hipt_table *table, struct probe pr
     return lookup_again(table, probe.page.asid, vpn, out);
 }
 
-/* All but the only size class of an asid in a table that has one array. */
-static bool lookup_others(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
-{
-    return lookup_sizes(table, asid, vpn, hipti_sizes_in_use(table, asid), out) ||
-           (table->split.nsizes > 1u && lookup_again(table, asid, vpn, out));
-}
-
 /* => whether the mappings of @array are on their way to another one, or some of another one to it. */
 static inline bool is_moving(const struct hipti_array *array)
 {
     return hipti_load_acquire(&array->past) != NULL; /* [observe:left] */
+}
+
+/* All but the only size class of an asid in a table that does not move. */
+static bool lookup_others(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
+{
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
+    unsigned sizes = hipti_sizes_in_use(table, asid);
+
+    if (table->split.nsizes == 1u) {
+        return lookup_moving(table, asid, vpn, sizes, out);
+    }
+    return (is_moving(array) ? lookup_moving(table, asid, vpn, sizes, out)
+                             : lookup_sizes(table, array, asid, vpn, sizes, out)) ||
+           lookup_again(table, asid, vpn, out);
 }
 
 /* Inside a read side. A miss is one if the array is the table's still: who takes mappings out of it has replaced it. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/move.h"
 
-
 void hipti_move_finish(struct hipt_table *table, hipti_slot slot, uint64_t forward)
 {
     uint64_t copy = forward;
@@ -123,14 +122,14 @@ enum hipt_status hipti_move_before_put(struct hipt_table *table, const struct hi
     return hipti_pte_is_visible(pte) || hipti_pte_state(pte) == HIPTI_FORWARD ? HIPT_EXISTS : HIPT_BUSY;
 }
 
-/* Go on with the buckets that have been left, at most @buckets, one after another, until one is somebody's. */
-static void move_mark(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past, unsigned buckets)
+/* Go on with the buckets that have been left, at most @nbuckets, one after another, until one is somebody's. */
+static void move_mark(struct hipt_table *table, struct hipti_array *now, struct hipti_array *past, unsigned nbuckets)
 {
     uint32_t taken = hipti_load_relaxed(&past->taken); /* only numbers, both */
     uint32_t left = hipti_load_relaxed(&past->left);
     uint32_t next = left;
 
-    while (next < past->quotient.buckets && next < taken && buckets-- > 0 &&
+    while (next < past->quotient.buckets && next < taken && nbuckets-- > 0 &&
            move_bucket(table, now, past->first + next) &&
            hipti_bucket_is_left(&table->buckets, past->first + next)) {
         next++;
@@ -140,7 +139,7 @@ static void move_mark(struct hipt_table *table, struct hipti_array *now, struct 
     }
 }
 
-void hipti_move_on(struct hipt_table *table, unsigned buckets)
+void hipti_move_on(struct hipt_table *table, unsigned nbuckets)
 {
     struct hipti_array *now = hipti_buckets_now(&table->buckets);
     struct hipti_array *past = hipti_load_relaxed(&now->past); /* set before @now was; if NULL, it is acquired below */
@@ -153,14 +152,15 @@ void hipti_move_on(struct hipt_table *table, unsigned buckets)
         return;
     }
     count = (uint32_t)past->quotient.buckets;
-    for (i = 0; i < buckets && hipti_load_relaxed(&past->taken) < count; i++) { /* only compared */
+    nbuckets = nbuckets < count ? nbuckets : count;
+    for (i = 0; i < nbuckets && hipti_load_relaxed(&past->taken) < count; i++) { /* only compared */
         uint32_t next = hipti_fetch_add_relaxed(&past->taken, 1u);              /* only a number */
 
         if (next < count) {
             (void)move_bucket(table, now, past->first + next);
         }
     }
-    move_mark(table, now, past, 2u * buckets); /* twice: it catches up where a bucket has held it up */
+    move_mark(table, now, past, 2u * nbuckets); /* twice: it catches up where a bucket has held it up */
     if (hipti_load_acquire(&past->left) == count) { /* [observe:left] */
         (void)hipti_cas_release(&now->past, &past, NULL); /* [publish:left] what has left it is not looked for there */
     }

@@ -41,13 +41,13 @@ static inline bool hipti_move_is_due(const struct hipt_table *table)
 
     /* relaxed: a hint, all three; who goes on looks again */
     return hipti_load_relaxed(&now->past) || hipti_load_relaxed(&buckets->junk) ||
-           hipti_load_relaxed(&buckets->half[1u - (now->first >> HIPTI_HALF_BITS)]);
+           hipti_load_relaxed(&buckets->half[hipti_array_other_half(now)]);
 }
 
-/* Move on, if a move is under way: see to @buckets buckets. Inside a read side. */
-void hipti_move_on(struct hipt_table *table, unsigned buckets);
+/* Move on, if a move is under way: see to @nbuckets buckets. Inside a read side. */
+void hipti_move_on(struct hipt_table *table, unsigned nbuckets);
 
-/* What every map and unmap does for a move: as many as the table has buckets end it. Inside a read side. */
+/* What each map and hipt_unmap() does for a move: a quarter as many as it has buckets end it. Inside a read side. */
 static inline void hipti_move_help(struct hipt_table *table)
 {
     if (hipti_move_is_due(table)) {

@@ -9,11 +9,13 @@ struct resize {
     bool doubles;   /* twice as many as now, or as many as there can be */
     bool new_secret;
     bool may_wait;
-    unsigned half; /* of the line numbers */
+    unsigned half;  /* of the line numbers */
+    uint64_t resizes;
     uint32_t secret;
     struct hipti_hash hash;
 };
 
+/* => twice @count, or as many as there can be. */
 static uint64_t doubled(const struct hipti_buckets *buckets, uint64_t count)
 {
     return count < buckets->count_max / 2u ? 2u * count : buckets->count_max;
@@ -25,16 +27,20 @@ static enum hipt_status resize_aim(struct hipt_table *table, struct resize *resi
     struct hipti_buckets *buckets = &table->buckets;
     const struct hipti_array *now = hipti_buckets_now(buckets);
     uint64_t count = now->quotient.buckets;
+    uint64_t most = doubled(buckets, count);
 
     resize->hash = now->hash;
-    resize->secret = now->secret;
+    resize->secret = now->secret + resize->new_secret;
     resize->half = hipti_buckets_free_half(buckets);
+    resize->resizes = hipti_load_relaxed(&buckets->resizes); /* only compared, and behind the half */
     hipti_buckets_collect(buckets);
-    if (resize->doubles && doubled(buckets, count) <= count) {
+    if (resize->doubles && most <= count && !resize->new_secret) {
         return HIPT_FULL;
     }
-    resize->count = resize->doubles ? doubled(buckets, count) : resize->count ? resize->count : count;
-    return resize->half == 2u ? HIPT_BUSY : HIPT_OK;
+    if (resize->count == 0) {
+        resize->count = resize->doubles && most > count ? most : count;
+    }
+    return resize->half == HIPTI_NO_HALF ? HIPT_BUSY : HIPT_OK;
 }
 
 /* => HIPT_OK; HIPT_NOMEM: no randomness. */
@@ -46,7 +52,6 @@ static enum hipt_status resize_draw(struct hipt_table *table, struct resize *res
         return HIPT_NOMEM;
     }
     hipti_hash_init(&resize->hash, resize->hash.width, secret);
-    resize->secret = 0;
     return HIPT_OK;
 }
 
@@ -71,7 +76,7 @@ static enum hipt_status resize_begin(struct hipt_table *table, struct resize *re
     }
     array->secret = resize->secret;
     HIPT_PORT_READ_ENTER(&table->ops);
-    is_in = hipti_buckets_replace(&table->buckets, array);
+    is_in = hipti_buckets_replace(&table->buckets, array, resize->resizes);
     HIPT_PORT_READ_EXIT(&table->ops);
     if (!is_in) {
         hipti_array_destroy(array);

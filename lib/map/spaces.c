@@ -37,11 +37,11 @@ static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_as
     struct hipti_taken taken;
 
     while (hipti_asid_walk_next(&walk, &taken.slot)) {
-        enum hipt_status status = sweep_slot(table, asid->number, &taken);
+        enum hipt_status status;
 
-        while (status != HIPT_OK && hipti_asid_walk_again(&walk, &taken.slot)) { /* it has moved meanwhile */
+        do { /* again, if it has moved meanwhile */
             status = sweep_slot(table, asid->number, &taken);
-        }
+        } while (status != HIPT_OK && hipti_asid_walk_again(&walk, &taken.slot));
         if (status == HIPT_OK) {
             hipti_destroy(table, taken, HIPTI_UNLINK_END);
             report.pages++;

@@ -189,7 +189,11 @@ static enum hipt_status check_buckets(const struct hipt_config *config, struct h
                           hipti_quotient_least(width));
         return HIPT_FEW_BUCKETS;
     }
-    count = buckets_max(config, width);
+    if (count <= HIPTI_BUCKETS_MAX && buckets_max(config, width) > HIPTI_BUCKETS_MAX) {
+        hipti_text_refuse(text, "capacity_max", config->capacity_max,
+                          " needs more buckets than a slot number can name, ", HIPTI_BUCKETS_MAX);
+        return HIPT_MANY_BUCKETS;
+    }
     if (count > HIPTI_BUCKETS_MAX) {
         hipti_text_refuse(text, "buckets", count, " are more than a slot number can name, ", HIPTI_BUCKETS_MAX);
         return HIPT_MANY_BUCKETS;

@@ -30,7 +30,7 @@ struct hipti_arena {
 
 /*
  * => false: no memory for the directory. Blocks have @block_bytes at most, or one item; or less than 1 MiB, where the
- * directory would pass 64 KiB.
+ * directory would pass 64 KiB. @may_wait: the host may sleep to find memory.
  */
 bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
                       size_t block_bytes, bool may_wait);

@@ -30,7 +30,7 @@ struct hipti_array {
     struct hipti_hash hash;         /* c */
     struct hipti_arena lines;       /* one for each bucket */
     uint32_t first;                 /* c: number of its first line */
-    uint32_t secret;                /* c: which of the secrets that the table has had, from 1 on; 0: a new one */
+    uint32_t secret;                /* c: which of the secrets that the table has had, from 1 on */
     HIPTI_ATOMIC(uint32_t) crowd;   /* a: overflow lines in use that ask for a larger array */
     HIPTI_ATOMIC(uint32_t) taken;   /* a: buckets that a move has been given to see to, of the one that is being left */
     HIPTI_ATOMIC(uint32_t) left;    /* a: all buckets before this one are closed and empty */
@@ -40,12 +40,18 @@ struct hipti_array {
 };
 
 /*
- * => an array of @count empty buckets, in half @half of the numbers; NULL: no memory. The caller sets .secret, if it
- * is not a new one.
+ * => an array of @count empty buckets, in half @half of the numbers; NULL: no memory, or none without waiting.
+ * The caller sets .secret.
  */
 struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count,
                                        const struct hipti_hash *hash, bool may_wait);
 void hipti_array_destroy(struct hipti_array *array);
+
+/* => the half that @array is not in. */
+static inline unsigned hipti_array_other_half(const struct hipti_array *array)
+{
+    return 1u - (array->first >> HIPTI_HALF_BITS);
+}
 
 /* The line of its bucket @index. Its address is worked out with the line's size known to the compiler. */
 static inline struct hipti_line *hipti_array_line(const struct hipti_array *array, uint32_t index)

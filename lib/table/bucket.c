@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transitions P1 to P23 are listed in pte.h, H1 to H4 in line.h. Tags:
+ * The transitions P1 to P23 are listed in pte.h, H1 to H5 in line.h. Tags:
  *
  *   slot     the pte word: who reads it with acquire sees the remainder that was stored before it
  *   lo/hi    the remainder: stored with release after the claim, so who reads a newer one sees the claim too
  *   commit   the header: who reads it with acquire sees every slot that was claimed before it
+ *   array    an array of buckets, and its half
+ *   left     that a bucket, or all of an array, has been left: what has moved from there is there
+ *   junk     arrays to be given back
  *   link     an overflow line: its slots and link are there before the header names it
  */
 #include "table/bucket.h"
@@ -96,11 +99,6 @@ void hipti_buckets_end(struct hipti_buckets *buckets)
 
 /* --- arrays come and go */
 
-static unsigned other_half(const struct hipti_array *array)
-{
-    return 1u - (array->first >> HIPTI_HALF_BITS);
-}
-
 static void junk_push(struct hipti_buckets *buckets, struct hipti_array *array)
 {
     struct hipti_array *head = hipti_load_relaxed(&buckets->junk); /* only compared */
@@ -154,7 +152,7 @@ static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipt
 unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
 {
     struct hipti_array *now = hipti_buckets_now(buckets);
-    unsigned half = other_half(now);
+    unsigned half = hipti_array_other_half(now);
     struct hipti_array *other = hipti_load_acquire(&buckets->half[half]); /* [observe:array] */
 
     if (!other) {
@@ -163,39 +161,39 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     /* relaxed: only compared; it is set before the array is in its half */
     if (hipti_load_relaxed(&other->past) == now) { /* who made it was stopped before he let it take the place */
         (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] [publish:overlap] */
-        return 2;
+        return HIPTI_NO_HALF;
     }
     if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
-        return 2;
+        return HIPTI_NO_HALF;
     }
     /*
      * If @other has taken the place of @now meanwhile, and all has moved to it, its past is NULL as well; but it has
      * not been left, its grace period must not begin. Inside the read side @now does not come back.
      */
     if (hipti_buckets_now(buckets) != now) {
-        return 2;
+        return HIPTI_NO_HALF;
     }
-    return half_clear(buckets, half, other) ? half : 2u;
+    return half_clear(buckets, half, other) ? half : HIPTI_NO_HALF;
 }
 
 /*
  * A half is free only when what was in it has been left, a grace period ago. So if the array's half is, the present is
  * in the other one, has no past any more, and stays the present as long as the caller's read side lasts.
  */
-bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array)
+bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array, uint64_t resizes)
 {
     struct hipti_array *now = hipti_buckets_now(buckets);
     struct hipti_array *none = NULL;
 
-    if (array->secret != 0 && array->secret != now->secret) {
+    /* relaxed: the count of whoever had the half moved before the grace period that made it free */
+    if (hipti_load_relaxed(&buckets->resizes) != resizes) {
         return false;
     }
-    array->secret = array->secret == 0 ? now->secret + 1u : array->secret;
     hipti_store_relaxed(&array->past, now); /* nobody knows it yet */
     if (!hipti_cas_release(&buckets->half[array->first >> HIPTI_HALF_BITS], &none, array)) { /* [publish:array] */
         return false;
     }
-    (void)hipti_fetch_add_relaxed(&buckets->resizes, 1u); /* a count for people */
+    (void)hipti_fetch_add_relaxed(&buckets->resizes, 1u); /* as above */
     /* Whoever fails was helped. seq_cst: see hipti_find_seq_cst() [publish:array] [publish:overlap] */
     (void)hipti_cas_seq_cst(&buckets->now, &now, array);
     return true;

@@ -2,7 +2,7 @@
 /*
  * The bucket: find, claim, commit, change, release. Everything here runs inside a read side. Nothing here retries
  * because a slot changed under the caller: outcomes are returned, and the verb decides. The exceptions are loops whose
- * every turn means that somebody else committed to the same bucket.
+ * every turn means that somebody else committed to the same bucket, ended a life in it, or replaced the array.
  */
 #ifndef HIPT_TABLE_BUCKET_H
 #define HIPT_TABLE_BUCKET_H
@@ -43,8 +43,10 @@ struct hipti_buckets {
     HIPTI_ALIGNED(64) HIPTI_ATOMIC(uint32_t) lines; /* overflow lines in chains */
     HIPTI_ATOMIC(uint32_t) due;                     /* HIPT_GROW, HIPT_REKEY: to be seen to by a map */
     HIPTI_ATOMIC(uint64_t) chains_full;             /* puts that met a chain at its bound */
-    HIPTI_ATOMIC(uint64_t) resizes;                 /* arrays that took the place of another */
+    HIPTI_ATOMIC(uint64_t) resizes;                 /* arrays that have come to take the place of another */
 };
+
+#define HIPTI_NO_HALF 2u
 
 /* A slot by number: line * 4 + slot, 31 bits. It names a slot for as long as the caller stays inside its read side. */
 typedef uint32_t hipti_slot;
@@ -153,13 +155,15 @@ enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_p
 bool hipti_bucket_close(struct hipti_buckets *buckets, uint32_t bucket);
 
 /*
- * Let @array, just made, for the other half of the numbers, take the place of the one that keys are put into, which has
- * taken nobody's place that is not left yet. => false: somebody else was faster, or the half is in use: it is still the
- * caller's.
+ * Put @array, just made for a free half, in the place of the present one. @resizes is the count of such replacements
+ * that was read when its half was found free. => false: there has been another one since: @array stays the caller's.
  */
-bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array);
+bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array, uint64_t resizes);
 
-/* => the half of the numbers that a next array can have, 2: neither yet. */
+/*
+ * => the half of the numbers that a next array can have; HIPTI_NO_HALF: neither yet. What stands in its way goes on: an
+ * array that was to take its place does, and the grace period of one that was left begins.
+ */
 unsigned hipti_buckets_free_half(struct hipti_buckets *buckets);
 
 /* Give back arrays that nobody can know of any more. */

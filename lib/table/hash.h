@@ -52,7 +52,7 @@ static inline uint16_t hipti_place_hi(struct hipti_place place)
 
 /* The geometry of places: which of @buckets, and back. Field key: all constant. */
 struct hipti_quotient {
-    uint64_t buckets; /* at most 2^28 */
+    uint64_t buckets; /* at most 2^27 */
     uint64_t whole;   /* floor(2^64 / buckets) */
     uint64_t rest;    /* 2^64 - whole * buckets */
 };

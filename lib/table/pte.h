@@ -11,7 +11,7 @@
  *       54  version             10   counts the slot's lives
  *
  * A slot that waits for a grace period keeps the cookie in place of everything but the state. One whose mapping has
- * moved to another slot names that in place of the pfn, and its version in place of the fields behind the state.
+ * moved to another slot names that in place of the pfn, and its version in place of protection to attributes.
  */
 #ifndef HIPT_TABLE_PTE_H
 #define HIPT_TABLE_PTE_H
@@ -28,7 +28,7 @@
  * The states of a slot. Who makes each transition, by what, and what it publishes:
  *
  *   row  from       to         who                              by
- *   P1   FREE       CLAIMED    a put                            CAS acquire: takes the slot from its last life
+ *   P1   FREE       CLAIMED    a put, a move for a copy         CAS acquire: takes the slot from its last life
  *   P2   PARKED     CLAIMED    a put, the cookie has elapsed    CAS acquire
  *   P3   CLAIMED    FREE       the put that claimed it          store release; never committed, the version stays
  *   P4   CLAIMED    TENTATIVE  the put or any helper, once the bucket's header names the slot; CAS seq_cst

@@ -108,6 +108,9 @@ Test(config, width_and_buckets)
     rig.config.buckets = (UINT64_C(1) << 27) + 1u;
     cr_expect_refused(HIPT_MANY_BUCKETS, "buckets 134217729", "134217728");
     rig.config.buckets = 0;
+    rig.config.capacity_max = UINT64_C(1) << 40;
+    cr_expect_refused(HIPT_MANY_BUCKETS, "capacity_max 1099511627776", "134217728");
+    rig.config.buckets = 0;
     rig.config.capacity = UINT64_MAX;
     cr_expect_refused(HIPT_MANY_BUCKETS, "buckets 6588122883467697006", "134217728");
 }

@@ -9,7 +9,6 @@
 #include "support/step.h"
 
 static struct rig rig;
-static struct rig_picture before;
 static uint32_t asid;
 
 enum { PAGES = 300 };
@@ -104,9 +103,9 @@ Test(resize, T1_F1_grow_shrink_rekey)
         finish();
         cr_assert_all_there();
         cr_assert(hipt_table_is_valid(rig.table, text, sizeof(text)), "%s", text);
-        bytes = i == 1u ? rig.host.bytes : bytes;
+        cr_assert(i != 4u || rig.host.bytes == bytes, "as many buckets as before, and other memory");
+        bytes = rig.host.bytes;
     }
-    rig_look(&rig, &before);
     rig_destroy(&rig);
 }
 
@@ -470,6 +469,7 @@ static void put_late_and_move(void)
 Test(resize, T1_F1_an_unmap_beside_a_late_put)
 {
     unsigned n = 0;
+    unsigned late = 0;
 
     do {
         enum hipt_status status;
@@ -484,10 +484,12 @@ Test(resize, T1_F1_an_unmap_beside_a_late_put)
         } else {
             cr_assert(status == HIPT_OK && pfn_of(40) == UINT64_MAX && owners(FREE_FRAME) == 0, "interrupted at %u", n);
         }
+        late += is_done && was_late;
         cr_assert_in_order(0, n);
         rig_destroy(&rig);
         n++;
     } while (is_done);
+    cr_assert_gt(late, 0, "it was never put late");
 }
 
 /* => the page in the first slot in use of a bucket of the past. */
@@ -860,6 +862,8 @@ static void move_some(void)
 /* T1: a map has claimed its slot in a line that copies push beyond what a header can name. */
 Test(resize, T1_claims_are_pushed_out_of_reach)
 {
+    unsigned full = 0;
+
     for (moved = 4; moved <= 64u; moved *= 2u) {
         unsigned n = 0;
 
@@ -875,6 +879,7 @@ Test(resize, T1_claims_are_pushed_out_of_reach)
             status = map(0, 1, PAGES);
             (void)step_interrupted();
             cr_assert(status == HIPT_OK || status == HIPT_FULL || status == HIPT_BUSY, "%d", (int)status);
+            full += status == HIPT_FULL;
             cr_assert_eq(pfn_of(1), status == HIPT_OK ? PAGES : UINT64_MAX);
             cr_assert_not(rig.table->buckets.now->past &&
                           hipti_buckets_line(&rig.table->buckets, rig.table->buckets.now->first)->header &
@@ -884,6 +889,7 @@ Test(resize, T1_claims_are_pushed_out_of_reach)
             n += n < 60u ? 1u : 7u; /* the claim and its commit come first */
         } while (is_done);
     }
+    cr_assert_gt(full, 0, "no claim was pushed out of reach");
 }
 
 /* --- walks */

@@ -1323,7 +1323,7 @@ static unsigned accesses(uint64_t vpn)
 Test(map, T2_a_hit_takes_few_accesses)
 {
     enum { OWN_LINE = 12, NEXT_LINE = 25 };
-    enum { FIRST_OF_TWO = 15, FIRST_NEXT_LINE = 21, SECOND_OF_TWO = 25, SECOND_NEXT_LINE = 38 };
+    enum { FIRST_OF_TWO = 14, FIRST_NEXT_LINE = 27, SECOND_OF_TWO = 20, SECOND_NEXT_LINE = 47 };
     uint64_t n;
 
     start();
@@ -1352,7 +1352,7 @@ Test(map, T2_a_hit_takes_few_accesses)
 /* A miss is found out without a second look where there is one page size, or one in use. */
 Test(map, T1_a_miss_takes_few_accesses)
 {
-    enum { ONE_SIZE = 9, ONE_IN_USE = 16, TWO_IN_USE = 48 };
+    enum { ONE_SIZE = 9, ONE_IN_USE = 16, TWO_IN_USE = 42 };
 
     rig_init(&rig);
     rig.config.nsizes = 1;

@@ -93,7 +93,7 @@ Test(array, R1_comes_and_goes)
     bytes = atomic_load(&host.bytes);
     cr_assert_eq(hipti_buckets_free_half(&buckets), 1);
     second = other_array(8);
-    cr_assert(hipti_buckets_replace(&buckets, second));
+    cr_assert(hipti_buckets_replace(&buckets, second, 0));
     cr_assert_eq(hipti_buckets_now(&buckets), second);
     cr_assert_eq(second->past, first);
     cr_assert_eq(buckets.resizes, 1);
@@ -125,7 +125,7 @@ Test(array, T4_stopped_before_it_took_its_place)
     start(4);
     first = hipti_buckets_now(&buckets);
     second = other_array(8);
-    cr_assert(hipti_buckets_replace(&buckets, second));
+    cr_assert(hipti_buckets_replace(&buckets, second, 0));
     hipti_store_release(&buckets.now, first);
     cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
     cr_assert_eq(hipti_buckets_now(&buckets), second);
@@ -137,7 +137,7 @@ static struct hipti_array *coming;
 static void replace_and_leave(void)
 {
     is_done = true;
-    cr_assert(hipti_buckets_replace(&buckets, coming));
+    cr_assert(hipti_buckets_replace(&buckets, coming, 0));
     leave();
 }
 
@@ -167,38 +167,53 @@ static bool is_in;
 static void replace_too(void)
 {
     is_done = true;
-    is_in = hipti_buckets_replace(&buckets, coming);
+    is_in = hipti_buckets_replace(&buckets, coming, 0);
 }
 
 /* Of two that would take the place of the same array one does; the other one is the caller's still. */
 Test(array, T1_two_at_once)
 {
+    unsigned n = 0;
+
+    do {
+        struct hipti_array *array;
+        bool was_in;
+
+        start(4);
+        array = other_array(8);
+        coming = other_array(2);
+        is_done = false;
+        is_in = false;
+        step_interrupt(NULL, NULL, n, replace_too);
+        was_in = hipti_buckets_replace(&buckets, array, 0);
+        (void)step_interrupted();
+        cr_assert_neq(was_in, is_in, "interrupted at %u", n);
+        cr_assert_eq(hipti_buckets_now(&buckets), was_in ? array : coming);
+        cr_assert_eq(buckets.resizes, 1);
+        hipti_array_destroy(was_in ? coming : array);
+        stop();
+        n++;
+    } while (is_done);
+}
+
+/* Two have come and gone since an array was made: its half is free again, but it is not what is wanted any more. */
+Test(array, T1_made_for_what_has_gone)
+{
+    struct hipti_array *late;
     unsigned i;
 
-    for (i = 0; i < 2u; i++) { /* another secret, or the same */
-        unsigned n = 0;
-
-        do {
-            struct hipti_array *array;
-            bool was_in;
-
-            start(4);
-            array = other_array(8);
-            coming = other_array(2);
-            coming->secret = i == 0 ? 0 : coming->secret;
-            is_done = false;
-            is_in = false;
-            step_interrupt(NULL, NULL, n, replace_too);
-            was_in = hipti_buckets_replace(&buckets, array);
-            (void)step_interrupted();
-            cr_assert_neq(was_in, is_in, "interrupted at %u", n);
-            cr_assert_eq(hipti_buckets_now(&buckets), was_in ? array : coming);
-            cr_assert_eq(hipti_buckets_now(&buckets)->secret, !was_in && i == 0 ? 2u : 1u);
-            hipti_array_destroy(was_in ? coming : array);
-            stop();
-            n++;
-        } while (is_done);
+    start(4);
+    late = other_array(8);
+    for (i = 0; i < 2u; i++) {
+        cr_assert(hipti_buckets_replace(&buckets, other_array(4), i));
+        leave();
+        (void)hipti_buckets_free_half(&buckets);
+        pass_grace_period();
+        cr_assert_neq(hipti_buckets_free_half(&buckets), HIPTI_NO_HALF);
     }
+    cr_assert_not(hipti_buckets_replace(&buckets, late, 0));
+    cr_assert(hipti_buckets_replace(&buckets, late, 2));
+    stop();
 }
 
 static void put_into_junk(void)
@@ -264,7 +279,7 @@ Test(array, T1_follow)
 
         start(4);
         slot = put(1);
-        cr_assert(hipti_buckets_replace(&buckets, other_array(4)));
+        cr_assert(hipti_buckets_replace(&buckets, other_array(4), 0));
         word = &hipti_buckets_line(&buckets, hipti_buckets_now(&buckets)->first)->pte[2];
         copy = hipti_pte_with_state(PFN, copies[i].state) | UINT64_C(5) << HIPTI_PTE_VERSION_SHIFT;
         pte = hipti_pte_forward(hipti_slot_load(&buckets, slot),

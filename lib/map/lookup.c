@@ -106,6 +106,23 @@ static bool find_sizes(struct hipt_table *table, uint32_t asid, uint64_t vpn, un
     return false;
 }
 
+/* => whether @now is the mapping that was found, where it was or where it has gone. */
+static bool goes_on(struct hipt_table *table, const struct hipt_translation *found, const struct hipt_translation *now)
+{
+    hipti_slot slot = found->slot;
+    uint64_t pte;
+    uint64_t key;
+
+    if (now->slot == slot) {
+        return hipti_pte_same_life(now->pte, found->pte);
+    }
+    if (!hipti_slot_read(&table->buckets, slot, &pte, &key) || !hipti_pte_same_life(pte, found->pte)) {
+        return false;
+    }
+    (void)hipti_slot_follow(&table->buckets, &slot, &pte); /* if it has ended there, @now is not there */
+    return slot == now->slot;
+}
+
 bool hipti_is_shown(struct hipt_table *table, const struct hipt_translation *found)
 {
     const struct hipt_page *page = &found->mapping.page;
@@ -117,8 +134,7 @@ bool hipti_is_shown(struct hipt_table *table, const struct hipt_translation *fou
     }
     larger = hipti_sizes_in_use(table, page->asid) & ~((2u << page->size) - 1u);
     return !find_sizes(table, page->asid, page->vpn, larger, &now) &&
-           find_sizes(table, page->asid, page->vpn, 1u << page->size, &now) && now.slot == found->slot &&
-           hipti_pte_same_life(now.pte, found->pte);
+           find_sizes(table, page->asid, page->vpn, 1u << page->size, &now) && goes_on(table, found, &now);
 }
 
 /*

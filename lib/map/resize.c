@@ -118,12 +118,28 @@ static void crowd_put_off(struct hipt_table *table, bool for_ever)
     HIPT_PORT_READ_EXIT(&table->ops);
 }
 
+/* => whether there are as many overflow lines as ask for more buckets. When a move ended, there may not be any more. */
+static bool is_crowded(struct hipt_table *table)
+{
+    bool is_so;
+
+    HIPT_PORT_READ_ENTER(&table->ops);
+    /* relaxed: only compared */
+    is_so = hipti_load_relaxed(&table->buckets.lines) >= hipti_load_relaxed(&hipti_buckets_now(&table->buckets)->crowd);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return is_so;
+}
+
 bool hipti_resize_on_own(struct hipt_table *table, unsigned due, enum hipt_status status)
 {
-    struct resize resize = {.doubles = (due & HIPT_GROW) != 0, .new_secret = (due & HIPT_REKEY) != 0};
+    struct resize resize = {.doubles = (due & HIPT_GROW) != 0 && is_crowded(table),
+                            .new_secret = (due & HIPT_REKEY) != 0};
     enum hipt_status begun;
 
     (void)hipti_exchange_relaxed(&table->buckets.due, 0u); /* whoever finds it so again sets it again */
+    if (!resize.doubles && !resize.new_secret) {
+        return false;
+    }
     begun = resize_begin(table, &resize);
     if (resize.doubles && (begun == HIPT_FULL || begun == HIPT_NOMEM)) {
         crowd_put_off(table, begun == HIPT_FULL);

@@ -141,7 +141,8 @@ static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipt
     if (!buckets->ops->gp_elapsed(buckets->ops->ctx, cookie - 1u)) {
         return false;
     }
-    if (hipti_cas_relaxed(&buckets->half[half], &array, NULL)) { /* ours to give back; it was acquired before */
+    /* acq_rel: ours to give back; who finds the half free knows how many arrays there have been [publish:array] */
+    if (hipti_cas_acq_rel(&buckets->half[half], &array, NULL)) {
         /* relaxed: the list publishes */
         hipti_store_relaxed(&array->cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         junk_push(buckets, array);
@@ -158,8 +159,8 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
     if (!other) {
         return half;
     }
-    /* relaxed: only compared; it is set before the array is in its half */
-    if (hipti_load_relaxed(&other->past) == now) { /* who made it was stopped before he let it take the place */
+    /* [observe:left] if there is none: then @other is, or was, the present, which the look at .now below has to show */
+    if (hipti_load_acquire(&other->past) == now) { /* who made it was stopped before he let it take the place */
         (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] [publish:overlap] */
         return HIPTI_NO_HALF;
     }
@@ -532,6 +533,9 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
 
         scan->lines++;
         if (!copy && hipti_line_find(line, place, &i, &pte)) {
+            if (hipti_pte_state(pte) == HIPTI_FORWARD) { /* the bucket has been closed meanwhile */
+                return HIPT_CHANGED;
+            }
             return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
         }
         if (scan->lines <= HIPT_CHAIN_LINES_MAX) {

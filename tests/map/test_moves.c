@@ -208,23 +208,66 @@ static void let_go_and_switch(void)
     switch_only(7);
 }
 
+static void resize_and_switch(void)
+{
+    is_done = true;
+    cr_assert_eq(hipt_resize(rig.table, 400, true), HIPT_OK);
+    atomic_store(&rig.host.waits, 0); /* it would be another thread, outside the read side of the put */
+    switch_only(7);
+}
+
 Test(moves, T1_a_put_meets_what_has_just_moved)
+{
+    unsigned i;
+
+    for (i = 0; i < 2u; i++) { /* the move has begun before, or begins in between too */
+        unsigned n = 0;
+
+        do {
+            rig_init(&rig);
+            start(64, PAGES);
+            if (i == 0) {
+                cr_assert_eq(hipt_resize(rig.table, 400, true), HIPT_OK);
+                set_state(past_slot(7), HIPTI_HELD);
+            }
+            is_done = false;
+            step_interrupt(NULL, NULL, n, i == 0 ? let_go_and_switch : resize_and_switch);
+            cr_assert_eq(map(0, 7, FREE_FRAME), HIPT_EXISTS, "interrupted at %u", n);
+            if (!step_interrupted() && i == 0) {
+                set_state(past_slot(7), HIPTI_LIVE);
+            }
+            move_to_the_end();
+            cr_assert_pages(PAGES);
+            rig_destroy(&rig);
+            n++;
+        } while (is_done);
+    }
+}
+
+/*
+ * F1: a walk has found a page held, which is let go and moves. It is the same mapping in another slot; also where the
+ * caller has no room for the larger page that maps the frame too.
+ */
+Test(moves, F1_a_held_page_moves_under_a_walk)
 {
     unsigned n = 0;
 
     do {
+        size_t count;
+
         rig_init(&rig);
-        start(64, PAGES);
+        start(64, 16);
+        cr_assert_eq(map(1, 1024, 0), HIPT_OK);
         cr_assert_eq(hipt_resize(rig.table, 400, true), HIPT_OK);
         set_state(past_slot(7), HIPTI_HELD);
         is_done = false;
         step_interrupt(NULL, NULL, n, let_go_and_switch);
-        cr_assert_eq(map(0, 7, FREE_FRAME), HIPT_EXISTS, "interrupted at %u", n);
+        (void)hipt_reverse(rig.table, (struct hipt_frame){.pfn = 7}, NULL, 0, &count);
+        cr_assert_eq(count, 2, "interrupted at %u", n);
         if (!step_interrupted()) {
             set_state(past_slot(7), HIPTI_LIVE);
         }
         move_to_the_end();
-        cr_assert_pages(PAGES);
         rig_destroy(&rig);
         n++;
     } while (is_done);

@@ -1377,6 +1377,7 @@ Test(map, T1_T2_a_held_page_that_came_again)
 
     start();
     cr_assert_eq(map(0, 5, 7), HIPT_OK);
+    cr_assert_eq(map(0, 6, 8), HIPT_OK);
     slot = slot_of(0, 5);
     set_state(slot, HIPTI_HELD);
     cr_assert_eq(lookup(5, &found), HIPT_OK);
@@ -1387,6 +1388,11 @@ Test(map, T1_T2_a_held_page_that_came_again)
     found.slot ^= 1u;
     found.pte ^= UINT64_C(1) << HIPTI_PTE_VERSION_SHIFT;
     cr_assert_not(hipti_is_shown(rig.table, &found), "another life");
+    found.slot = slot_of(0, 6);
+    cr_assert_not(hipti_is_shown(rig.table, &found), "another life of another page's slot");
+    found.pte ^= UINT64_C(1) << HIPTI_PTE_VERSION_SHIFT;
+    cr_assert_not(hipti_is_shown(rig.table, &found), "another page's slot");
+    found.slot = slot;
     set_state(slot, HIPTI_LIVE);
     cr_assert_eq(lookup(5, &found), HIPT_OK);
     step_interrupt(NULL, NULL, 0, nothing);

@@ -382,6 +382,7 @@ Test(moves, S1_a_gather_beside_a_move)
         rig.config.cpus = 1;
         start(64, PAGES);
         page.asid = space.number;
+        cr_assert_eq(unmap(3), HIPT_OK); /* the gather meets a page that is not there, too */
         if (i == 1u) {
             cr_assert_eq(hipt_resize(rig.table, 400, true), HIPT_OK);
             held = early_slot();
@@ -394,7 +395,7 @@ Test(moves, S1_a_gather_beside_a_move)
             cr_assert_eq(hipt_resize(rig.table, 400, true), HIPT_OK);
             cr_assert_eq(hipt_resize_help(rig.table, 64), HIPT_OK);
         }
-        cr_assert_eq(ended, PAGES / 2u);
+        cr_assert_eq(ended, PAGES / 2u - 1u);
         cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
         if (i == 1u) {
             set_state(held, HIPTI_LIVE);

@@ -689,6 +689,24 @@ Test(resize, grows_later_without_memory)
     rig_destroy(&rig);
 }
 
+/* Both are due at the last size: another secret is still to be had. */
+Test(resize, X1_rekeys_at_the_maximum)
+{
+    start_growing(0);
+    rig_destroy(&rig);
+    rig.config.resize = HIPT_GROW | HIPT_REKEY;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    (void)map_until(0, 4);
+    hipti_store_relaxed(&rig.table->buckets.now->crowd, 4u);
+    hipti_store_relaxed(&rig.table->buckets.due, HIPT_GROW | HIPT_REKEY);
+    map_many(RIG_FRAMES - 1u, 1);
+    cr_assert_eq(stats_now().resizes, 1);
+    cr_assert_eq(stats_now().buckets, 16);
+    cr_assert_eq(rig.table->buckets.now->secret, 2);
+    rig_destroy(&rig);
+}
+
 enum { CHAIN = HIPT_CHAIN_LINES_MAX * HIPT_SLOTS };
 
 /* As many pages as a chain holds and one more, all of them in one bucket. */

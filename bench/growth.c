@@ -19,7 +19,6 @@
 #define GRID 32u   /* stretches of a step, beside those that a phase ends */
 #define STRETCHES_OF_STEP (2u * GRID)
 #define PUBLISHED 64u /* pages that are mapped before they are looked up, so that a count is not written too often */
-#define CPU_SHARE_MIN 0.95 /* as in measure.c */
 #define CLOCK_READINGS 9999u
 
 /* Field key: p the thread's that maps, l the thread's that looks up, a atomic, the rest constant while they run. */
@@ -398,5 +397,5 @@ void growth_run_sum(const struct growth_run *run, unsigned step, unsigned phases
 
 bool growth_is_disturbed(const struct growth_stretch *stretch)
 {
-    return stretch->cpu < CPU_SHARE_MIN * stretch->wall;
+    return stretch->cpu < BENCH_CPU_SHARE_MIN * stretch->wall;
 }

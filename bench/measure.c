@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CPU_SHARE_MIN 0.95 /* of wall time; below it something else had the processor */
 
 static cpu_set_t processors;
 static const volatile uint64_t zero = 0;
@@ -100,7 +99,7 @@ static void sample_of(const struct runner *runners, unsigned threads, struct ben
         begin = runner->begin < begin ? runner->begin : begin;
         end = runner->end > end ? runner->end : end;
         sample->wrong += runner->outcome.wrong;
-        sample->disturbed |= runner->cpu < CPU_SHARE_MIN * (runner->end - runner->begin);
+        sample->disturbed |= runner->cpu < BENCH_CPU_SHARE_MIN * (runner->end - runner->begin);
     }
     sample->ns = (end - begin) / (double)runners[0].job.count;
 }

@@ -10,6 +10,8 @@
 #include "impl.h"
 #include "workload.h"
 
+#define BENCH_CPU_SHARE_MIN 0.95 /* of wall time; below it something else had the processor */
+
 /* One round of one implementation. */
 struct bench_sample {
     double ns;      /* wall time of the round, in ns for each operation of one thread */

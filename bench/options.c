@@ -175,7 +175,7 @@ static void print_help(const struct bench_impl *const *impls, size_t nimpls)
            "  --seed N           seed of the keys and of all choices (1)\n"
            "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
            "                     and 2 threads, 4 and more where there are cores; then growth, and the goals, met or\n"
-           "                     not. Options after it change it; takes about 13 minutes and 14 GB\n"
+           "                     not. Options after it change it; takes 11 minutes, growth besides, and 14 GB\n"
            "  --growth N         at the end, growth to N entries, as hipt-bench growth has it\n"
            "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
            "  --json             one JSON object a line instead of the table\n"

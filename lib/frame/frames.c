@@ -166,7 +166,7 @@ static uint32_t frames_number_ranges(struct hipti_frames *frames, const struct h
 bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, const struct hipt_range *ranges,
                        size_t count, uint64_t mappings)
 {
-    size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
+    size_t block = hipti_arena_block(ops);
     uint64_t blocks = mappings + LIMBO_BLOCKS;
     uint32_t limit = (uint32_t)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
     uint32_t records;

@@ -46,7 +46,6 @@ enum hipt_status hipti_attempt_reserve(struct hipti_attempt *attempt)
         status = hipti_bucket_claim(&table->buckets, hipti_array_place(array, key), hipti_pte_pack(attempt->mapping),
                                     &attempt->claim);
     }
-
     if (status != HIPT_OK) {
         return status;
     }
@@ -199,8 +198,7 @@ enum hipt_status hipti_attempt_help(struct hipt_table *table, const struct hipt_
     hipti_slot slot;
     uint64_t pte;
 
-    if (!hipti_page_find(table, page, &slot, &pte) ||
-        hipti_pte_state(pte) != HIPTI_FROZEN) {
+    if (!hipti_page_find(table, page, &slot, &pte) || hipti_pte_state(pte) != HIPTI_FROZEN) {
         return HIPT_BUSY;
     }
     return hipti_thaw(table, page, slot, pte);

@@ -36,6 +36,12 @@ bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, siz
                       size_t block_bytes, bool may_wait);
 void hipti_arena_end(struct hipti_arena *arena);
 
+/* => the most that the host gives for a block of what a lookup or a walk reads: 1 MiB unless it says more. */
+static inline size_t hipti_arena_block(const struct hipt_ops *ops)
+{
+    return ops->block_max ? ops->block_max : (size_t)1 << 20;
+}
+
 /* => a number that was never given out before, HIPTI_NONE at the limit or without memory. @full tells which. */
 uint32_t hipti_arena_carve(struct hipti_arena *arena, bool may_wait, bool *full);
 

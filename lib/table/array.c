@@ -6,7 +6,7 @@
 struct hipti_array *hipti_array_create(const struct hipt_ops *ops, unsigned half, uint64_t count,
                                        const struct hipti_hash *hash, bool may_wait)
 {
-    size_t block = ops->block_max ? ops->block_max : (size_t)1 << 20;
+    size_t block = hipti_arena_block(ops);
     struct hipti_array *array = (struct hipti_array *)ops->alloc(ops->ctx, sizeof(*array), HIPTI_CACHE_LINE,
                                                                  HIPT_ANY_NODE, may_wait);
 

@@ -60,7 +60,6 @@ bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *op
     hipti_hash_init(&hash, hipti_split_width(split), secret);
     array = hipti_array_create(ops, 0, count, &hash, true);
     buckets->ops = ops;
-    buckets->split = *split;
     buckets->count_max = count_max;
     buckets->version_max = (unsigned)hipti_mask(config->version_bits);
     buckets->sequence_bits = config->sequence_bits;

@@ -33,7 +33,6 @@ struct hipti_buckets {
     hipti_array_pointer junk;    /* arrays that are in no half any more, and wait for a grace period */
     struct hipti_arena overflow;
     const struct hipt_ops *ops;
-    struct hipti_split split;
     uint64_t count_max;          /* buckets that an array can have: the overflow lines, pairs and cells are enough */
     unsigned version_max;
     unsigned sequence_bits;

@@ -58,7 +58,7 @@ static void find_vpns(uint32_t asid)
         struct hipt_page page;
 
         place.rest = UINT64_C(0x5a) << 48 | i << (64u - array->hash.width);
-        page = hipti_key_unpack(&buckets->split, hipti_array_key(array, place));
+        page = hipti_key_unpack(&history.table->split, hipti_array_key(array, place));
         if (page.asid == asid) {
             vpns[asid][found++] = page.vpn;
         }

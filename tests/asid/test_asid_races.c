@@ -47,13 +47,6 @@ static void stop(void)
     cr_assert_eq(atomic_load(&host.bytes), 0);
 }
 
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
-}
-
 static uint32_t remember(uint32_t slot)
 {
     enum hipt_status status = HIPT_OK;
@@ -125,7 +118,7 @@ Test(asid_races, A1_two_bring_a_block)
     cr_expect_slots(0);
     cell = remember(0);
     cr_assert_eq(hipti_load_relaxed(&asids.blocks.carved), 3u, "R1: no grace period has passed");
-    pass_grace_period();
+    test_host_pass(&host);
     for (n = 1; n < HIPTI_BLOCK_CELLS; n++) {
         cell = remember(n);
     }
@@ -227,7 +220,7 @@ Test(asid_races, A1_the_tag_waits_at_its_gate)
     other = remember(1);
     cr_assert_neq(other, cell);
     cr_expect_slots(2);
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(remember(2), cell);
     cr_assert_eq(hipti_load_acquire(&asid->spare) >> TAG_SHIFT, last + 1u);
     cr_expect_slots(6);

@@ -44,13 +44,6 @@ static void stop(void)
     cr_assert_eq(atomic_load(&host.bytes), 0);
 }
 
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
-}
-
 static void take(uint32_t slot)
 {
     enum hipt_status status = HIPT_OK;
@@ -217,7 +210,7 @@ Test(cells, A1_the_last_cell_beside_the_next_life)
         give(0);
         give(1);
         cr_assert_null(hipti_asid_take(&asids), "a grace period begins");
-        pass_grace_period();
+        test_host_pass(&host);
         is_reissued = false;
         step_interrupt(NULL, NULL, steps, reissue_beside);
         give(2);
@@ -257,7 +250,7 @@ Test(cells, A1_the_next_life_beside_a_map)
         give(1);
         give(2);
         cr_assert_null(hipti_asid_take(&asids), "a grace period begins");
-        pass_grace_period();
+        test_host_pass(&host);
         cr_assert_eq(hipti_asid_take(&asids), asid);
         step_interrupt(NULL, NULL, steps, take_if_active_beside);
         cr_assert(hipti_asid_reissue(&asids, asid, &issued));
@@ -290,7 +283,7 @@ Test(cells, A1_the_tag_waits_at_its_gate)
     hipti_store_relaxed(&asid->spare, word | ((UINT64_C(1) << 31) - 1u) << 31);
     take(3);
     cr_assert_neq(cell_of[3], first);
-    pass_grace_period();
+    test_host_pass(&host);
     take(5);
     cr_assert_eq(cell_of[5], first);
     cr_assert_eq(hipti_load_relaxed(&asid->spare), UINT64_C(1) << 62, "the next quarter");
@@ -335,13 +328,13 @@ Test(cells, A1_the_last_block)
     cr_assert_not_null(hipti_asid_end(&asids, issued));
     hipti_asid_put_back(&asids, asid);
     cr_assert_null(hipti_asid_take(&asids));
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(hipti_asid_take(&asids), asid);
     cr_assert(hipti_asid_reissue(&asids, asid, &issued));
     issue_new(&other);
     cr_assert_eq(hipti_asid_remember(&asids, hipti_asid_record(&asids, other.number), 1, &status), 0);
     cr_assert_eq(status, HIPT_BUSY, "two blocks wait");
-    pass_grace_period();
+    test_host_pass(&host);
     take_some(0, 2 * CELLS);
     (void)cr_expect_list();
     asids.blocks.limit = limit;

@@ -38,13 +38,6 @@ static void stop(void)
     cr_assert_eq(atomic_load(&host.bytes), 0);
 }
 
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
-}
-
 static struct hipti_frame *record(uint32_t number)
 {
     return (struct hipti_frame *)(void *)hipti_arena_at(&frames.records, number);
@@ -114,7 +107,7 @@ static void cr_expect_reaped(uint32_t number)
 
     cr_assert(!hipti_frame_reap(&frames, &frame), "before a grace period");
     cr_expect_state(number, HIPT_FRAME_LIMBO, 0, 0);
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert(hipti_frame_reap(&frames, &frame));
     cr_assert_eq(hipti_frames_number(&frames, frame.pfn, frame.swap), number);
     cr_expect_state(number, HIPT_FRAME_FREE, 0, 0);
@@ -302,7 +295,7 @@ Test(frame, R1_blocks_are_trimmed_and_used_again)
     cr_expect_walk(1, 0, 8);
     link_some(2, 100, 2); /* R1: no grace period has passed, so this takes a third */
     cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 3u);
-    pass_grace_period();
+    test_host_pass(&host);
     link_some(3, 100, 2);
     cr_assert_eq(word(3) & BLOCK_MASK, first);
     cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 3u);
@@ -344,7 +337,7 @@ Test(frame, F1_a_block_ends_where_it_ends)
     cr_assert_eq(hipti_load_relaxed(&behind->spare), 5u);
     unlink_some(1, 10, 7); /* block 2 is empty and goes to the pool */
     link_some(4, 300, 2);  /* block 4; the grace period of block 2 begins */
-    pass_grace_period();
+    test_host_pass(&host);
     link_some(3, 200, 2);
     cr_assert_eq(word(3) & BLOCK_MASK, 2u, "used again");
     cr_assert_eq(hipti_load_relaxed(&behind->next), 3u);
@@ -567,7 +560,7 @@ Test(frame, R1_limbo_gives_every_frame_back_once)
         unlink_some(n, n, 1);
     }
     cr_assert(!hipti_frame_reap(&frames, &frame));
-    pass_grace_period();
+    test_host_pass(&host);
     for (n = 1; n <= 70u; n++) {
         uint32_t number;
 
@@ -649,7 +642,7 @@ Test(frame, F1_a_link_beside_a_trim)
         }
         cr_assert(is_linked_beside);
         link_some(2, 100, 2); /* asks for the grace period of the block that was taken off, if it was */
-        pass_grace_period();
+        test_host_pass(&host);
         link_some(1, 8, 13);
         cr_expect_state(1, HIPT_FRAME_MAPPED, 22, 0);
         cr_assert_eq(hipti_frame_cell(&frames, 1, 200), 1200u, "interrupted at %u", steps);
@@ -673,7 +666,7 @@ Test(frame, F1_F2_a_link_beside_a_reap)
         link_some(1, 0, 1);
         unlink_some(1, 0, 1);
         cr_assert(!hipti_frame_reap(&frames, &frame));
-        pass_grace_period();
+        test_host_pass(&host);
         test_host_fail(&host, 1, UINT64_MAX / 2u);
         is_linked_beside = false;
         step_interrupt(NULL, NULL, steps, link_beside);

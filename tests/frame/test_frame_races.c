@@ -35,13 +35,6 @@ static void stop(void)
     cr_assert_eq(atomic_load(&host.bytes), 0);
 }
 
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
-}
-
 static struct hipti_frame *record(uint32_t number)
 {
     return (struct hipti_frame *)(void *)hipti_arena_at(&frames.records, number);
@@ -115,11 +108,11 @@ static void cr_expect_reaped_once(void)
 
     cr_expect_state(HIPT_FRAME_LIMBO, 0, 0);
     cr_assert(!hipti_frame_reap(&frames, &frame));
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert(hipti_frame_reap(&frames, &frame));
     cr_assert_eq(frame.pfn, 100u);
     cr_assert(!hipti_frame_reap(&frames, &frame));
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert(!hipti_frame_reap(&frames, &frame));
     cr_expect_state(HIPT_FRAME_FREE, 0, 0);
 }

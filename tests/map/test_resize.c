@@ -356,8 +356,8 @@ static void cr_assert_in_order(size_t verb, unsigned n)
     cr_assert(hipt_table_is_valid(rig.table, text, sizeof(text)), "verb %zu interrupted at %u: %s", verb, n, text);
 }
 
-/* T1, F1: whatever the verb, and wherever a whole move comes in between. */
-Test(resize, T1_F1_verbs_interrupted_by_a_move)
+/* Each verb, in a table that @is_moving or is not, with @meanwhile in between at each of its accesses. */
+static void interrupt_verbs(bool is_moving, void (*meanwhile)(void))
 {
     size_t i;
 
@@ -365,8 +365,8 @@ Test(resize, T1_F1_verbs_interrupted_by_a_move)
         unsigned n = 0;
 
         do {
-            start_small(true);
-            interrupting = move_all;
+            start_small(is_moving);
+            interrupting = meanwhile;
             step_interrupt(NULL, NULL, n, interrupt);
             verbs[i]();
             (void)step_interrupted();
@@ -375,6 +375,12 @@ Test(resize, T1_F1_verbs_interrupted_by_a_move)
             n++;
         } while (is_done);
     }
+}
+
+/* T1, F1: whatever the verb, and wherever a whole move comes in between. */
+Test(resize, T1_F1_verbs_interrupted_by_a_move)
+{
+    interrupt_verbs(true, move_all);
 }
 
 static void resize_and_move(void)
@@ -387,22 +393,7 @@ static void resize_and_move(void)
 /* T1, F1: the same where the table does not move yet when the verb begins. */
 Test(resize, T1_F1_verbs_interrupted_by_a_resize)
 {
-    size_t i;
-
-    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        unsigned n = 0;
-
-        do {
-            start_small(false);
-            interrupting = resize_and_move;
-            step_interrupt(NULL, NULL, n, interrupt);
-            verbs[i]();
-            (void)step_interrupted();
-            cr_assert_in_order(i, n);
-            rig_destroy(&rig);
-            n++;
-        } while (is_done);
-    }
+    interrupt_verbs(false, resize_and_move);
 }
 
 /* T1, F1, T4: wherever a move is interrupted, a whole verb comes to its end. */

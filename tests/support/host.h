@@ -55,6 +55,9 @@ void test_host_init(struct test_host *host);
 /* Every grace period asked for so far may end: it does unless a read side that was open then still is. */
 void test_host_tick(struct test_host *host);
 
+/* A grace period passes: the caller's read side, which is one deep, is left and entered again. */
+void test_host_pass(struct test_host *host);
+
 /* From now on grace periods end as soon as they can. */
 void test_host_free_run(struct test_host *host);
 

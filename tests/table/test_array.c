@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "support/host.h"
+#include "support/buckets.h"
 #include "support/step.h"
 #include "table/bucket.h"
 
-enum { WIDTH = 20, PFN = 0x1234 };
+enum { WIDTH = BUCKETS_KEY_BITS, PFN = 0x1234 };
 
 static struct test_host host;
 static struct hipti_buckets buckets;
@@ -18,35 +18,15 @@ static bool is_done; /* the interrupting one has run */
 
 static void start(uint64_t count)
 {
-    static const uint64_t secret[4] = {11, 22, 33, 44};
-    struct hipti_split split;
-    struct hipt_config config;
-
-    memset(&split, 0, sizeof(split));
-    split.asid_bits = 4;
-    split.vpn_bits = WIDTH - 4;
-    split.spare_bits = 64 - WIDTH;
-    split.nsizes = 1;
-    hipt_config_init(&config);
-    test_host_init(&host);
-    memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, count, count, secret));
-    host.ops.read_enter(host.ops.ctx);
+    test_buckets_open(&host, &buckets, (struct test_buckets){.count = count, .nsizes = 1});
     is_done = false;
+    host.ops.read_enter(host.ops.ctx);
 }
 
 static void stop(void)
 {
     host.ops.read_exit(host.ops.ctx);
-    hipti_buckets_end(&buckets);
-    cr_assert_eq(atomic_load(&host.bytes), 0);
-}
-
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
+    test_buckets_close(&host, &buckets);
 }
 
 /* => an array like the present one, for the other half. */
@@ -98,18 +78,18 @@ Test(array, R1_comes_and_goes)
     cr_assert_eq(second->past, first);
     cr_assert_eq(buckets.resizes, 1);
     cr_assert_eq(hipti_buckets_free_half(&buckets), 2, "it is being left");
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
     leave();
     cr_assert_eq(hipti_buckets_free_half(&buckets), 2, "its grace period begins");
     cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
     cr_assert_eq(buckets.half[0], first);
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(hipti_buckets_free_half(&buckets), 0);
     cr_assert_null(buckets.half[0]);
     hipti_buckets_collect(&buckets);
     cr_assert_gt(atomic_load(&host.bytes), bytes, "somebody may look at it still");
-    pass_grace_period();
+    test_host_pass(&host);
     hipti_buckets_collect(&buckets);
     cr_assert_null(buckets.junk);
     cr_assert_lt(atomic_load(&host.bytes), bytes + 64u * 8u + sizeof(*second));
@@ -208,7 +188,7 @@ Test(array, T1_made_for_what_has_gone)
         cr_assert(hipti_buckets_replace(&buckets, other_array(4), i));
         leave();
         (void)hipti_buckets_free_half(&buckets);
-        pass_grace_period();
+        test_host_pass(&host);
         cr_assert_neq(hipti_buckets_free_half(&buckets), HIPTI_NO_HALF);
     }
     cr_assert_not(hipti_buckets_replace(&buckets, late, 0));
@@ -246,7 +226,7 @@ Test(array, R1_junk_from_two)
         }
         cr_assert(buckets.junk == coming ? coming->next == array : buckets.junk == array && array->next == coming,
                   "interrupted at %u", n);
-        pass_grace_period();
+        test_host_pass(&host);
         hipti_buckets_collect(&buckets);
         cr_assert_null(buckets.junk);
         stop();
@@ -352,10 +332,10 @@ Test(array, T1_an_overflow_line_waits_at_the_gate)
     buckets.sequence_bits = 3;
     for (i = 0; i < 5u; i++) {
         slot[i] = put(i);
-        pass_grace_period();
+        test_host_pass(&host);
     }
     while (!hipti_bucket_close(&buckets, 0)) {
-        pass_grace_period();
+        test_host_pass(&host);
     }
     line = hipti_buckets_line(&buckets, 0);
     header = hipti_load_acquire(&line->header);
@@ -366,7 +346,7 @@ Test(array, T1_an_overflow_line_waits_at_the_gate)
     (void)hipti_gate_cross(&buckets.gate, buckets.ops); /* somebody else's: now a grace period has to pass */
     cr_assert_not(hipti_bucket_is_left(&buckets, 0));
     cr_assert_eq(buckets.lines, 1);
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert(hipti_bucket_is_left(&buckets, 0));
     cr_assert_eq(buckets.lines, 0);
     stop();

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/host.h"
+#include "support/buckets.h"
 #include "support/step.h"
 #include "table/bucket.h"
 #include "table/find.h"
 
-enum { WIDTH = 20, PFN = 0x1234 };
+enum { WIDTH = BUCKETS_KEY_BITS, PFN = 0x1234 };
 
 static struct test_host host;
 static struct hipti_buckets buckets;
@@ -28,37 +28,14 @@ struct words {
 
 static void start(uint64_t count, unsigned nsizes, unsigned version_bits, unsigned sequence_bits)
 {
-    static const uint64_t secret[4] = {11, 22, 33, 44};
-    struct hipti_split split;
-    struct hipt_config config;
-
-    memset(&split, 0, sizeof(split));
-    split.asid_bits = 4;
-    split.vpn_bits = WIDTH - 4;
-    split.spare_bits = 64 - WIDTH;
-    split.nsizes = nsizes;
-    hipt_config_init(&config);
-    config.version_bits = version_bits;
-    config.sequence_bits = sequence_bits;
-    test_host_init(&host);
-    memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, count, count, secret));
+    test_buckets_open(&host, &buckets, (struct test_buckets){count, nsizes, version_bits, sequence_bits});
     host.ops.read_enter(host.ops.ctx);
 }
 
 static void stop(void)
 {
     host.ops.read_exit(host.ops.ctx);
-    hipti_buckets_end(&buckets);
-    cr_assert_eq(atomic_load(&host.bytes), 0);
-}
-
-/* A grace period passes: the read side is left and entered again. */
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
+    test_buckets_close(&host, &buckets);
 }
 
 /* The place of the @n-th key, counted from 0, that belongs to @bucket. */
@@ -336,7 +313,7 @@ Test(bucket, P2_P12_a_slot_parks_before_its_version_wraps)
         cr_assert_eq(put(nth_place(0, 0), PFN, &other), HIPT_OK);
         cr_assert_neq(other, slot, "its grace period has not passed");
         take(nth_place(0, 0));
-        pass_grace_period();
+        test_host_pass(&host);
         cr_assert_eq(put(nth_place(0, 1), PFN, &slot), HIPT_OK);
         cr_assert_eq(slot, 0u);
         cr_assert_eq(version_of(slot), 0u);
@@ -417,7 +394,7 @@ Test(bucket, H2_H3_P13_an_overflow_line_comes_and_goes)
     cr_assert_eq(put(nth_place(1, 4), PFN, &slot), HIPT_OK);
     cr_assert_neq(slot / HIPT_SLOTS, line, "R1: not before a grace period");
     cr_assert_eq(put(nth_place(1, 5), PFN, &slot), HIPT_OK); /* another one in that line, which stays */
-    pass_grace_period();
+    test_host_pass(&host);
     for (i = 0; i < 5u; i++) {
         cr_assert_eq(put(nth_place(0, i), PFN, &slot), HIPT_OK);
     }
@@ -448,7 +425,7 @@ Test(bucket, P13_a_line_has_four_words)
     take(nth_place(0, 4));
     cr_assert_eq(hipti_header_link(header_of(0)), HIPTI_NONE, "all four are free");
     cr_assert_eq(hipti_freelist_pop(&buckets.spare, NULL, NULL, &host.ops), HIPTI_NONE, "a grace period begins");
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(put(nth_place(0, 5), PFN, &slot), HIPT_OK);
     cr_assert_eq(hipti_buckets_line(&buckets, slot / HIPT_SLOTS), line);
     cr_assert_eq(hipti_load_relaxed(&line->lo[1]), UINT32_MAX);
@@ -655,7 +632,7 @@ Test(bucket, T1_a_helper_leaves_the_next_life_alone)
     for (life = 0; life < 6u; life++) {
         cr_assert_eq(put(nth_place(0, 0), PFN, &slot), HIPT_OK);
         take(nth_place(0, 0));
-        pass_grace_period(); /* also where the version wraps, from 1 to 0 */
+        test_host_pass(&host); /* also where the version wraps, from 1 to 0 */
         cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 1), pte_of(PFN), &next), HIPT_OK);
         cr_assert_eq(next.slot, slot);
         cr_assert_eq(hipti_header_position(header_of(0)), slot);
@@ -683,18 +660,18 @@ Test(bucket, the_gate_makes_a_commit_wait)
         words_read(&before);
         cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_BUSY);
         cr_expect_unchanged(&before);
-        pass_grace_period();
+        test_host_pass(&host);
         cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_OK);
     }
     words_read(&before);
     cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 4), pte_of(PFN), &claim), HIPT_BUSY, "H2 waits too");
     cr_expect_unchanged(&before);
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(hipti_bucket_claim(&buckets, nth_place(0, 4), pte_of(PFN), &claim), HIPT_OK);
     cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_BUSY);
     hipti_bucket_forget(&buckets, &claim); /* H3 finds the gate closed: the line stays, empty and usable */
     cr_assert_neq(hipti_header_link(header_of(0)), HIPTI_NONE);
-    pass_grace_period();
+    test_host_pass(&host);
     cr_assert_eq(put(nth_place(0, 4), PFN, &slot), HIPT_OK);
     cr_assert_geq(slot / HIPT_SLOTS, 1u);
     stop();
@@ -786,7 +763,7 @@ Test(bucket, R1_several_lines_wait_together)
             take(nth_place((b + round) % BUCKETS, 4));
         }
         cr_assert_eq(hipti_freelist_pop(&buckets.spare, NULL, NULL, &host.ops), HIPTI_NONE, "a grace period begins");
-        pass_grace_period();
+        test_host_pass(&host);
     }
     stop();
 }

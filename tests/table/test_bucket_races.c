@@ -9,48 +9,26 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "support/host.h"
+#include "support/buckets.h"
 #include "support/step.h"
 #include "table/bucket.h"
 #include "table/find.h"
 
-enum { WIDTH = 20, PFN = 0x1234 };
+enum { WIDTH = BUCKETS_KEY_BITS, PFN = 0x1234 };
 
 static struct test_host host;
 static struct hipti_buckets buckets;
 
-static const uint64_t secret[4] = {11, 22, 33, 44};
-
 static void start(unsigned version_bits)
 {
-    struct hipti_split split;
-    struct hipt_config config;
-
-    memset(&split, 0, sizeof(split));
-    split.asid_bits = 4;
-    split.vpn_bits = WIDTH - 4;
-    split.spare_bits = 64 - WIDTH;
-    split.nsizes = 1;
-    hipt_config_init(&config);
-    config.version_bits = version_bits;
-    test_host_init(&host);
-    memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, 1, 1, secret));
+    test_buckets_open(&host, &buckets, (struct test_buckets){.count = 1, .nsizes = 1, .version_bits = version_bits});
     host.ops.read_enter(host.ops.ctx);
 }
 
 static void stop(void)
 {
     host.ops.read_exit(host.ops.ctx);
-    hipti_buckets_end(&buckets);
-    cr_assert_eq(atomic_load(&host.bytes), 0);
-}
-
-static void pass_grace_period(void)
-{
-    host.ops.read_exit(host.ops.ctx);
-    test_host_tick(&host);
-    host.ops.read_enter(host.ops.ctx);
+    test_buckets_close(&host, &buckets);
 }
 
 /* The place of key @n of the only bucket. */
@@ -533,7 +511,7 @@ Test(bucket_races, P13_a_line_with_parked_slots_goes)
     cr_assert_eq(first_overflow(), HIPTI_NONE);
     (void)put(4);
     cr_assert_neq(first_overflow(), line, "R1");
-    pass_grace_period();
+    test_host_pass(&host);
     put_some(10, 4);
     cr_assert_eq(first_overflow(), line);
     stop();
@@ -569,7 +547,7 @@ Test(bucket_races, P12_P13_a_slot_being_parked_holds_its_line)
     cr_assert_eq(first_overflow(), HIPTI_NONE);
     put_some(10, 4); /* a second line; the first one waits from here on */
     cr_assert_neq(first_overflow(), line);
-    pass_grace_period();
+    test_host_pass(&host);
     put_some(14, 4);
     cr_assert_eq(first_overflow(), line);
     put_some(18, 4); /* a third: the first one came back once */

@@ -7,41 +7,26 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "support/host.h"
+#include "support/buckets.h"
 #include "support/step.h"
 #include "table/bucket.h"
 
-enum { WIDTH = 20, BUCKETS = 2, THREADS = 3, KEYS = 16, STABLE = 6, SERIAL_BITS = 24 };
+enum { WIDTH = BUCKETS_KEY_BITS, BUCKETS = 2, THREADS = 3, KEYS = 16, STABLE = 6, SERIAL_BITS = 24 };
 
 static struct test_host host;
 static struct hipti_buckets buckets;
 
 static void start(unsigned version_bits, unsigned sequence_bits)
 {
-    static const uint64_t secret[4] = {11, 22, 33, 44};
-    struct hipti_split split;
-    struct hipt_config config;
-
-    memset(&split, 0, sizeof(split));
-    split.asid_bits = 4;
-    split.vpn_bits = WIDTH - 4;
-    split.spare_bits = 64 - WIDTH;
-    split.nsizes = 1;
-    hipt_config_init(&config);
-    config.version_bits = version_bits;
-    config.sequence_bits = sequence_bits;
-    test_host_init(&host);
+    test_buckets_open(&host, &buckets, (struct test_buckets){BUCKETS, 1, version_bits, sequence_bits});
     test_host_free_run(&host);
-    memset(&buckets, 0, sizeof(buckets));
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, BUCKETS, BUCKETS, secret));
     step_yield_one_in(64);
 }
 
 static void stop(void)
 {
     step_yield_one_in(0);
-    hipti_buckets_end(&buckets);
-    cr_assert_eq(atomic_load(&host.bytes), 0);
+    test_buckets_close(&host, &buckets);
 }
 
 static uint64_t key_of(unsigned n)

@@ -60,7 +60,7 @@ static bool stats_nth(const struct hipti_buckets *buckets, bool is_past, uint32_
 {
     const struct hipti_array *array = hipti_buckets_now(buckets);
 
-    array = is_past ? hipti_load_acquire(&array->past) : array; /* [observe:left] */
+    array = is_past ? hipti_load_relaxed(&array->past) : array; /* set before the present one was put in place */
     if (!array || index >= array->quotient.buckets) {
         return false;
     }
@@ -85,7 +85,7 @@ static void stats_array(struct hipt_table *table, bool is_past, struct hipt_stat
 static void stats_arrays(const struct hipti_buckets *buckets, struct hipt_stats *stats)
 {
     const struct hipti_array *now = hipti_buckets_now(buckets);
-    const struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+    const struct hipti_array *past = hipti_load_relaxed(&now->past); /* set before @now was put in place */
     unsigned half;
 
     stats->buckets = now->quotient.buckets;

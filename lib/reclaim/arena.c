@@ -92,7 +92,8 @@ uint32_t hipti_arena_carve(struct hipti_arena *arena, bool may_wait, bool *full)
         if (*full || !arena_fill(arena, carved >> arena->block_shift, may_wait)) {
             return HIPTI_NONE;
         }
-    } while (!hipti_cas_release(&arena->carved, &carved, carved + 1u)); /* [publish:carved] its block is there */
+        /* relaxed: what hands the number on synchronizes, and shows that its block is there */
+    } while (!hipti_cas_relaxed(&arena->carved, &carved, carved + 1u));
     return carved + 1u;
 }
 

@@ -133,6 +133,7 @@ static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipt
     uint64_t cookie = hipti_load_relaxed(&array->cookie); /* a number: who sees it elapsed knows what its maker knew */
 
     if (cookie == 0) {
+        HIPTI_INVARIANT(array != hipti_load_relaxed(&buckets->now)); /* it has been left */
         /* relaxed: as above; the caller knows that the array has been left */
         (void)hipti_cas_relaxed(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         return false;
@@ -140,8 +141,7 @@ static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipt
     if (!buckets->ops->gp_elapsed(buckets->ops->ctx, cookie - 1u)) {
         return false;
     }
-    /* acq_rel: ours to give back; who finds the half free knows how many arrays there have been [publish:array] */
-    if (hipti_cas_acq_rel(&buckets->half[half], &array, NULL)) {
+    if (hipti_cas_relaxed(&buckets->half[half], &array, NULL)) { /* ours to give back; it was acquired before */
         /* relaxed: the list publishes */
         hipti_store_relaxed(&array->cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         junk_push(buckets, array);
@@ -185,7 +185,10 @@ bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *ar
     struct hipti_array *now = hipti_buckets_now(buckets);
     struct hipti_array *none = NULL;
 
-    /* relaxed: the count of whoever had the half moved before the grace period that made it free */
+    /*
+     * relaxed: the half is free only beside the present array, which was acquired, and the last count moved before that
+     * one was put in place
+     */
     if (hipti_load_relaxed(&buckets->resizes) != resizes) {
         return false;
     }
@@ -984,7 +987,7 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
 bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hipti_slot *slot)
 {
     const struct hipti_array *now = hipti_buckets_now(buckets);
-    const struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
+    const struct hipti_array *past = hipti_load_relaxed(&now->past); /* everybody else is gone */
     uint64_t before = past ? past->quotient.buckets : 0;
     uint64_t count = now->quotient.buckets + before;
     uint64_t line = ordinal / HIPT_SLOTS;
@@ -995,7 +998,7 @@ bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hi
         line += now->first - before;
     } else {
         line -= count;
-        if (line >= hipti_load_acquire(&buckets->overflow.carved)) { /* [observe:carved] */
+        if (line >= hipti_load_relaxed(&buckets->overflow.carved)) { /* everybody else is gone */
             return false;
         }
         line += HIPTI_OVERFLOW_FIRST;

@@ -226,6 +226,7 @@ const struct weak_program programs[] = {
     {"split, reverse", 2, 2, 6, 0, 0, {WARM, M2(4, 4)}, {{SPL(4)}, {RV(5)}}},
     /* a table that moves into other buckets, or begins to */
     {"move, lookup", 1, 2, 6, 0, 0, {WARM, M(0, 0), GR(2)}, {{MV(1)}, {L(0), L(0)}}},
+    {"half of the present", 1, 2, 6, 0, 0, {WARM}, {{GR(2), MV(4), MV(4)}, {MV(1)}}},
     {"move, walk", 1, 2, 6, 0, 0, {WARM, M(0, 0), GR(2)}, {{MV(1)}, {NX}}},
     {"resize, move, walk", 1, 2, 6, 0, 0, {WARM, M(0, 0)}, {{GR(2), MV(1)}, {NX}}},
     {"move, lookup of what is not there", 1, 2, 6, 0, 0, {WARM, M(0, 0), GR(2)}, {{MV(1), M(1, 1)}, {L(1), L(0)}}},

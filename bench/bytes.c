@@ -87,13 +87,7 @@ static bool take_option(void *ctx, int option)
     }
 }
 
-static void help(void *ctx)
-{
-    (void)ctx;
-    printf("%s", usage_text);
-}
-
-static const struct bench_command command = {"hipt-bench: bytes", long_options, help, take_option};
+static const struct bench_command command = {"hipt-bench: bytes", long_options, usage_text, NULL, take_option};
 
 /* The n-th key has the n-th frame. Keys of a space that has no asid yet get it one. */
 static enum hipt_status fill(struct hipt_table *table, const uint64_t *keys, size_t count)

@@ -80,13 +80,7 @@ static bool take_option(void *ctx, int option)
     }
 }
 
-static void help(void *ctx)
-{
-    (void)ctx;
-    printf("%s", usage_text);
-}
-
-static const struct bench_command command = {"hipt-bench: growth", long_options, help, take_option};
+static const struct bench_command command = {"hipt-bench: growth", long_options, usage_text, NULL, take_option};
 
 /* More rounds than the first, for the ratios alone: a p99.9 is made by few lookups. */
 static bool run_again(const struct growth_options *options, const struct bench_impl *impl,

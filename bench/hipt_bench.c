@@ -22,6 +22,7 @@
 #include "impl.h"
 #include "keys.h"
 #include "measure.h"
+#include "numa.h"
 #include "options.h"
 #include "report.h"
 #include "results.h"
@@ -440,6 +441,9 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "bytes") == 0) {
         return bench_bytes_main(argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "numa") == 0) {
+        return bench_numa_main(argc - 1, argv + 1);
     }
 #endif
     start_with_huge_pages(argv);

@@ -9,10 +9,11 @@
 
 bool bench_is_moving(struct hipt_table *table)
 {
-    return hipti_load_relaxed(&hipti_buckets_now(&table->buckets)->past) != NULL; /* a hint: it says when, not what */
+    /* relaxed: it says when, not what */
+    return hipti_load_relaxed(&hipti_buckets_now(&table->buckets, 0)->past) != NULL;
 }
 
 bool bench_is_settling(struct hipt_table *table)
 {
-    return hipti_move_is_due(table);
+    return hipti_move_is_due(table, 0);
 }

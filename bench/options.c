@@ -156,31 +156,35 @@ bool bench_option_impls(const char *option, char *text, const struct bench_impl 
     return parse_names(&names, chosen, text);
 }
 
-static void print_help(const struct bench_impl *const *impls, size_t nimpls)
+static const char usage_text[] =
+    "usage: hipt-bench [options]\n"
+    "       hipt-bench shootdown [options]    what a shootdown costs; see hipt-bench shootdown --help\n"
+    "       hipt-bench bytes [options]        what a mapping takes; see hipt-bench bytes --help\n"
+    "       hipt-bench numa [options]         nodes that lookups touch; see hipt-bench numa --help\n"
+    "       hipt-bench growth [options]       what a table that grows takes; see hipt-bench growth --help\n"
+    "\n"
+    "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
+    "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"
+    "\n"
+    "  --entries N[,N]    entries in the table (1000000)\n"
+    "  --threads N[,N]    threads; one is pinned to a processor, more are not (1)\n"
+    "  --rounds N         rounds of each workload and implementation (5)\n"
+    "  --ops N            operations of each thread in a round (1048576)\n"
+    "  --workload LIST    comma-separated (all)\n"
+    "  --impl LIST        comma-separated, or all (those marked with *)\n"
+    "  --seed N           seed of the keys and of all choices (1)\n"
+    "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
+    "                     and 2 threads, 4 and more where there are cores; then growth, and the goals, met or\n"
+    "                     not. Options after it change it; takes 14 minutes, growth included, and 12 GB\n"
+    "  --growth N         at the end, growth to N entries, as hipt-bench growth has it\n"
+    "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
+    "  --json             one JSON object a line instead of the table\n"
+    "  --help             this text\n";
+
+/* What may be named, and how it ends. */
+static void print_names(const struct bench_impl *const *impls, size_t nimpls)
 {
-    printf("usage: hipt-bench [options]\n"
-           "       hipt-bench shootdown [options]    what a shootdown costs; see hipt-bench shootdown --help\n"
-           "       hipt-bench bytes [options]        what a mapping takes; see hipt-bench bytes --help\n"
-           "       hipt-bench growth [options]       what a table that grows takes; see hipt-bench growth --help\n"
-           "\n"
-           "Times lookups, inserts and deletes of page mappings in hipt, beside the memory's own limit over as many\n"
-           "bytes and beside other tables, in interleaved rounds of one run. Figures are medians over the rounds.\n"
-           "\n"
-           "  --entries N[,N]    entries in the table (1000000)\n"
-           "  --threads N[,N]    threads; one is pinned to a processor, more are not (1)\n"
-           "  --rounds N         rounds of each workload and implementation (5)\n"
-           "  --ops N            operations of each thread in a round (1048576)\n"
-           "  --workload LIST    comma-separated (all)\n"
-           "  --impl LIST        comma-separated, or all (those marked with *)\n"
-           "  --seed N           seed of the keys and of all choices (1)\n"
-           "  --full             all that the goals need, beside all implementations: 1000000 and 16000000 entries, 1\n"
-           "                     and 2 threads, 4 and more where there are cores; then growth, and the goals, met or\n"
-           "                     not. Options after it change it; takes 11 minutes, growth besides, and 14 GB\n"
-           "  --growth N         at the end, growth to N entries, as hipt-bench growth has it\n"
-           "  --svg DIR          pictures of the figures into this directory, by gnuplot\n"
-           "  --json             one JSON object a line instead of the table\n"
-           "  --help             this text\n"
-           "\nWorkloads:\n");
+    printf("\nWorkloads:\n");
     for (size_t i = 0; i < BENCH_WORKLOADS; i++) {
         printf("  %-12s %s\n", bench_plans[i].name, bench_plans[i].text);
     }
@@ -214,7 +218,10 @@ enum bench_parsed bench_command_parse(const struct bench_command *command, void 
     opterr = 0;
     while ((option = getopt_long(argc, argv, "", command->options, NULL)) != -1) {
         if (option == 'h') {
-            command->help(ctx);
+            printf("%s", command->usage);
+            if (command->help != NULL) {
+                command->help(ctx);
+            }
             return BENCH_HELPED;
         }
         if (option == '?') {
@@ -311,13 +318,13 @@ static void help(void *ctx)
 {
     const struct taking *taking = ctx;
 
-    print_help(taking->impls.all, taking->impls.count);
+    print_names(taking->impls.all, taking->impls.count);
 }
 
 enum bench_parsed bench_options_parse(struct bench_options *options, int argc, char **argv,
                                       const struct bench_impl *const *impls, size_t nimpls)
 {
-    static const struct bench_command command = {"hipt-bench", long_options, help, take_option};
+    static const struct bench_command command = {"hipt-bench", long_options, usage_text, help, take_option};
     struct taking taking = {options,
                             {"--impl", nimpls, impl_name, impls},
                             {"--workload", BENCH_WORKLOADS, workload_name, bench_plans}};

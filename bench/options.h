@@ -41,7 +41,8 @@ struct option; /* getopt.h */
 struct bench_command {
     const char *who;              /* what messages begin with */
     const struct option *options; /* those there are; 'h' is --help */
-    void (*help)(void *ctx);
+    const char *usage;            /* the help */
+    void (*help)(void *ctx);      /* what goes on behind it, such as what may be named; NULL: nothing does */
     bool (*take)(void *ctx, int option); /* its value is in optarg. => false: stderr says what would be right */
 };
 

@@ -64,13 +64,10 @@ static inline struct hipt_page page_of(const struct peer *peer, uint64_t key)
 
 static inline bool peer_lookup(struct peer *peer, uint64_t key, uint64_t *value)
 {
-    struct hipt_translation found;
+    uint64_t pte = hipt_lookup_pte(peer->table, peer->asids[bench_key_space(key)], bench_key_vpn(key));
 
-    if (hipt_lookup_reading(peer->table, peer->asids[bench_key_space(key)], bench_key_vpn(key), &found) != HIPT_OK) {
-        return false;
-    }
-    *value = found.mapping.pfn;
-    return true;
+    *value = HIPT_PTE_PFN(pte);
+    return pte != 0;
 }
 
 static inline enum hipt_status map(struct peer *peer, uint64_t key, uint64_t pfn)
@@ -137,18 +134,17 @@ static inline void peer_rest(struct peer *peer, unsigned thread)
 static struct bench_outcome run_groups(void *self, const struct bench_job *job)
 {
     struct peer *peer = self;
-    struct hipt_translation found[BENCH_STREAM];
-    enum hipt_status status[BENCH_STREAM];
+    uint64_t ptes[BENCH_STREAM];
     struct bench_outcome outcome = {0};
 
     peer_enter(peer);
     for (size_t i = 0; i < job->count; i += job->group) {
         size_t count = job->count - i < job->group ? job->count - i : job->group;
-        size_t hits = hipt_lookup_batch(peer->table, &peer->pages[job->first + i], count, found, status);
+        size_t hits = hipt_lookup_pte_batch(peer->table, &peer->pages[job->first + i], count, ptes);
 
         outcome.wrong += count - hits;
-        for (size_t j = 0; hits == count && j < count; j++) {
-            outcome.sum += found[j].mapping.pfn;
+        for (size_t j = 0; j < count; j++) {
+            outcome.sum += HIPT_PTE_PFN(ptes[j]);
         }
     }
     peer_exit(peer);

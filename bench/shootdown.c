@@ -56,13 +56,7 @@ static bool take_option(void *ctx, int option)
     }
 }
 
-static void help(void *ctx)
-{
-    (void)ctx;
-    printf("%s", usage_text);
-}
-
-static const struct bench_command command = {"hipt-bench: shootdown", long_options, help, take_option};
+static const struct bench_command command = {"hipt-bench: shootdown", long_options, usage_text, NULL, take_option};
 
 void shoot_report_goal(bool json, const struct shoot_goal *goal)
 {

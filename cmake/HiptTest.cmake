@@ -8,8 +8,13 @@ function(hipt_add_test name)
     # Criterion looks symbols up in the executable, and under ThreadSanitizer it must find our rand_r there.
     target_link_options(test_${name} PRIVATE -rdynamic)
     hipt_compile(test_${name} 3)
+    if(NOT TARGET unit_tests) # all of them, and nothing else
+        add_custom_target(unit_tests)
+    endif()
+    add_dependencies(unit_tests test_${name})
 
-    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/run_criterion $<TARGET_FILE:test_${name}>)
+    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/run_criterion
+        ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:test_${name}>)
     list(GET ARGN 0 first)
     cmake_path(GET first PARENT_PATH folder)
     cmake_path(GET folder FILENAME labels)

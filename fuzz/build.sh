@@ -66,9 +66,10 @@ stepped='-DHIPT_STEPS=1 -DHIPT_PORT_HEADER="explore/port.h" -DHIPT_ATOMIC_HEADER
     compile explore $stepped -O2 -fno-sanitize-coverage=trace-cmp -- $core
     compile explore $stepped -O2 -fno-sanitize=fuzzer-no-link -- $sim $explore
     compile explore $stepped -- "$root/fuzz/insert_delete_interleavings.c"
+    compile places -- "$root/lib/port/user/places.c" "$root/lib/port/user/parse.c"
     compile tool -- "$tool/mappings.c" "$tool/trace.c" "$tool/compressed.c"
 }
-for name in operations_against_model configuration mappings_parse trace_parse; do
+for name in operations_against_model configuration mappings_parse trace_parse topology_parse; do
     compile targets -- "$root/fuzz/$name.c"
 done
 
@@ -78,5 +79,6 @@ done
 for name in mappings_parse trace_parse; do
     link $name "$work/targets/fuzz_$name.c.o" "$work"/tool/*.o -lz
 done
+link topology_parse "$work/targets/fuzz_topology_parse.c.o" "$work"/places/*.o "$work"/core/*.o
 link insert_delete_interleavings "$work"/explore/*.o
 ls -l "$OUT"

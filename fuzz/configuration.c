@@ -107,6 +107,8 @@ static void config_fill(struct hipt_config *config, struct hipt_range ranges[RAN
         ranges[i] = (struct hipt_range){any_number(bytes), any_number(bytes), bytes_below(bytes, 2) != 0};
     }
     config->ranges = ranges;
+    config->capacity_max = any_number(bytes);
+    config->resize = bytes_below(bytes, 5);
 }
 
 /* => what the check says, in whatever room. Each text has a block of its own size: a sanitizer sees its end. */
@@ -135,7 +137,7 @@ static enum hipt_status check(const struct hipt_config *config, size_t room)
 static void check_place(const struct hipt_table *table, const struct hipt_page *page)
 {
     uint64_t key = hipti_key_pack(&table->split, page->asid, page->size, page->vpn);
-    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets, 0);
     uint64_t mixed = hipti_hash_mix(&array->hash, key);
     struct hipti_place place = hipti_quotient_place(&array->quotient, mixed);
     struct hipt_page back = hipti_key_unpack(&table->split, key);
@@ -182,6 +184,17 @@ static void use_page(struct small_host *small, struct hipt_table *table, const s
     REQUIRE(hipt_lookup(table, mapping->page.asid, mapping->page.vpn, &found) == HIPT_ABSENT);
 }
 
+/* Into any other number of buckets: the table stays as good as it was. */
+static void resize_table(struct small_host *small, struct hipt_table *table, struct bytes *bytes)
+{
+    uint64_t capacity = any_number(bytes);
+    enum hipt_status status = hipt_resize(table, capacity, bytes_below(bytes, 2) != 0);
+
+    REQUIRE(status == HIPT_OK || (status == HIPT_MANY_BUCKETS && capacity > 0) ||
+            (status == HIPT_NOMEM && small->has_refused));
+    (void)hipt_resize_help(table, bytes_below(bytes, 64) + 1u);
+}
+
 static void use_table(struct small_host *small, struct hipt_table *table, const struct hipt_config *config,
                       struct bytes *bytes)
 {
@@ -190,7 +203,7 @@ static void use_table(struct small_host *small, struct hipt_table *table, const 
     enum hipt_status status = hipt_asid_alloc(table, &asid);
 
     REQUIRE(status == HIPT_OK || (status == HIPT_NOMEM && small->has_refused));
-    for (unsigned i = 0; i < 6u && status == HIPT_OK; i++) {
+    for (unsigned i = 0; i < 8u && status == HIPT_OK; i++) {
         const struct hipt_range *range = &config->ranges[bytes_below(bytes, (unsigned)config->nranges)];
         uint32_t size = bytes_below(bytes, config->nsizes);
         struct hipt_mapping mapping = {.page = {asid.number, size, bytes_word(bytes)}, .prot = HIPT_READ};
@@ -199,6 +212,9 @@ static void use_table(struct small_host *small, struct hipt_table *table, const 
         mapping.pfn = hipti_vpn_first(&table->split, size, range->first + any_number(bytes) % range->count);
         mapping.swap = range->swap;
         use_page(small, table, &mapping);
+        if (i == 3u) {
+            resize_table(small, table, bytes);
+        }
     }
     REQUIRE(hipt_table_is_valid(table, text, sizeof(text)));
 }
@@ -246,14 +262,14 @@ static void run_arithmetic(struct bytes *bytes)
         uint64_t key = bytes_word(bytes) << (64u - width);
         uint64_t mixed = hipti_hash_mix(&hash, key);
         struct hipti_place place = hipti_quotient_place(&quotient, mixed);
-        struct hipti_place next = hipti_quotient_place(&quotient, mixed + (UINT64_C(1) << (64u - width)));
+        struct hipti_place next = hipti_quotient_place(&quotient, mixed + (UINT64_C(1) << (64u - hash.width)));
 
-        REQUIRE((mixed & hipti_mask(64u - width)) == 0);
+        REQUIRE((mixed & hipti_mask(64u - hash.width)) == 0);
         REQUIRE(hipti_hash_unmix(&hash, mixed) == key);
         REQUIRE(place.bucket < buckets);
         place.rest &= ~hipti_mask(16);
         next.rest &= ~hipti_mask(16);
-        REQUIRE(hipti_quotient_mixed(&quotient, width, place) == mixed);
+        REQUIRE(hipti_quotient_mixed(&quotient, hash.width, place) == mixed);
         /* Its neighbour, the nearest there is, has another place. */
         REQUIRE(place.bucket != next.bucket || place.rest != next.rest);
         last = place;

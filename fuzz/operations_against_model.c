@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Operations on a table and on the sequential model, every status and every output compared. The bytes choose the
- * geometry, the operations with their numbers, right and wrong ones, which allocations fail and when grace periods end.
+ * geometry, the operations with their numbers, right and wrong ones, resizes between them, which allocations fail and
+ * when grace periods end.
  *
  *   byte 0   page sizes (2 bits), buckets (1, 2, 3 or 8), version bits (1 to 4), sequence bits (2 to 5)
  *   then     an operation and what it takes, again and again
@@ -226,13 +227,19 @@ static void check_lookup(struct run *run, const struct hipt_page *page)
     enum hipt_status batch;
     struct model_entry want;
     enum hipt_status expected = model_lookup(run->model, page->asid, page->vpn, &want);
+    uint64_t word;
+    uint64_t pte;
 
     require_legal(hipt_lookup(run->table, page->asid, page->vpn, &got[0]), model_bit(expected));
     REQUIRE(hipt_lookup_batch(run->table, page, 1, &got[1], &batch) == (expected == HIPT_OK));
     REQUIRE(batch == expected);
+    pte = hipt_lookup_pte(run->table, page->asid, page->vpn);
+    REQUIRE(hipt_lookup_pte_batch(run->table, page, 1, &word) == (expected == HIPT_OK) && word == pte);
+    REQUIRE((pte != 0) == (expected == HIPT_OK));
     if (expected == HIPT_OK) {
         REQUIRE(same_mapping(&got[0].mapping, &want.mapping));
         REQUIRE(same_mapping(&got[1].mapping, &want.mapping));
+        REQUIRE(HIPT_PTE_PFN(pte) == want.mapping.pfn + (page->vpn - want.mapping.page.vpn));
     }
 }
 
@@ -261,6 +268,15 @@ static void run_let_go(struct run *run)
     }
 }
 
+/* => whether a move has taken the mapping that is held to another slot, so that its translation names it no more. */
+static bool has_moved(const struct run *run)
+{
+    const struct hipt_page *page = &run->read.mapping.page;
+    struct hipt_translation now;
+
+    return hipt_lookup(run->table, page->asid, page->vpn, &now) == HIPT_OK && now.slot != run->translation.slot;
+}
+
 static void run_mark(struct run *run)
 {
     uint8_t marks = (uint8_t)bytes_below(&run->bytes, 5);
@@ -273,6 +289,9 @@ static void run_mark(struct run *run)
         return;
     }
     status = (clean ? hipt_clean : hipt_mark)(run->table, &run->translation, marks);
+    if (status == HIPT_CHANGED && has_moved(run)) {
+        return;
+    }
     require_legal(status, model_mark_legal(run->model, &run->read, marks));
     if (status == HIPT_OK) {
         before = model_find(run->model, page)->mapping.marks;
@@ -435,6 +454,21 @@ static void run_unmap_range(struct run *run)
     REQUIRE(done == want);
 }
 
+/* The table goes into other buckets, or takes another secret: nobody sees more of it than a status. */
+static void run_resize(struct run *run)
+{
+    uint64_t capacity = bytes_below(&run->bytes, MAPPINGS_MAX + 1u);
+    bool new_secret = bytes_below(&run->bytes, 2) != 0;
+    enum hipt_status status;
+
+    run_let_go(run); /* a resize may wait */
+    status = hipt_resize(run->table, capacity, new_secret);
+    REQUIRE(status == HIPT_OK || status == HIPT_BUSY || (status == HIPT_NOMEM && run->has_failed));
+    for (unsigned i = bytes_below(&run->bytes, 4); i > 0; i--) {
+        (void)hipt_resize_help(run->table, i);
+    }
+}
+
 /* --- The whole table ---------------------------------------------------------------------------------------------- */
 
 static void check_walk(struct run *run)
@@ -514,6 +548,7 @@ static void run_start(struct run *run)
     run->config.page_shift[1] = 14;
     run->config.page_shift[2] = 16;
     run->config.buckets = buckets[(geometry >> 2) & 3u];
+    run->config.capacity_max = MAPPINGS_MAX;
     run->config.version_bits = ((geometry >> 4) & 3u) + 1u;
     run->config.sequence_bits = (geometry >> 6) + 2u;
     run->config.ranges = ranges;
@@ -530,7 +565,7 @@ static void run_step(struct run *run)
 {
     static void (*const often[])(struct run *) = {run_map, run_map, run_unmap, run_remap, run_hold, run_mark};
     static void (*const seldom[])(struct run *) = {run_protect,    run_pin,       run_retire,      run_alloc_asid,
-                                                   run_let_go,     run_map_range, run_unmap_range, run_map};
+                                                   run_let_go,     run_map_range, run_unmap_range, run_resize};
     unsigned choice = bytes_next(&run->bytes);
     struct hipt_frame frame;
 

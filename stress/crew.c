@@ -34,10 +34,11 @@ static const char help[] =
     "  --sizes N          page sizes, 1 to 3, where the program has several (3)\n"
     "  --frames N         how many, where the program does not say (16)\n"
     "  --version-bits N   lives of a slot between two grace periods, 2^N (11)\n"
-    "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (27)\n"
+    "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (20)\n"
     "  --yield N          stand aside before one of N accesses to shared words, 0: never (64)\n"
     "  --give N           of these, give the processor away one in N times, and else wait up to 200 ns (8)\n"
     "  --resizers N       further threads that grow, shrink and re-key the crew's table all the time, 0 to 4 (0)\n"
+    "  --nodes N          made up, 2 to 4, and the resizers move spaces from one to another, too; 0: none (0)\n"
     "  --stop N           stop a resizer in a move until each thread has done N operations, and again, 0: never (0)\n"
     "  --no-grace         a planted bug: grace periods end at once\n"
     "  --progress         a line on stderr every second\n"
@@ -92,7 +93,7 @@ static bool option_number(struct crew_options *options, const char *name, const 
                  {"--sizes", 1, 3}, {"--frames", 4, 4096}, {"--version-bits", 1, HIPT_VERSION_BITS_MAX},
                  {"--sequence-bits", 2, HIPT_SEQUENCE_BITS_MAX}, {"--yield", 0, 1u << 20},
                  {"--ttl", 0, 1000000}, {"--resizers", 0, CREW_RESIZERS_MAX}, {"--stop", 0, UINT32_MAX},
-                 {"--give", 1, 1u << 20}};
+                 {"--give", 1, 1u << 20}, {"--nodes", 0, CREW_NODES_MAX}};
     uint64_t number;
     size_t i = 0;
 
@@ -114,7 +115,8 @@ static bool option_number(struct crew_options *options, const char *name, const 
     case 8: options->ttl = number * 1000u; break;
     case 9: options->resizers = (unsigned)number; break;
     case 10: options->stop = (unsigned)number; break;
-    default: options->give = (unsigned)number; break;
+    case 11: options->give = (unsigned)number; break;
+    default: options->nodes = (unsigned)number; break;
     }
     return true;
 }
@@ -189,10 +191,10 @@ static void replay_write(const struct crew *crew)
                    "stress_%s --seconds %g --threads %u --seed %" PRIu64 " --grace %s --delivery %s --ttl %" PRIu64
                    " --buckets %" PRIu64
                    " --sizes %u --frames %u --version-bits %u --sequence-bits %u --yield %u --give %u"
-                   " --resizers %u --stop %u%s%s",
+                   " --resizers %u --nodes %u --stop %u%s%s",
                    crew->program->letter, o->seconds, o->threads, o->seed, o->grace == HIPT_USER_CK ? "ck" : "urcu",
                    deliveries[o->delivery], o->ttl / 1000u, o->buckets, o->sizes, o->frames, o->version_bits,
-                   o->sequence_bits, o->yield, o->give, o->resizers, o->stop,
+                   o->sequence_bits, o->yield, o->give, o->resizers, o->nodes, o->stop,
                    o->canary ? " --canary" : "", o->no_grace ? " --no-grace" : "");
 }
 
@@ -361,6 +363,20 @@ static bool elapsed_at_once(void *ctx, uint64_t cookie)
     return true;
 }
 
+/* As many nodes as the options say, and as many buckets in each shard as they say. => false: no memory. */
+static bool nodes_open(struct crew *crew)
+{
+    char words[16];
+
+    if (crew->options.nodes == 0) {
+        return true;
+    }
+    (void)snprintf(words, sizeof(words), "%ux1", crew->options.nodes);
+    crew->config.topology = &crew->topology;
+    crew->config.buckets *= crew->options.nodes;
+    return hipt_user_topology(crew->user, words, &crew->topology, NULL, 0) == HIPT_OK;
+}
+
 static bool table_open(struct crew *crew)
 {
     const struct crew_options *o = &crew->options;
@@ -388,6 +404,9 @@ static bool table_open(struct crew *crew)
     crew->config.nranges = 1;
     crew->config.version_bits = o->version_bits;
     crew->config.sequence_bits = o->sequence_bits;
+    if (!nodes_open(crew)) {
+        return false;
+    }
     if (crew->program->prepare) {
         crew->program->prepare(crew);
     }
@@ -465,6 +484,7 @@ static void report_text(struct crew *crew, double seconds)
         printf("  %-40s %14" PRIu64 "\n  %-40s %14" PRIu64 "\n  %-40s %14" PRIu64 "\n", "moves of the table",
                atomic_load(&crew->resizes), "moves refused: one is under way", atomic_load(&crew->refused),
                "resizers stopped, and the others went on", atomic_load(&crew->stops));
+        printf("  %-40s %14" PRIu64 "\n", "spaces moved to other nodes", atomic_load(&crew->placed));
     }
     printf("  %-40s %14" PRIu64 "\n  %-40s %14.2f\n", "violations", atomic_load(&crew->violations), "seconds", seconds);
     printf("  seed %" PRIu64 "\nreplay: %s\n", crew->options.seed, replay_line);

@@ -16,7 +16,7 @@
 #include <hipt/hipt.h>
 #include <hipt/user.h>
 
-enum { CREW_THREADS_MAX = 8, CREW_COUNTS_MAX = 32, CREW_OPERATIONS = 0, CREW_RESIZERS_MAX = 4 };
+enum { CREW_THREADS_MAX = 8, CREW_COUNTS_MAX = 32, CREW_OPERATIONS = 0, CREW_RESIZERS_MAX = 4, CREW_NODES_MAX = 4 };
 enum { CREW_RESIZE_BITS = 9 }; /* resizers ask for less than 2^9 mappings: at most 183 buckets */
 
 struct crew;
@@ -61,6 +61,7 @@ struct crew_options {
     unsigned yield; /* stand aside at one of how many accesses */
     unsigned give;  /* one in how many times by giving the processor away */
     unsigned resizers; /* further threads that move the table */
+    unsigned nodes;    /* that resizers place spaces on, made up; 0: there are none */
     unsigned stop;     /* operations of each other thread that a stopped resizer sits out; 0: none is stopped */
 };
 
@@ -77,6 +78,7 @@ struct crew {
     struct hipt_ops ops;
     struct hipt_config config;
     struct hipt_range range;
+    struct hipt_topology topology; /* if options say so */
     struct hipt_table *table;
     struct crew_counts counts[CREW_THREADS_MAX];
     _Atomic bool over;
@@ -87,6 +89,7 @@ struct crew {
     _Atomic unsigned gone;    /* threads that have returned */
     _Atomic uint64_t resizes; /* moves of the table begun: all but the last have ended */
     _Atomic uint64_t refused; /* hipt_resize() answered HIPT_BUSY */
+    _Atomic uint64_t placed;  /* spaces that came to where they were wanted */
     _Atomic uint64_t stops;   /* a resizer was stopped, and each of the others went on */
     uint64_t nanoseconds;     /* that the threads ran */
 };

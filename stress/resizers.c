@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "map/table.h"
 #include "support/step.h"
 
 enum { SIZES = CREW_RESIZE_BITS + 1 }; /* powers of two to draw capacities from */
@@ -99,6 +100,40 @@ static void help(struct resizer *resizer)
     }
 }
 
+/* => a space that lives, or did a moment ago. */
+static struct hipt_asid draw_asid(struct resizer *resizer)
+{
+    const struct hipt_table *table = resizer->crew->table;
+    struct hipt_asid asid = {crew_draw(&resizer->random, 1u << resizer->crew->config.asid_bits), 0};
+    struct hipti_asid *record = hipti_asid_active(&table->asids, asid.number);
+
+    if (record) {
+        asid.generation = (uint32_t)(hipti_load_relaxed(&record->life) >> 32); /* it may be another one by now */
+    }
+    return asid;
+}
+
+/* Move a space to a node, or over all of them: as far as it goes, or for a while only. */
+static void place(struct resizer *resizer)
+{
+    struct crew *crew = resizer->crew;
+    struct hipt_asid asid = draw_asid(resizer);
+    int node = (int)crew_draw(&resizer->random, crew->options.nodes + 1u);
+    unsigned turns = crew_draw(&resizer->random, 4) ? 200u : 2u;
+    enum hipt_status status = HIPT_PENDING;
+
+    node = node == (int)crew->options.nodes ? HIPT_ALL_NODES : node;
+    while ((status == HIPT_PENDING || status == HIPT_BUSY) && turns-- > 0 && !crew_is_over(crew)) {
+        status = hipt_asid_migrate(crew->table, asid, node);
+        pause_for(20000);
+    }
+    if (status != HIPT_OK && status != HIPT_PENDING && status != HIPT_BUSY && status != HIPT_NOMEM &&
+        status != HIPT_FULL && status != HIPT_BAD_ASID) {
+        crew_broken(crew, "a space that is to move answers: %s", hipt_strerror(status));
+    }
+    atomic_fetch_add(&crew->placed, status == HIPT_OK);
+}
+
 static void *resizer_main(void *arg)
 {
     struct resizer *resizer = arg;
@@ -111,6 +146,9 @@ static void *resizer_main(void *arg)
             stop_soon(resizer, has_begun);
         }
         help(resizer);
+        if (resizer->crew->options.nodes) {
+            place(resizer);
+        }
         if (crew_draw(&resizer->random, 4) == 0) {
             pause_for((long)crew_draw(&resizer->random, 1000000));
         }
@@ -146,11 +184,13 @@ bool resizers_suffice(struct crew *crew)
 {
     const struct crew_options *o = &crew->options;
     bool has_moved = atomic_load(&crew->resizes) > 1u; /* the second one begins when the first has come to its end */
-    bool suffice = o->resizers == 0 || (has_moved && (o->stop == 0 || atomic_load(&crew->stops) > 0));
+    bool has_placed = o->nodes == 0 || atomic_load(&crew->placed) > 0;
+    bool suffice = o->resizers == 0 || (has_moved && has_placed && (o->stop == 0 || atomic_load(&crew->stops) > 0));
 
     if (!suffice) {
-        fprintf(stderr, "stress_%s: nothing was shown: moves of the table %" PRIu64 ", stops %" PRIu64 "\n",
-                crew->program->letter, atomic_load(&crew->resizes), atomic_load(&crew->stops));
+        fprintf(stderr, "stress_%s: nothing was shown: moves of the table %" PRIu64 ", spaces placed %" PRIu64
+                ", stops %" PRIu64 "\n", crew->program->letter, atomic_load(&crew->resizes),
+                atomic_load(&crew->placed), atomic_load(&crew->stops));
     }
     return suffice;
 }

@@ -87,6 +87,27 @@ static void check(struct crew *crew, unsigned thread, unsigned count, struct hip
     crew_add(crew, thread, count, 1);
 }
 
+/* A word says nothing of its page's size: it is one that was made for some size. */
+static void check_word(struct crew *crew, unsigned thread, unsigned space, uint64_t vpn, uint64_t pte)
+{
+    uint64_t pfn = HIPT_PTE_PFN(pte);
+    bool is_made = false;
+    uint32_t size;
+
+    for (size = 0; size < crew->options.sizes; size++) {
+        uint64_t first = vpn & ~((UINT64_C(1) << size) - 1u);
+        struct hipt_mapping meant = value_of(space, size, first, (unsigned)(pfn / LARGE % TURNS));
+
+        is_made = is_made || (meant.pfn + (vpn - first) == pfn && meant.prot == HIPT_PTE_PROT(pte) &&
+                              meant.attr == HIPT_PTE_ATTR(pte));
+    }
+    if (!is_made || HIPT_PTE_SWAP(pte)) {
+        crew_broken(crew, "word %" PRIx64 " of asid %" PRIu32 " vpn %" PRIu64 " is of no mapping that was made", pte,
+                    asid[space], vpn);
+    }
+    crew_add(crew, thread, BATCHED, 1);
+}
+
 static void look(struct crew *crew, unsigned thread, uint64_t *random)
 {
     uint32_t space = asid[crew_draw(random, SPACES)];
@@ -111,6 +132,7 @@ static void look_at_all(struct crew *crew, unsigned thread)
     struct hipt_page pages[SPACES * VPNS];
     struct hipt_translation found[SPACES * VPNS];
     enum hipt_status status[SPACES * VPNS];
+    uint64_t ptes[SPACES * VPNS];
     unsigned i;
 
     for (i = 0; i < SPACES * VPNS; i++) {
@@ -120,6 +142,12 @@ static void look_at_all(struct crew *crew, unsigned thread)
     for (i = 0; i < SPACES * VPNS; i++) {
         if (status[i] == HIPT_OK) {
             check(crew, thread, BATCHED, found[i].mapping, "batch");
+        }
+    }
+    (void)hipt_lookup_pte_batch(crew->table, pages, SPACES * VPNS, ptes);
+    for (i = 0; i < SPACES * VPNS; i++) {
+        if (ptes[i] != 0) {
+            check_word(crew, thread, i / VPNS, i % VPNS, ptes[i]);
         }
     }
 }

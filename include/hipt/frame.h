@@ -119,7 +119,8 @@ size_t hipt_frame_reap(struct hipt_table *table, struct hipt_frame *frames, size
 /**
  * hipt_frame_reserve() - Have memory ready for mappings of shared frames.
  * @table:  table.
- * @blocks: how many blocks, each for seven further mappings of one frame, shall be had without asking for memory.
+ * @blocks: how many blocks, each for seven further mappings of one frame, shall be had without asking for memory: on
+ *          each node that has frames, for the frames of that node.
  *
  * Shape:    O(blocks that there are).
  * Progress: blocking, on the host's memory hook.

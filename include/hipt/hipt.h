@@ -25,6 +25,7 @@
  *   read side     a section during which nothing is reused that was there when it began; grace period: the end of all
  *                 read sides that were under way at some instant
  *   limbo         waiting for a grace period, on the way to being used again
+ *   node, shard   a part of the machine with memory of its own (topology.h); the buckets that lie on it
  *   marks         accessed and dirty
  *   shootdown     making other CPUs forget a translation; round: one shootdown, up to the last acknowledgement
  *
@@ -49,7 +50,13 @@
  *   R1  a frame is handed back, and a line or block used again, only after a grace period
  *   A1  an asid is issued again only when no mapping carries it, and no CPU uses what it has cached of its last life
  *   X1  who does not know the secret cannot choose pages that share a bucket more often than chance has it
- * Letters N1 (NUMA) and V1 (snapshots) belong to parts that are not in this version.
+ *   N1  where a topology is given: buckets and lines of an address space lie on the node where it began, was placed or
+ *       moved to, a frame's record and the blocks of its sharers on the frame's; where that node is full, on the
+ *       nearest one with room (HIPT_PREFERRED), or the verb says so (HIPT_STRICT). A lookup by a CPU of the node where
+ *       its page was placed touches no other node's lines. What each CPU keeps in its cache, directories and what there
+ *       is once for a table or an asid, lies anywhere; so does a frame's record whose block of at least 256 records
+ *       begins on another node. While a live space moves to another node, its pages are on that one or the one before
+ * Letter V1 (snapshots) belongs to a part that is not in this version.
  *
  * What is not: a range verb is not one atomic step; counts in hipt_stats are approximate while others run; a lookup
  * does not mark a page accessed (hipt_mark() does); nothing survives the process.
@@ -73,6 +80,7 @@
 #include <hipt/ops.h>
 #include <hipt/status.h>
 #include <hipt/table.h>
+#include <hipt/topology.h>
 
 #define HIPT_VERSION_MAJOR 0
 #define HIPT_VERSION_MINOR 1

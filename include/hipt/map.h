@@ -12,6 +12,10 @@
  * lines for each of them. It may ask for overflow lines, can do without, and gives old buckets back. In a table made
  * with HIPT_GROW or HIPT_REKEY a map that finds it due asks for all the new buckets, without waiting, O(buckets) zeroed
  * memory, and for a secret; if it gets none it is as if it had not asked.
+ *
+ * While an address space moves to another node (hipt_asid_place()), every verb on its pages looks in both nodes'
+ * places, those of each that moves to other buckets included, and retries also because the space began to move, or has
+ * moved.
  */
 #ifndef HIPT_MAP_H
 #define HIPT_MAP_H
@@ -70,6 +74,13 @@ struct hipt_translation {
     uint32_t slot; /* opaque: where it was read */
 };
 
+/* What a word from hipt_lookup_pte() says; its other bits are the library's own. */
+#define HIPT_PTE_PFN(pte) ((pte) & UINT64_C(0xffffffffff))
+#define HIPT_PTE_PROT(pte) ((uint8_t)((pte) >> 44 & 15u))
+#define HIPT_PTE_MARKS(pte) ((uint8_t)((pte) >> 48 & 3u))
+#define HIPT_PTE_SWAP(pte) ((bool)((pte) >> 50 & 1u))
+#define HIPT_PTE_ATTR(pte) ((uint8_t)((pte) >> 51 & 7u))
+
 /**
  * hipt_read_enter() - Open a read side: no grace period that starts now ends before it is closed.
  * @table: table.
@@ -106,9 +117,9 @@ void hipt_read_exit(struct hipt_table *table);
  * @out:   receives the mapping that covers it (its page and pfn are the mapping's own first ones) on OK.
  *
  * Shape:    expected O(1): one cache line for each size class in use in the asid, twice where there are several and
- *           nothing is found.
+ *           nothing is found; more while the table or the space moves, see above.
  * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping, or another
- *           verb around this page went on: a map, an unmap, or one of huge.h.
+ *           verb around this page went on: a map, an unmap, or one of huge.h; and as above while something moves.
  * Order:    acquire: pairs with the release of the map or remap that published the mapping.
  * Context:  any thread; enters a read side of its own; does not sleep, does not allocate.
  * Owns:     the caller keeps @out; it may be used with hipt_mark() and hipt_clean() only inside the read side in which
@@ -137,6 +148,23 @@ enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, ui
                                      struct hipt_translation *out);
 
 /**
+ * hipt_lookup_pte() - The word that a base page translates to: the shortest way to a frame.
+ * @table: table.
+ * @asid:  as for hipt_lookup().
+ * @vpn:   as for hipt_lookup().
+ *
+ * Shape:    as hipt_lookup(). Returns the word, to be read by HIPT_PTE_PFN and those beside it, of the very base page
+ *           that was asked for, also inside a larger one; 0: nothing is mapped there, or it is out of range.
+ * Progress: lock-free, as hipt_lookup() is.
+ * Order:    as hipt_lookup().
+ * Context:  as hipt_lookup_reading().
+ * Owns:     nothing.
+ * Errors:   none: who has to know why there is no word asks hipt_lookup_reading().
+ * Upholds:  T1, T2.
+ */
+uint64_t hipt_lookup_pte(struct hipt_table *table, uint32_t asid, uint64_t vpn);
+
+/**
  * hipt_lookup_batch() - Many lookups whose cache misses overlap.
  * @table:  table.
  * @pages:  .asid and .vpn of each are looked up as by hipt_lookup(); .size is not used.
@@ -154,6 +182,23 @@ enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, ui
  */
 size_t hipt_lookup_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count,
                          struct hipt_translation *out, enum hipt_status *status);
+
+/**
+ * hipt_lookup_pte_batch() - The same for words.
+ * @table: table.
+ * @pages: as for hipt_lookup_batch().
+ * @count: how many.
+ * @ptes:  receives the word of each, as from hipt_lookup_pte().
+ *
+ * Shape:    as hipt_lookup_batch(). Returns how many were found.
+ * Progress: lock-free, as hipt_lookup() is.
+ * Order:    acquire, each for itself; the batch is not one instant.
+ * Context:  as hipt_lookup().
+ * Owns:     the caller keeps both arrays.
+ * Errors:   none, as hipt_lookup_pte().
+ * Upholds:  T1, T2.
+ */
+size_t hipt_lookup_pte_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count, uint64_t *ptes);
 
 /**
  * hipt_lookup_lines() - How many cache lines of the table a lookup reads, for measurement.
@@ -205,8 +250,8 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  *           each larger size, and one for each page of each smaller size that it would cover.
  * Progress: lock-free; retries only because another map or unmap on the same bucket, frame or asid succeeded, and
  *           looks for other sizes again only because a page was split or collapsed; and as above while the table
- *           moves. Where CPUs are attached and the page's last mapping is still being unmapped: blocking, on their
- *           acknowledgements (S2), where the caller may wait; HIPT_BUSY where it may not.
+ *           or the space moves. Where CPUs are attached and the page's last mapping is still being unmapped: blocking,
+ *           on their acknowledgements (S2), where the caller may wait; HIPT_BUSY where it may not.
  * Order:    release on OK: stores made before the call are visible to whoever looks this mapping up.
  * Context:  any thread; enters a read side of its own; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.

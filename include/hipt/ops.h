@@ -128,6 +128,19 @@ struct hipt_ops {
      * wait for each such CPU. It was asked to serve ticket @posted and has served up to @served. The wait goes on.
      */
     void (*slow)(void *ctx, uint32_t cpu, uint64_t posted, uint64_t served);
+
+    /*
+     * alloc_strict (optional): as alloc, but on @node and on no other, from the first byte on and for as long as the
+     * block lives; NULL where the node has no room, or the host does not know. Not set: the host cannot promise that.
+     * pre: @node is not HIPT_ANY_NODE.
+     */
+    void *(*alloc_strict)(void *ctx, size_t bytes, size_t align, int node, bool may_wait);
+
+    /*
+     * this_node (optional): the node of config.topology that the caller runs on, or HIPT_ANY_NODE; it may be outdated.
+     * An address space begins there (asid.h). Not set: the node of the CPU that this_cpu() gives. Must not sleep.
+     */
+    int (*this_node)(void *ctx);
 };
 
 #ifdef __cplusplus

@@ -20,7 +20,7 @@ enum hipt_status {
     HIPT_OVERLAP, /* a mapping of another page size covers or lies inside this page */
     HIPT_BUSY,    /* the page or frame is being changed by somebody else, or waits for a grace period: try again */
     HIPT_CHANGED, /* the mapping is no longer the one that was read */
-    HIPT_PENDING, /* begun; other CPUs have not acknowledged yet: poll, or finish later */
+    HIPT_PENDING, /* begun; other CPUs have not acknowledged yet, or a grace period has not passed: go on later */
     HIPT_DIRTY,   /* a written page of a file cannot be unmapped lazily; it stays mapped */
     HIPT_DENIED,  /* the mapping does not allow this access */
     HIPT_CANNOT_WAIT, /* this would wait for other CPUs, and the caller may not; to unmap, use a gather */
@@ -50,6 +50,9 @@ enum hipt_status {
     HIPT_BAD_VERSION,   /* configuration: version or sequence width out of range */
     HIPT_BAD_CPU,       /* number, tag width or count of CPUs out of range, or a hook of its cache is missing */
     HIPT_BAD_MODE,      /* no such mode, or the table or host has not what it needs */
+    HIPT_BAD_NODE,      /* number of nodes, or a node, out of range */
+    HIPT_BAD_DISTANCE,  /* topology: the distance of a node to itself, or to another one, out of range */
+    HIPT_BAD_TEXT,      /* a description in words that cannot be read */
 
     HIPT_STATUS_COUNT
 };

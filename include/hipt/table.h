@@ -16,6 +16,7 @@
 
 #include <hipt/ops.h>
 #include <hipt/status.h>
+#include <hipt/topology.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,7 +25,7 @@ extern "C" {
 #define HIPT_SIZES_MAX 4u          /* size classes of one table */
 #define HIPT_PFN_BITS 40u          /* a pfn or swap slot, in base pages: 52-bit physical addresses with 4 KiB pages */
 #define HIPT_VERSION_BITS_MAX 10u  /* how often a slot changes its life before it waits for a grace period: 2^10 */
-#define HIPT_SEQUENCE_BITS_MAX 27u /* commits of one bucket in three grace periods, at most: 2^27 */
+#define HIPT_SEQUENCE_BITS_MAX 20u /* commits of one bucket in three grace periods, at most: 2^20 */
 #define HIPT_CHAIN_LINES_MAX 8u    /* lines of one bucket that maps fill, the first included; a move may need more */
 #define HIPT_SLOTS 4u              /* slots of one line */
 #define HIPT_CPUS_MAX 1024u        /* CPUs with translation caches of one table */
@@ -32,6 +33,10 @@ extern "C" {
 /* What a map may begin, when it is due (hipt_resize()). */
 #define HIPT_GROW 1u  /* twice the buckets, once there is an overflow line for every four: 3.4 mappings a bucket */
 #define HIPT_REKEY 2u /* another secret, when a chain is at its bound: the keys in it were chosen, or luck is bad */
+
+/* Where memory that belongs to a node may lie, when the node is full. */
+#define HIPT_PREFERRED 0u /* on the nearest node that has room, or anywhere */
+#define HIPT_STRICT 1u    /* nowhere: the verb answers HIPT_NOMEM. Needs ops->alloc_strict */
 
 struct hipt_table; /* opaque */
 
@@ -64,6 +69,8 @@ struct hipt_config {
     uint64_t slow_after;                 /* units of ops->clock before ops->slow hears of a CPU; 0: never */
     uint64_t ttl;                        /* units of ops->clock that a cached translation lives; 0: for ever */
     uint8_t file_attrs;                  /* bit a: pages of attribute a belong to files (see HIPT_DEFERRED) */
+    const struct hipt_topology *topology; /* nodes of the machine, copied; NULL: one, and memory is wherever it is */
+    unsigned placement;                   /* HIPT_PREFERRED or HIPT_STRICT */
 };
 
 /* What hipt_table_stats() counts. Counts of a table in use are a moment's approximation. */
@@ -87,12 +94,32 @@ struct hipt_stats {
     uint64_t kicks;                                         /* CPUs kicked by them */
 };
 
+/*
+ * What lies on one node, and how often it was read (N1). A touch is a line that a lookup reads, or a frame record or
+ * alias block that a reverse lookup reads; it is local if its caller's node is the one where the memory really is. Of a
+ * caller whose node nobody knows none is counted. In builds with HIPT_CHECK < 2 only lookups of vpns, and reverse
+ * lookups of pfns, whose ten lowest bits are all ones are counted, to be multiplied by .scale: a stride may meet all or
+ * none.
+ */
+struct hipt_node_counts {
+    uint64_t local;         /* touches by CPUs of the node */
+    uint64_t remote;        /* touches by CPUs of other nodes */
+    uint64_t scale;         /* 1: every touch is counted; 1024: one in so many; 0: none, there is no topology */
+    uint64_t bytes_lines;   /* blocks of lines on the node */
+    uint64_t bytes_records; /* of frame records */
+    uint64_t bytes_aliases; /* of further mappings of frames */
+    uint64_t fallen;        /* blocks that the node had no room for, since the creation */
+    uint64_t mappings;      /* in the buckets of the node */
+};
+
 struct hipt_mapping;
 
 /* Where a walk over the table stands. Zero it to start. */
 struct hipt_cursor {
     uint64_t next;
     uint32_t secret;
+    uint32_t crossings;
+    uint8_t shard;
     bool is_over;
 };
 
@@ -117,13 +144,14 @@ void hipt_config_init(struct hipt_config *config);
  * @text:   receives one line that names the value and the bound, empty on OK; may be NULL if @bytes is 0.
  * @bytes:  room in @text, the terminating zero included; a longer line is cut.
  *
- * Shape:    O(nranges^2).
+ * Shape:    O(nranges^2), and as hipt_topology_check().
  * Progress: wait-free.
  * Order:    none.
  * Context:  any.
  * Owns:     nothing.
  * Errors:   HIPT_BAD_OPS, HIPT_BAD_ASID_BITS, HIPT_BAD_VA_BITS, HIPT_BAD_SIZES, HIPT_BAD_WIDTH, HIPT_FEW_BUCKETS,
- *           HIPT_MANY_BUCKETS, HIPT_BAD_RANGE, HIPT_BAD_VERSION, HIPT_BAD_CPU, HIPT_BAD_MODE.
+ *           HIPT_MANY_BUCKETS, HIPT_BAD_RANGE, HIPT_BAD_VERSION, HIPT_BAD_CPU, HIPT_BAD_MODE; and those of
+ *           hipt_topology_check().
  * Upholds:  nothing beyond its text.
  */
 enum hipt_status hipt_config_check(const struct hipt_config *config, char *text, size_t bytes);
@@ -203,15 +231,18 @@ enum hipt_status hipt_resize_help(struct hipt_table *table, unsigned nbuckets);
  * @cursor: zeroed before the first call; advanced.
  * @out:    receives the mapping on OK.
  *
- * Shape:    expected O(1) a call, O(buckets) for the whole walk; the order is the hash's, whatever the size.
+ * Shape:    expected O(1) a call, O(buckets) for the whole walk; the order is the hash's, whatever the size. It goes
+ *           through all of them once more whenever a mapping has moved to another node meanwhile, so it does not end
+ *           while spaces go on moving, and may give a page many times.
  * Progress: lock-free; retries only because another thread gave the slot it is reading to another mapping, or because
  *           another move began.
  * Order:    acquire on each mapping that it returns.
  * Context:  any thread; enters a read side of its own; does not sleep.
  * Owns:     the caller keeps @cursor and @out.
  * Errors:   HIPT_ABSENT: the walk is over. A mapping live during the whole walk is returned exactly once, also while
- *           the table grows or shrinks; at least once if it moves to another secret. One that came or went meanwhile
- *           may be, a page that is split or collapsed also in both forms.
+ *           the table grows or shrinks; at least once if it moves to another secret, or if any address space is moved
+ *           to another node. One that came or went meanwhile may be, a page that is split or collapsed also in both
+ *           forms.
  * Upholds:  T2.
  */
 enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *cursor, struct hipt_mapping *out);
@@ -230,6 +261,22 @@ enum hipt_status hipt_table_next(struct hipt_table *table, struct hipt_cursor *c
  * Upholds:  nothing beyond its text.
  */
 void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats);
+
+/**
+ * hipt_node_stats() - Count what lies on one node, and the touches of it.
+ * @table: table.
+ * @node:  node of the table's topology; 0 where it has none: all is there.
+ * @stats: receives the counts on OK.
+ *
+ * Shape:    O(buckets of the node, and blocks of memory).
+ * Progress: wait-free.
+ * Order:    none; concurrent changes may be counted or not.
+ * Context:  any thread; enters a read side of its own.
+ * Owns:     the caller keeps @stats.
+ * Errors:   HIPT_BAD_NODE: there is no such node; nothing has changed.
+ * Upholds:  measures N1.
+ */
+enum hipt_status hipt_node_stats(struct hipt_table *table, int node, struct hipt_node_counts *stats);
 
 /**
  * hipt_table_is_valid() - Check every invariant of the whole structure, for tests.

@@ -3,7 +3,13 @@
  * The user-space port: memory from anonymous mappings (huge pages where the kernel gives them), bound to a NUMA node
  * on request, randomness from the kernel, and grace periods from liburcu or from Concurrency Kit.
  *
+ * The nodes are the machine's (those numbered below HIPT_NODES_MAX), or made up by a text: then memory is not bound,
+ * but counted, and limited on request, as if it were. So what is to happen on four nodes can be tried on one.
+ *
  * Threads need no registration: the first read side of a thread registers it, its end takes it out again.
+ *
+ * A thread runs on the node of the machine's CPU that it is on, or, where nodes are made up, of the CPU that it stands
+ * for; address spaces begin there (asid.h).
  *
  * A thread may stand for a CPU (cpu.h): it says so with hipt_user_cpu(). The port also has a clock, in nanoseconds, and
  * a line on stderr for a CPU that does not acknowledge; who wants something else copies the hooks and sets its own.
@@ -38,6 +44,7 @@ enum hipt_user_delivery {
 };
 
 struct hipt_cpu;
+struct hipt_topology;
 
 /**
  * hipt_user_create() - Make the hooks of a user-space host.
@@ -110,6 +117,83 @@ size_t hipt_user_bytes(const struct hipt_user *user);
  * Upholds:  nothing beyond its text.
  */
 size_t hipt_user_huge_bytes(const struct hipt_user *user);
+
+/**
+ * hipt_user_topology() - Choose the port's nodes, and describe them as a configuration needs it (topology.h).
+ * @user:     port; the machine's nodes are its nodes until something else is chosen.
+ * @text:     "" for the machine's nodes; NULL for what the environment variable HIPT_TOPOLOGY says, the machine's where
+ *            it is empty or missing. Else made-up ones: NODESxCPUS, as in 4x2, for so many nodes with so many CPUs
+ *            each; or words between spaces, nodes= first, the others as needed:
+ *                nodes=3                                 how many
+ *                cpus=0-1+8,2,-                          for each node its CPUs: runs joined by +, or - for none
+ *                distance=10,20,30,20,10,20,30,20,10     row by row, as in ACPI's SLIT; else 20 between two nodes
+ *                pfns=0-99,100-199+300-399,-             for each node its frames, as its CPUs
+ *            Nodes have memory where they have frames; all have, where there are no frames.
+ * @topology: receives the description on OK. Its frames are the machine's, in pages of the kernel's size; who has a
+ *            numbering of its own puts its own ranges there.
+ * @error:    receives one line that names the column and the bound, or what is there and what could be; empty on OK.
+ * @bytes:    room in @error, the terminating zero included; a longer line is cut; 0: @error may be NULL.
+ *
+ * Shape:    O(length of @text + ranges^2); of the machine: O(memory blocks), a few files for each node. What is beyond
+ *           HIPT_NODES_MAX nodes, HIPT_CPUS_MAX CPUs or 1024 ranges of the machine is left out; of a text, refused.
+ * Progress: blocking, on the file system.
+ * Order:    none.
+ * Context:  one thread at a time; no block of the port is out.
+ * Owns:     the port owns what @topology points to, until the next call or hipt_user_destroy().
+ * Errors:   HIPT_BAD_TEXT; HIPT_BUSY: memory of the port is given out. On every error nothing has changed. What is not
+ *           refused here passes hipt_topology_check().
+ * Upholds:  nothing beyond its text.
+ */
+enum hipt_status hipt_user_topology(struct hipt_user *user, const char *text, struct hipt_topology *topology,
+                                    char *error, size_t bytes);
+
+/**
+ * hipt_user_limit() - Let the port give out so much memory of a node, and no more.
+ * @user:  port.
+ * @node:  one of its nodes.
+ * @bytes: at most; SIZE_MAX for no limit, which is what holds until something else is said. May be less than is given
+ *         out: then nothing is added.
+ *
+ * Shape:    O(1). Beyond it ops->alloc takes the nearest node that has room, and ops->alloc_strict gives nothing.
+ * Progress: blocking, on a lock held for short.
+ * Order:    none.
+ * Context:  any thread; not signal-safe.
+ * Owns:     nothing.
+ * Errors:   HIPT_BAD_NODE.
+ * Upholds:  nothing beyond its text.
+ */
+enum hipt_status hipt_user_limit(struct hipt_user *user, int node, size_t bytes);
+
+/**
+ * hipt_user_node_bytes() - How much of hipt_user_bytes() counts on a node; what was asked for nowhere counts on none.
+ * @user: port.
+ * @node: node.
+ *
+ * Shape:    O(1). A block counts on the node that the port chose. If the nodes are real, a strict block lies there; the
+ *           kernel may put pages of another elsewhere when the node is full, and that is not seen here.
+ * Progress: blocking, on a lock held for short.
+ * Order:    none.
+ * Context:  any thread; not signal-safe.
+ * Owns:     nothing.
+ * Errors:   0 for a node that there is not.
+ * Upholds:  nothing beyond its text.
+ */
+size_t hipt_user_node_bytes(struct hipt_user *user, int node);
+
+/**
+ * hipt_user_node_of() - The node that memory of the port counts on.
+ * @user:    port.
+ * @address: anything, also in the middle of a block.
+ *
+ * Shape:    O(log blocks).
+ * Progress: blocking, on a lock held for short.
+ * Order:    none.
+ * Context:  any thread; not signal-safe.
+ * Owns:     nothing.
+ * Errors:   HIPT_ANY_NODE: the port has not given it out, or for no node.
+ * Upholds:  nothing beyond its text.
+ */
+int hipt_user_node_of(struct hipt_user *user, const void *address);
 
 /**
  * hipt_user_deliver() - Choose how CPUs learn what they are asked for; they poll if nothing is chosen.

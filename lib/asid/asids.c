@@ -6,6 +6,7 @@
  *   fill     the newest block: who takes a cell from it sees its link to the older ones
  *   cell     a slot: who walks sees what was done to the slot before it was remembered
  *   cells    the count: who sees it fall to 0 sees all that was done for the pages
+ *   placed   an asid's word: who reads it with acquire sees the plan that it names, and what has gone to where it says
  *   spare    the stack of given-back cells: who takes one sees its link
  */
 #include "asid/asids.h"
@@ -71,26 +72,31 @@ static void record_set(void *owner, uint32_t number, uint32_t next)
 
 static const struct hipti_links record_links = {record_get, record_set};
 
-bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, unsigned bits, uint64_t mappings)
+bool hipti_asids_init(struct hipti_asids *asids, const struct hipti_memory *memory, unsigned bits, unsigned nshards,
+                      uint64_t mappings, size_t block_bytes)
 {
+    const struct hipt_ops *ops = memory->ops;
     uint32_t count = UINT32_C(1) << bits;
     uint64_t blocks = mappings / (HIPTI_BLOCK_CELLS - 1u) + count + LIMBO_BLOCKS;
     uint32_t limit = (uint32_t)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
 
     asids->ops = ops;
     asids->count = count;
-    asids->sizes = (HIPTI_ATOMIC(uint8_t) *)ops->alloc(ops->ctx, count, HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
-    return asids->sizes &&
-           hipti_arena_init(&asids->records, ops, sizeof(struct hipti_asid), count, (size_t)1 << 14, true) &&
-           hipti_arena_init(&asids->blocks, ops, sizeof(struct hipti_cells), limit, (size_t)1 << 16, true);
+    asids->words = (HIPTI_ATOMIC(uint32_t) *)ops->alloc(ops->ctx, count * sizeof(*asids->words), HIPTI_CACHE_LINE,
+                                                        HIPT_ANY_NODE, true);
+    return asids->words &&
+           hipti_arena_init(&asids->records, memory, sizeof(struct hipti_asid), count, (size_t)1 << 14, true) &&
+           hipti_arena_init(&asids->blocks, memory, sizeof(struct hipti_cells), limit, block_bytes, true) &&
+           hipti_plans_init(&asids->plans, memory, nshards, count);
 }
 
 void hipti_asids_end(struct hipti_asids *asids)
 {
     hipti_arena_end(&asids->records);
     hipti_arena_end(&asids->blocks);
-    if (asids->sizes) {
-        asids->ops->free(asids->ops->ctx, asids->sizes, asids->count);
+    hipti_plans_end(&asids->plans);
+    if (asids->words) {
+        asids->ops->free(asids->ops->ctx, asids->words, asids->count * sizeof(*asids->words));
     }
 }
 
@@ -106,15 +112,35 @@ struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t n
     return record_at(asids, number);
 }
 
+/* => the record of a number that was issued, and its life; NULL, and 0 for its life: it never was. */
+static struct hipti_asid *record_find(const struct hipti_asids *asids, uint32_t number, uint64_t *life)
+{
+    struct hipti_asid *asid = (struct hipti_asid *)(void *)hipti_arena_find(&asids->records, number + 1u);
+
+    *life = asid ? hipti_load_acquire(&asid->life) : 0; /* [observe:life] */
+    return asid;
+}
+
 struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t number)
 {
-    struct hipti_asid *asid;
+    uint64_t life;
+    struct hipti_asid *asid = record_find(asids, number, &life);
 
-    asid = (struct hipti_asid *)(void *)hipti_arena_find(&asids->records, number + 1u);
-    if (!asid || (uint32_t)hipti_load_acquire(&asid->life) != LIFE_ACTIVE) { /* [observe:life] */
-        return (struct hipti_asid *)0;
-    }
-    return asid;
+    return (uint32_t)life == LIFE_ACTIVE ? asid : (struct hipti_asid *)0;
+}
+
+struct hipti_asid *hipti_asid_issued(const struct hipti_asids *asids, struct hipt_asid issued)
+{
+    uint64_t life;
+    struct hipti_asid *asid = record_find(asids, issued.number, &life);
+
+    return life == life_pack(issued.generation, LIFE_ACTIVE) ? asid : (struct hipti_asid *)0;
+}
+
+bool hipti_asid_replace(struct hipti_asids *asids, uint32_t number, uint32_t word, uint32_t place)
+{
+    /* seq_cst: see map/map.c; release: the plan, or what has been moved [publish:placed] */
+    return hipti_cas_seq_cst(hipti_asid_word(asids, number), &word, place | hipti_word_sizes(word));
 }
 
 /*
@@ -279,11 +305,14 @@ struct hipti_asid *hipti_asid_take(struct hipti_asids *asids)
     return number == HIPTI_NONE ? (struct hipti_asid *)0 : record_at(asids, number - 1u);
 }
 
-/* The caller's own record gets an empty list. */
-static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid)
+/* The caller's own record gets an empty list, and a word for its next life. */
+static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t word)
 {
-    uint32_t block = (uint32_t)(hipti_load_relaxed(&asid->fill) >> 32); /* the caller's own */
+    uint32_t block = (uint32_t)(hipti_load_relaxed(&asid->fill) >> 32);        /* the caller's own, both */
+    uint32_t before = hipti_load_relaxed(hipti_asid_word(asids, asid->number));
 
+    /* W6. release: the plan [publish:placed] */
+    hipti_store_release(hipti_asid_word(asids, asid->number), word);
     while (block != HIPTI_NONE) {
         uint32_t next = hipti_load_relaxed(cell_at(asids, block * HIPTI_BLOCK_CELLS)); /* the caller's own */
 
@@ -292,15 +321,17 @@ static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid)
     }
     hipti_store_relaxed(&asid->fill, 0u); /* A1 publishes all of these */
     hipti_store_relaxed(&asid->spare, 0u); /* no taking is under way: a grace period has passed */
-    hipti_store_relaxed(hipti_asid_sizes(asids, asid->number), 0u);
+    if (before & HIPTI_WORD_PLANNED) {
+        hipti_plan_free(&asids->plans, hipti_word_plan(before));
+    }
 }
 
-bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, struct hipt_asid *issued)
+bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t word, struct hipt_asid *issued)
 {
     if (hipti_load_acquire(&asid->cells) != 0) { /* [observe:cells] */
         return false;
     }
-    asid_empty(asids, asid);
+    asid_empty(asids, asid, word);
     asid_activate(asid, issued);
     return true;
 }

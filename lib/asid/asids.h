@@ -19,6 +19,30 @@
  * A given-back cell is used again at once, by the same asid only; so an asid has as many cells as it had pages at its
  * fullest, and maps under way. A block is used again after the asid's end and a grace period. The stack of given-back
  * cells is safe from ABA by the tag, which passes a gate (reclaim/gate.h) before it would come back.
+ *
+ * Each asid has a word, which a lookup reads first: what its pages may be, and where they are.
+ *
+ *   bit  0  sizes in use    4    a bit for each size class; they stay until the asid ends
+ *        4  (free)          3
+ *        7  PLANNED         1    one shard does not say it all
+ *        8  shard           8    of the buckets that hold its pages, if not PLANNED
+ *       16  plan           16    its number, if PLANNED (plans.h)
+ *
+ * PLANNED is in the byte of the sizes: who asks whether an asid uses one size, and nothing else, asks both at once.
+ *
+ *   row  from               to                         who                           by
+ *   W1   a shard            a plan with that past      place                         CAS seq_cst
+ *   W2   a plan, no past    another, with its past     place, a grace period later   CAS seq_cst
+ *   W3   a plan with past   the same without           who found no page out of      CAS seq_cst
+ *                                                      place, in a walk that began
+ *                                                      a grace period later
+ *   W4   a plan, no past,   that shard                 place, a grace period later   CAS seq_cst
+ *        of one shard
+ *   W5   sizes              one more                   a map, before its commit      fetch_or seq_cst
+ *   W6   any                a shard, or a plan         (re)issue                     store release
+ *                           without past; no sizes
+ *
+ * W1 to W4 keep the sizes. A plan that no word names any more goes back: whoever took it out gives it back.
  */
 #ifndef HIPT_ASID_ASIDS_H
 #define HIPT_ASID_ASIDS_H
@@ -30,11 +54,18 @@
 #include <hipt/ops.h>
 #include <hipt/status.h>
 
+#include "asid/plans.h"
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "reclaim/arena.h"
 #include "reclaim/freelist.h"
 #include "reclaim/gate.h"
+
+#define HIPTI_WORD_SIZES UINT32_C(0xf)
+#define HIPTI_WORD_PLANNED UINT32_C(0x80)
+#define HIPTI_WORD_KIND UINT32_C(0xff) /* the sizes, and PLANNED */
+#define HIPTI_WORD_SHARD_SHIFT 8u
+#define HIPTI_WORD_PLAN_SHIFT 16u
 
 #define HIPTI_BLOCK_CELLS 64u /* the first of them links the blocks of an asid */
 
@@ -58,8 +89,9 @@ struct hipti_asids {
     const struct hipt_ops *ops;
     struct hipti_arena records;
     struct hipti_arena blocks;
-    HIPTI_ATOMIC(uint8_t) *sizes;      /* its elements atomic: for each asid the size classes in use, a bit each */
+    HIPTI_ATOMIC(uint32_t) *words;     /* its elements atomic: one for each asid, see above */
     uint32_t count;                    /* of asids, 2^bits */
+    struct hipti_plans plans;
     struct hipti_freelist limbo;       /* records */
     struct hipti_freelist spare;       /* blocks */
     struct hipti_gate gate;            /* of the tags of .spare of all asids */
@@ -74,8 +106,12 @@ struct hipti_asid_walk {
     uint64_t visited;
 };
 
-/* => false: no memory. There are never more than @mappings cells in use. */
-bool hipti_asids_init(struct hipti_asids *asids, const struct hipt_ops *ops, unsigned bits, uint64_t mappings);
+/*
+ * => false: no memory. @memory outlives them. There are never more than @mappings cells in use; they are had in blocks
+ * of @block_bytes. Their pages are in @nshards shards.
+ */
+bool hipti_asids_init(struct hipti_asids *asids, const struct hipti_memory *memory, unsigned bits, unsigned nshards,
+                      uint64_t mappings, size_t block_bytes);
 void hipti_asids_end(struct hipti_asids *asids);
 
 /* => the record of an asid that is ACTIVE, or NULL. */
@@ -86,6 +122,9 @@ struct hipti_asid *hipti_asid_active(const struct hipti_asids *asids, uint32_t n
  * page: this is a read-modify-write, so A2 either comes before it, or comes after it and has all that it publishes.
  */
 bool hipti_asid_confirm(struct hipti_asid *asid);
+
+/* => the record of an asid that is ACTIVE in this life, or NULL. Its blocks stay as long as the read side lasts. */
+struct hipti_asid *hipti_asid_issued(const struct hipti_asids *asids, struct hipt_asid asid);
 
 /* => the record of an asid that was issued. */
 struct hipti_asid *hipti_asid_record(const struct hipti_asids *asids, uint32_t number);
@@ -116,10 +155,10 @@ struct hipti_asid *hipti_asid_new(struct hipti_asids *asids, enum hipt_status *s
 struct hipti_asid *hipti_asid_take(struct hipti_asids *asids);
 
 /*
- * Issue the caller's own number, again or for the first time (A1), its blocks given back. => false: cells are in use;
- * the caller has to sweep, or put it back.
+ * Issue the caller's own number, again or for the first time (A1), its blocks given back and its word @word (W6).
+ * => false: cells are in use; the caller has to sweep, or put it back.
  */
-bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, struct hipt_asid *issued);
+bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t word, struct hipt_asid *issued);
 
 /* Put it into limbo (again) (A3). */
 void hipti_asid_put_back(struct hipti_asids *asids, struct hipti_asid *asid);
@@ -140,10 +179,56 @@ void hipti_asid_relink(struct hipti_asids *asids, uint32_t cell, uint32_t from, 
 /* => whether @cell names @slot, for the validators. */
 bool hipti_asid_cell_names(const struct hipti_asids *asids, uint32_t cell, uint32_t slot);
 
-/* The size classes that an asid uses, one bit each; bits stay until it ends. */
-static inline HIPTI_ATOMIC(uint8_t) *hipti_asid_sizes(const struct hipti_asids *asids, uint32_t number)
+/* The word of an asid. */
+static inline HIPTI_ATOMIC(uint32_t) *hipti_asid_word(const struct hipti_asids *asids, uint32_t number)
 {
-    return &asids->sizes[number];
+    return &asids->words[number];
 }
+
+/* => the size classes in use, one bit each. */
+static inline unsigned hipti_word_sizes(uint32_t word)
+{
+    return word & HIPTI_WORD_SIZES;
+}
+
+/* Of a word that is not PLANNED. */
+static inline unsigned hipti_word_shard(uint32_t word)
+{
+    return word >> HIPTI_WORD_SHARD_SHIFT & 0xffu;
+}
+
+/* => the word of an asid that begins in @shard. */
+static inline uint32_t hipti_word_at(unsigned shard)
+{
+    return (uint32_t)shard << HIPTI_WORD_SHARD_SHIFT;
+}
+
+/* => the word of an asid that begins with a plan. */
+static inline uint32_t hipti_word_planned(uint32_t plan)
+{
+    return plan << HIPTI_WORD_PLAN_SHIFT | HIPTI_WORD_PLANNED;
+}
+
+/* => what of a word says where pages are. */
+static inline uint32_t hipti_word_place(uint32_t word)
+{
+    return word & ~(HIPTI_WORD_KIND & ~HIPTI_WORD_PLANNED);
+}
+
+static inline uint32_t hipti_word_plan(uint32_t word)
+{
+    return word >> HIPTI_WORD_PLAN_SHIFT;
+}
+
+/* => where @word, read with acquire in this read side, says that the page is whose first base page is @vpn. */
+static inline struct hipti_where hipti_asid_where(const struct hipti_asids *asids, uint32_t word, uint64_t vpn)
+{
+    struct hipti_where where = {hipti_word_shard(word), HIPTI_NO_SHARD};
+
+    return word & HIPTI_WORD_PLANNED ? hipti_plan_where(&asids->plans, hipti_word_plan(word), vpn) : where;
+}
+
+/* Let the asid whose word was read as @word be where @place says (W1 to W4). => false: it has another word by now. */
+bool hipti_asid_replace(struct hipti_asids *asids, uint32_t number, uint32_t word, uint32_t place);
 
 #endif

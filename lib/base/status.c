@@ -10,7 +10,7 @@ const char *hipt_strerror(enum hipt_status status)
         "a mapping of another page size overlaps the page",
         "the page or frame is being changed by another thread, or waits for a grace period",
         "the mapping is no longer the one that was read",
-        "other CPUs have not acknowledged yet",
+        "other CPUs have not acknowledged yet, or a grace period has not passed",
         "a written page of a file cannot be unmapped lazily",
         "the mapping does not allow this access",
         "this would wait for other CPUs, and the caller may not",
@@ -36,6 +36,9 @@ const char *hipt_strerror(enum hipt_status status)
         "the version or sequence width is out of range",
         "the CPU's number, its tag width or the number of CPUs is out of range, or a hook of its cache is missing",
         "there is no such mode, or the table or the host has not what it needs",
+        "the node, or the number of nodes, is out of range",
+        "a node's distance to itself is not 10, or one to another node not above 10",
+        "the description cannot be read",
     };
 
     if ((unsigned)status >= (unsigned)HIPT_STATUS_COUNT) {

@@ -10,6 +10,7 @@
 #include <hipt/port.h>
 
 #include "base/check.h"
+#include "frame/layout.h"
 
 #define BLOCK_BITS 28u
 #define COUNT_SHIFT 28u
@@ -29,9 +30,15 @@ static struct hipti_frame *frame_at(const struct hipti_frames *frames, uint32_t 
     return (struct hipti_frame *)(void *)hipti_arena_at(&frames->records, number);
 }
 
-static struct hipti_alias *block_at(const struct hipti_frames *frames, uint32_t number)
+/* => the alias blocks of the node that record @number belongs to. */
+static struct hipti_aliases *aliases_of(const struct hipti_frames *frames, uint32_t number)
 {
-    return (struct hipti_alias *)(void *)hipti_arena_at(&frames->blocks, number);
+    return &frames->aliases[frames->owners[(number - 1u) >> frames->records.block_shift]];
+}
+
+static struct hipti_alias *block_at(const struct hipti_aliases *aliases, uint32_t number)
+{
+    return (struct hipti_alias *)(void *)hipti_arena_at(&aliases->blocks, number);
 }
 
 static uint32_t limbo_get(void *owner, uint32_t number)
@@ -49,12 +56,12 @@ static const struct hipti_links limbo_links = {limbo_get, limbo_set};
 
 static uint32_t spare_get(void *owner, uint32_t number)
 {
-    return hipti_load_relaxed(&block_at((struct hipti_frames *)owner, number)->spare); /* ordered by the freelist */
+    return hipti_load_relaxed(&block_at((struct hipti_aliases *)owner, number)->spare); /* ordered by the freelist */
 }
 
 static void spare_set(void *owner, uint32_t number, uint32_t next)
 {
-    hipti_store_relaxed(&block_at((struct hipti_frames *)owner, number)->spare, next); /* ordered by the freelist */
+    hipti_store_relaxed(&block_at((struct hipti_aliases *)owner, number)->spare, next); /* ordered by the freelist */
 }
 
 static const struct hipti_links spare_links = {spare_get, spare_set};
@@ -97,100 +104,180 @@ static bool pair_unpack(uint64_t value, struct hipti_pair *pair)
     return pair->cell != 0 && value != PAIR_SEALED;
 }
 
-static bool ranges_overlap(const struct hipt_range *a, const struct hipt_range *b)
-{
-    return a->swap == b->swap && a->first < b->first + b->count && b->first < a->first + a->count;
-}
-
-static bool range_is_sane(const struct hipt_range *range)
-{
-    uint64_t limit = UINT64_C(1) << HIPT_PFN_BITS;
-
-    return range->count > 0 && range->first < limit && range->count <= limit - range->first;
-}
-
-enum hipt_status hipti_frames_check(const struct hipt_range *ranges, size_t count, size_t *bad)
-{
-    uint64_t total = 0;
-    size_t i;
-    size_t j;
-
-    *bad = 0;
-    for (i = 0; i < count; i++) {
-        *bad = i;
-        if (!range_is_sane(&ranges[i])) {
-            return HIPT_BAD_RANGE;
-        }
-        for (j = 0; j < i; j++) {
-            if (ranges_overlap(&ranges[i], &ranges[j])) {
-                return HIPT_BAD_RANGE;
-            }
-        }
-        total += ranges[i].count;
-        if (total >= UINT32_MAX) {
-            return HIPT_BAD_RANGE;
-        }
-    }
-    return count ? HIPT_OK : HIPT_BAD_RANGE;
-}
-
 static bool range_before(const struct hipti_frame_range *a, bool swap, uint64_t first)
 {
     return a->swap != swap ? swap : a->first < first;
 }
 
-/* Copy the ranges, sorted by insertion (they are few), and number their records. => how many records. */
-static uint32_t frames_number_ranges(struct hipti_frames *frames, const struct hipt_range *ranges)
+/* Copy the ranges in the order of their records, and number these. => false: no memory. */
+static bool frames_copy_ranges(struct hipti_frames *frames, struct hipti_layout *layout,
+                               const struct hipt_range *ranges)
 {
-    uint32_t number = 1;
+    const struct hipt_ops *ops = frames->ops;
+    const struct hipt_range *range = NULL;
     size_t i;
 
-    for (i = 0; i < frames->nranges; i++) {
-        size_t at = i;
-
-        while (at > 0 && !range_before(&frames->ranges[at - 1u], ranges[i].swap, ranges[i].first)) {
-            frames->ranges[at] = frames->ranges[at - 1u];
-            at--;
-        }
-        frames->ranges[at].first = ranges[i].first;
-        frames->ranges[at].count = ranges[i].count;
-        frames->ranges[at].swap = ranges[i].swap;
-    }
-    for (i = 0; i < frames->nranges; i++) {
-        frames->ranges[i].number = number;
-        number += (uint32_t)frames->ranges[i].count;
-    }
-    return number - 1u;
-}
-
-bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, const struct hipt_range *ranges,
-                       size_t count, uint64_t mappings)
-{
-    size_t block = hipti_arena_block(ops);
-    uint64_t blocks = mappings + LIMBO_BLOCKS;
-    uint32_t limit = (uint32_t)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
-    uint32_t records;
-
-    frames->ops = ops;
-    frames->nranges = count;
-    frames->ranges = (struct hipti_frame_range *)ops->alloc(ops->ctx, count * sizeof(*frames->ranges), HIPTI_CACHE_LINE,
-                                                            HIPT_ANY_NODE, true);
+    frames->ranges = (struct hipti_frame_range *)ops->alloc(ops->ctx, frames->nranges * sizeof(*frames->ranges),
+                                                            HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
     if (!frames->ranges) {
         return false;
     }
-    records = frames_number_ranges(frames, ranges);
-    return hipti_arena_init(&frames->records, ops, sizeof(struct hipti_frame), records, block, true) &&
-           hipti_arena_prepare(&frames->records, records, true) &&
-           hipti_arena_init(&frames->blocks, ops, sizeof(struct hipti_alias), limit, (size_t)1 << 16, true);
+    for (i = 0; i < frames->nranges; i++) {
+        range = hipti_layout_after(ranges, frames->nranges, range);
+        frames->ranges[i].first = range->first;
+        frames->ranges[i].count = range->count;
+        frames->ranges[i].number = (uint32_t)hipti_layout_number(layout, range);
+        frames->ranges[i].swap = range->swap;
+    }
+    return true;
+}
+
+/* => @node, or, where that is none, the first one that has memory. */
+static unsigned node_with_memory(const struct hipti_topology *topology, int node)
+{
+    return node >= 0 ? (unsigned)node : hipti_lowest_bit64(topology->with_memory);
+}
+
+/* => the node of a block of swap slots, which nobody owns: one node with memory after another. */
+static unsigned swap_node(uint64_t nodes, uint32_t block)
+{
+    uint64_t left;
+    uint32_t count = 0;
+
+    for (left = nodes; left != 0; left &= left - 1u) {
+        count++;
+    }
+    left = nodes;
+    for (block %= count; block > 0; block--) {
+        left &= left - 1u;
+    }
+    return hipti_lowest_bit64(left);
+}
+
+/* => the node that block @block of the records belongs to; its first record in a range is that of @range, at @index. */
+static unsigned block_owner(const struct hipti_topology *topology, uint32_t block,
+                            const struct hipti_frame_range *range, uint64_t index)
+{
+    uint64_t pfn = range->first + (index - (range->number - 1u));
+
+    return range->swap ? swap_node(topology->with_memory, block) :
+                         node_with_memory(topology, hipti_topology_node_of_pfn(topology, pfn));
+}
+
+/* Have all records, each block on its owner's node. => false: no memory. */
+static bool frames_place(struct hipti_frames *frames, const struct hipti_topology *topology)
+{
+    unsigned shift = frames->records.block_shift;
+    uint32_t block = 0;
+    size_t i;
+
+    for (i = 0; i < frames->nranges; i++) {
+        const struct hipti_frame_range *range = &frames->ranges[i];
+        uint64_t index = range->number - 1u;
+
+        for (; (uint64_t)block << shift < index + range->count; block++) {
+            uint64_t first = (uint64_t)block << shift;
+            unsigned owner = block_owner(topology, block, range, first > index ? first : index);
+
+            frames->owners[block] = (uint8_t)owner;
+            if (!hipti_arena_fill(&frames->records, block, &frames->memory[owner], true)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Alias blocks for each node that owns a block of records. => false: no memory. */
+static bool frames_open_aliases(struct hipti_frames *frames, uint32_t nblocks, uint32_t limit)
+{
+    uint32_t i;
+
+    for (i = 0; i < nblocks; i++) {
+        struct hipti_aliases *aliases = &frames->aliases[frames->owners[i]];
+
+        if (!aliases->blocks.directory &&
+            !hipti_arena_init(&aliases->blocks, &frames->memory[frames->owners[i]], sizeof(struct hipti_alias), limit,
+                              (size_t)1 << 16, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is kept for each node, and for each block of records. => false: no memory. */
+static bool frames_open_nodes(struct hipti_frames *frames, const struct hipti_topology *topology, uint32_t limit)
+{
+    uint32_t nblocks = hipti_arena_blocks(&frames->records);
+    const struct hipt_ops *ops = frames->ops;
+
+    frames->aliases_bytes = frames->nodes * sizeof(struct hipti_aliases) + nblocks;
+    frames->aliases = (struct hipti_aliases *)ops->alloc(ops->ctx, frames->aliases_bytes, HIPTI_CACHE_LINE,
+                                                         HIPT_ANY_NODE, true);
+    if (!frames->aliases) {
+        return false;
+    }
+    frames->owners = (uint8_t *)(frames->aliases + frames->nodes);
+    return frames_place(frames, topology) && frames_open_aliases(frames, nblocks, limit);
+}
+
+bool hipti_frames_init(struct hipti_frames *frames, const struct hipti_topology *topology,
+                       const struct hipti_memory *memory, const struct hipt_range *ranges, size_t count,
+                       uint64_t mappings)
+{
+    struct hipti_layout_nodes nodes = {topology->nodes, topology->ranges, topology->nranges,
+                                       hipti_arena_block(memory->ops)};
+    uint64_t limit = mappings + LIMBO_BLOCKS < BLOCKS_MAX ? mappings + LIMBO_BLOCKS : BLOCKS_MAX;
+    size_t record = sizeof(struct hipti_frame);
+    struct hipti_layout layout;
+
+    frames->ops = memory->ops;
+    frames->memory = memory;
+    frames->nranges = count;
+    frames->nodes = topology->nodes;
+    hipti_layout_init(&layout, &nodes, ranges, count);
+    return frames_copy_ranges(frames, &layout, ranges) &&
+           hipti_arena_init(&frames->records, &memory[node_with_memory(topology, HIPT_ANY_NODE)], record,
+                            (uint32_t)layout.next, record << layout.block_shift, true) &&
+           frames_open_nodes(frames, topology, (uint32_t)limit);
 }
 
 void hipti_frames_end(struct hipti_frames *frames)
 {
+    unsigned node;
+
     hipti_arena_end(&frames->records);
-    hipti_arena_end(&frames->blocks);
+    for (node = 0; frames->aliases && node < frames->nodes; node++) {
+        hipti_arena_end(&frames->aliases[node].blocks);
+    }
+    if (frames->aliases) {
+        frames->ops->free(frames->ops->ctx, frames->aliases, frames->aliases_bytes);
+    }
     if (frames->ranges) {
         frames->ops->free(frames->ops->ctx, frames->ranges, frames->nranges * sizeof(*frames->ranges));
     }
+}
+
+size_t hipti_frames_alias_bytes(const struct hipti_frames *frames)
+{
+    size_t bytes = 0;
+    unsigned node;
+
+    for (node = 0; node < frames->nodes; node++) {
+        bytes += frames->aliases[node].blocks.directory ? hipti_arena_bytes(&frames->aliases[node].blocks) : 0;
+    }
+    return bytes;
+}
+
+size_t hipti_frames_alias_bytes_on(const struct hipti_frames *frames, int node)
+{
+    size_t bytes = 0;
+    unsigned i;
+
+    for (i = 0; i < frames->nodes; i++) {
+        bytes += hipti_arena_bytes_on(&frames->aliases[i].blocks, node);
+    }
+    return bytes;
 }
 
 uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bool swap)
@@ -279,21 +366,22 @@ static bool block_put(struct hipti_alias *block, uint64_t value)
 }
 
 /* => a block that nobody looks at, all places empty but the first, which holds @value; HIPTI_NONE with *status set. */
-static uint32_t block_new(struct hipti_frames *frames, uint64_t value, enum hipt_status *status)
+static uint32_t block_new(struct hipti_aliases *aliases, uint64_t value, enum hipt_status *status)
 {
-    uint32_t number = hipti_freelist_pop(&frames->spare, &spare_links, frames, frames->ops);
+    const struct hipt_ops *ops = aliases->blocks.memory->ops;
+    uint32_t number = hipti_freelist_pop(&aliases->spare, &spare_links, aliases, ops);
     struct hipti_alias *block;
     bool full;
     unsigned i;
 
     if (number == HIPTI_NONE) {
-        number = hipti_arena_carve(&frames->blocks, false, &full);
+        number = hipti_arena_carve(&aliases->blocks, false, &full);
     }
     if (number == HIPTI_NONE) {
-        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&frames->spare));
+        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&aliases->spare));
         return HIPTI_NONE;
     }
-    block = block_at(frames, number);
+    block = block_at(aliases, number);
     for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
         hipti_store_relaxed(&block->pair[i], i == 0 ? value : 0); /* nobody looks; the list's head publishes */
     }
@@ -301,38 +389,38 @@ static uint32_t block_new(struct hipti_frames *frames, uint64_t value, enum hipt
 }
 
 /* Put a pair into the list of blocks, where need be into a new one in front. */
-static enum hipt_status frame_add_alias(struct hipti_frames *frames, struct hipti_frame *frame, uint64_t value)
+static enum hipt_status frame_add_alias(struct hipti_aliases *aliases, struct hipti_frame *frame, uint64_t value)
 {
     uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] the list */
     enum hipt_status status = HIPT_OK;
     uint32_t number;
 
     for (number = word_block(word); number != HIPTI_NONE;) {
-        struct hipti_alias *block = block_at(frames, number);
+        struct hipti_alias *block = block_at(aliases, number);
 
         if (block_put(block, value)) {
             return HIPT_OK;
         }
         number = hipti_load_relaxed(&block->next); /* constant while readers may stand on the block */
     }
-    number = block_new(frames, value, &status);
+    number = block_new(aliases, value, &status);
     if (number == HIPTI_NONE) {
         return status;
     }
     do {
-        hipti_store_relaxed(&block_at(frames, number)->next, word_block(word)); /* the head publishes */
+        hipti_store_relaxed(&block_at(aliases, number)->next, word_block(word)); /* the head publishes */
     } while (!hipti_cas_release(&frame->word, &word, /* [publish:frame] [publish:pair] the block */
                                 hipti_field_set(word, 0, BLOCK_BITS, number)));
     return HIPT_OK;
 }
 
 /* Give every block of a list back. The frame is UNMAPPING: nobody links, and all pairs have been taken out. */
-static void frame_drop_blocks(struct hipti_frames *frames, uint32_t number)
+static void frame_drop_blocks(struct hipti_aliases *aliases, uint32_t number)
 {
     while (number != HIPTI_NONE) {
-        uint32_t next = hipti_load_relaxed(&block_at(frames, number)->next); /* the caller's own */
+        uint32_t next = hipti_load_relaxed(&block_at(aliases, number)->next); /* the caller's own */
 
-        hipti_freelist_push(&frames->spare, &spare_links, frames, number);
+        hipti_freelist_push(&aliases->spare, &spare_links, aliases, number);
         number = next;
     }
 }
@@ -374,7 +462,7 @@ static void frame_drop(struct hipti_frames *frames, uint32_t number, enum hipti_
         /* release: uses of the frame, for who sees the count fall [publish:frame]; acquire: the list [observe:frame] */
     } while (!hipti_cas_acq_rel(&frame->word, &word, next));
     if (word_state(next) == HIPT_FRAME_UNMAPPING) {
-        frame_drop_blocks(frames, word_block(next));
+        frame_drop_blocks(aliases_of(frames, number), word_block(next));
         word = next;
         do { /* an unpin may come meanwhile */
             next = word_unmapped(word, why);
@@ -398,7 +486,7 @@ enum hipt_status hipti_frame_link(struct hipti_frames *frames, uint32_t number, 
         hipti_cas_release(&frame->first, &empty, pair_pack(pair))) { /* [publish:pair] */
         return HIPT_OK;
     }
-    status = frame_add_alias(frames, frame, pair_pack(pair));
+    status = frame_add_alias(aliases_of(frames, number), frame, pair_pack(pair));
     if (status != HIPT_OK) {
         frame_drop(frames, number, HIPTI_UNLINK_UNDO);
     }
@@ -424,9 +512,9 @@ static bool block_seal(struct hipti_alias *block)
 }
 
 /* Take the first block off the list if it is empty, so that a frame's list does not only grow. */
-static void frame_trim(struct hipti_frames *frames, struct hipti_frame *frame, uint32_t number)
+static void frame_trim(struct hipti_aliases *aliases, struct hipti_frame *frame, uint32_t number)
 {
-    struct hipti_alias *block = block_at(frames, number);
+    struct hipti_alias *block = block_at(aliases, number);
     uint64_t word = hipti_load_relaxed(&frame->word); /* only compared: the caller has seen the block */
     unsigned i;
 
@@ -438,7 +526,7 @@ static void frame_trim(struct hipti_frames *frames, struct hipti_frame *frame, u
 
         /* release: as in place_clear(); the block behind was published when it was the first [publish:frame] */
         if (hipti_cas_release(&frame->word, &word, next)) {
-            hipti_freelist_push(&frames->spare, &spare_links, frames, number);
+            hipti_freelist_push(&aliases->spare, &spare_links, aliases, number);
             return;
         }
     }
@@ -465,7 +553,7 @@ static uint32_t place_clear(HIPTI_ATOMIC(uint64_t) *place, uint32_t slot)
 }
 
 /* Take the pair of @slot, which is there, out of the blocks. => its cell. */
-static uint32_t frame_remove_alias(struct hipti_frames *frames, struct hipti_frame *frame, uint32_t slot)
+static uint32_t frame_remove_alias(struct hipti_aliases *aliases, struct hipti_frame *frame, uint32_t slot)
 {
     uint64_t word = hipti_load_acquire(&frame->word); /* [observe:frame] the list */
     uint32_t number = word_block(word);
@@ -475,12 +563,12 @@ static uint32_t frame_remove_alias(struct hipti_frames *frames, struct hipti_fra
         unsigned i;
 
         HIPTI_INVARIANT(number != HIPTI_NONE);
-        block = block_at(frames, number);
+        block = block_at(aliases, number);
         for (i = 0; i < HIPTI_BLOCK_PAIRS; i++) {
             uint32_t cell = place_clear(&block->pair[i], slot);
 
             if (cell) {
-                frame_trim(frames, frame, number);
+                frame_trim(aliases, frame, number);
                 return cell;
             }
         }
@@ -494,7 +582,7 @@ uint32_t hipti_frame_unlink(struct hipti_frames *frames, uint32_t number, uint32
     uint32_t cell = place_clear(&frame->first, slot);
 
     if (cell == 0) {
-        cell = frame_remove_alias(frames, frame, slot);
+        cell = frame_remove_alias(aliases_of(frames, number), frame, slot);
     }
     HIPTI_INVARIANT(cell != 0);
     HIPTI_WALK(hipti_frame_cell(frames, number, slot) == 0);
@@ -598,7 +686,7 @@ struct hipti_pairs hipti_frame_pairs(const struct hipti_frames *frames, uint32_t
     struct hipti_frame *frame = frame_at(frames, number);
     struct hipti_pairs pairs;
 
-    pairs.frames = frames;
+    pairs.aliases = aliases_of(frames, number);
     pairs.place = &frame->first;
     pairs.pair = hipti_load_acquire(&frame->first); /* [observe:pair] */
     pairs.block = word_block(hipti_load_acquire(&frame->word)); /* [observe:frame] */
@@ -616,7 +704,7 @@ bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair)
         }
     }
     while (pairs->block != HIPTI_NONE) {
-        struct hipti_alias *block = block_at(pairs->frames, pairs->block);
+        struct hipti_alias *block = block_at(pairs->aliases, pairs->block);
 
         while (pairs->at < HIPTI_BLOCK_PAIRS) {
             pairs->place = &block->pair[pairs->at];
@@ -685,5 +773,13 @@ uint32_t hipti_frame_cell_hint(const struct hipti_frames *frames, uint32_t numbe
 
 enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks)
 {
-    return hipti_arena_reserve(&frames->blocks, blocks);
+    enum hipt_status status = HIPT_OK;
+    unsigned node;
+
+    for (node = 0; status == HIPT_OK && node < frames->nodes; node++) {
+        if (frames->aliases[node].blocks.directory) {
+            status = hipti_arena_reserve(&frames->aliases[node].blocks, blocks);
+        }
+    }
+    return status;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frame records: who maps a frame. One record of 16 bytes for each pfn of the ranges, and for each swap slot; the first
- * mapping stands in the record, further ones in blocks of seven. A mapping is a pair (slot, cell): where its PTE is,
- * and where its address space keeps it in mind. This room stores the pairs and knows neither table nor address spaces.
+ * mapping stands in the record, further ones in blocks of seven, on the node that the record belongs to. A mapping is a
+ * pair (slot, cell): where its PTE is, and where its address space keeps it in mind. This room stores the pairs and
+ * knows neither table nor address spaces.
  *
  * The record's word:
  *
@@ -46,6 +47,7 @@
 #include "base/bits.h"
 #include "reclaim/arena.h"
 #include "reclaim/freelist.h"
+#include "topology/topology.h"
 
 #define HIPTI_BLOCK_PAIRS 7u
 
@@ -75,15 +77,24 @@ struct hipti_frame_range {
     bool swap;
 };
 
+/* The alias blocks of one node: those of records of other nodes have the same numbers, and are others. */
+struct hipti_aliases {
+    struct hipti_arena blocks; /* without a directory where the node owns no records */
+    HIPTI_ALIGNED(64) struct hipti_freelist spare;
+};
+
 /* Field key: all constant, but for what arenas and lists say of themselves. */
 struct hipti_frames {
     const struct hipt_ops *ops;
-    struct hipti_frame_range *ranges; /* sorted by (swap, first) */
+    struct hipti_frame_range *ranges;  /* sorted by (swap, first) */
     size_t nranges;
     struct hipti_arena records;
-    struct hipti_arena blocks;
-    struct hipti_freelist limbo;      /* records */
-    struct hipti_freelist spare;      /* blocks */
+    struct hipti_aliases *aliases;     /* of each node */
+    uint8_t *owners;                   /* of each block of records: the node that it belongs to */
+    unsigned nodes;
+    struct hipti_freelist limbo;       /* records */
+    const struct hipti_memory *memory; /* of each node */
+    size_t aliases_bytes;
 };
 
 /* A mapping as a frame knows it. */
@@ -94,7 +105,7 @@ struct hipti_pair {
 
 /* Where a walk over a frame's pairs stands. */
 struct hipti_pairs {
-    const struct hipti_frames *frames;
+    const struct hipti_aliases *aliases;
     HIPTI_ATOMIC(uint64_t) *place; /* of the pair given last, or the record's own, to be given first */
     uint64_t pair;                 /* what was read there */
     uint32_t block;
@@ -102,13 +113,20 @@ struct hipti_pairs {
     bool is_first;
 };
 
-/* => HIPT_BAD_RANGE or HIPT_OK; *bad is the index of the range that is wrong. The order of the ranges is free. */
-enum hipt_status hipti_frames_check(const struct hipt_range *ranges, size_t count, size_t *bad);
-
-/* => false: no memory. The ranges have been checked; there are never more than @mappings pairs. */
-bool hipti_frames_init(struct hipti_frames *frames, const struct hipt_ops *ops, const struct hipt_range *ranges,
-                       size_t count, uint64_t mappings);
+/*
+ * => false: no memory. The ranges have been checked (layout.h), @memory is that of each node of the topology and
+ * outlives the frames; there are never more than @mappings pairs.
+ */
+bool hipti_frames_init(struct hipti_frames *frames, const struct hipti_topology *topology,
+                       const struct hipti_memory *memory, const struct hipt_range *ranges, size_t count,
+                       uint64_t mappings);
 void hipti_frames_end(struct hipti_frames *frames);
+
+/* => bytes of all alias blocks and their directories. */
+size_t hipti_frames_alias_bytes(const struct hipti_frames *frames);
+
+/* => bytes of those blocks that lie on @node. */
+size_t hipti_frames_alias_bytes_on(const struct hipti_frames *frames, int node);
 
 /* => the number of a frame's record, HIPTI_NONE if it is in no range. */
 uint32_t hipti_frames_number(const struct hipti_frames *frames, uint64_t pfn, bool swap);
@@ -165,7 +183,7 @@ bool hipti_pairs_next(struct hipti_pairs *pairs, struct hipti_pair *pair);
  */
 bool hipti_pairs_changed(struct hipti_pairs *pairs, struct hipti_pair *pair, bool *is_there);
 
-/* => HIPT_OK: memory is there for @blocks more alias blocks; HIPT_FULL: beyond the bound; HIPT_NOMEM. */
+/* => HIPT_OK: memory is there for @blocks more alias blocks on each node; HIPT_FULL: beyond the bound; HIPT_NOMEM. */
 enum hipt_status hipti_frames_reserve(struct hipti_frames *frames, uint32_t blocks);
 
 #endif

@@ -288,7 +288,7 @@ static void destroy_turn(struct hipt_gather *gather, struct hipt_page *page, uin
 
         hipti_ahead_next(table, ahead);
         next->asid = gather->asid;
-        if (hipti_find_ended(&table->buckets, hipti_page_key(table, page), gather->number, &next->slot, &next->pte)) {
+        if (hipti_page_find_ended(table, page, gather->number, &next->slot, &next->pte)) {
             hipti_fetch_taken(table, *next);
             count++;
         }
@@ -347,7 +347,7 @@ static enum hipt_status gather_room(struct hipt_gather *gather, const struct hip
     return status;
 }
 
-/* Step 1 for a range that has a place and is not empty. => as gather_turn(). */
+/* Step 1 for a range that has a place. => as gather_turn(). */
 static enum hipt_status gather_pages(struct hipt_gather *gather, struct hipt_page page, uint64_t npages,
                                      uint64_t *done)
 {
@@ -377,7 +377,7 @@ enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_p
     if (status == HIPT_OK && npages > 0) {
         status = gather_room(gather, page, npages);
     }
-    if (status == HIPT_OK && npages > 0) {
+    if (status == HIPT_OK) {
         status = gather_pages(gather, *page, npages, &ended);
     }
     if (done) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/table.h"
 
+#include "map/touch.h"
 #include "table/find.h"
 
 #define WINDOW 32u /* lookups of a batch whose lines are on their way; a power of two */
@@ -32,54 +33,24 @@ static inline void translation_set(struct hipt_translation *out, const struct hi
     out->slot = slot;
 }
 
-/* Where a page of one size class is looked for. */
+/* Where a page is looked for. */
 struct probe {
-    struct hipti_line *line; /* its bucket's */
+    struct hipti_line *line; /* NULL: it takes lookup_all() */
+    const struct hipti_array *array;
     struct hipti_place place;
-    struct hipt_page page;   /* the one around the base page that is wanted */
+    uint32_t number; /* the line's */
 };
 
-static inline void probe_aim(const struct hipt_table *table, const struct hipti_array *array, uint32_t asid,
-                             uint64_t vpn, uint32_t size, struct probe *probe)
+static inline struct probe probe_key(const struct hipti_array *array, uint64_t key)
 {
-    uint64_t key = hipti_key_pack(&table->split, asid, size, vpn);
+    struct probe probe;
 
-    probe->place = hipti_quotient_place(&array->quotient, hipti_hash_mix(&array->hash, key));
-    probe->line = hipti_array_line(array, probe->place.bucket);
-    probe->place.bucket += array->first; /* last: the line does not wait for it */
-    probe->page = page_around(table, asid, vpn, size);
-}
-
-/*
- * One size class, the whole chain. => whether a mapping is there that is not held, or cannot be hidden by a larger one;
- * *out is set then. One that has moved to another array is not there.
- */
-static HIPTI_COLD bool probe_chain(struct hipt_table *table, const struct probe *probe, struct hipt_translation *out)
-{
-    hipti_slot slot;
-    uint64_t pte;
-
-    if (!hipti_bucket_find(&table->buckets, probe->place, &slot, &pte, NULL) || !hipti_pte_is_visible(pte)) {
-        return false;
-    }
-    if (hipti_pte_state(pte) != HIPTI_LIVE && table->split.nsizes > 1u) {
-        return false;
-    }
-    translation_set(out, &probe->page, pte, slot);
-    return true;
-}
-
-/* One size class. => whether a mapping is in the bucket's own line; if not, *is_absent as hipti_line_lookup() says. */
-static inline bool probe_line(const struct probe *probe, bool *is_absent, struct hipt_translation *out)
-{
-    uint64_t pte;
-    size_t i;
-
-    if (!hipti_line_lookup(probe->line, probe->place, &i, &pte, is_absent)) {
-        return false;
-    }
-    translation_set(out, &probe->page, pte, probe->place.bucket * HIPT_SLOTS + (hipti_slot)i);
-    return true;
+    probe.place = hipti_quotient_place(&array->quotient, hipti_hash_mix(&array->hash, key));
+    probe.line = hipti_array_line(array, probe.place.bucket);
+    probe.array = array;
+    probe.place.bucket += array->first; /* the line does not wait for it */
+    probe.number = probe.place.bucket;
+    return probe;
 }
 
 /*
@@ -96,8 +67,8 @@ static bool find_sizes(struct hipt_table *table, uint32_t asid, uint64_t vpn, un
         hipti_slot slot;
         uint64_t pte;
 
-        if (hipti_find_seq_cst(&table->buckets, hipti_page_key(table, &page), &slot, &pte) &&
-            hipti_pte_is_visible(pte)) {
+        hipti_touch_page(table, &page);
+        if (hipti_page_find_seq_cst(table, &page, &slot, &pte) && hipti_pte_is_visible(pte)) {
             translation_set(out, &page, pte, slot);
             return true;
         }
@@ -163,32 +134,77 @@ static HIPTI_COLD bool lookup_again(struct hipt_table *table, uint32_t asid, uin
     }
 }
 
-/* Several size classes, or none, in a table that does not move. => whether a live mapping is there. */
-static HIPTI_COLD bool lookup_sizes(struct hipt_table *table, const struct hipti_array *array, uint32_t asid,
-                                    uint64_t vpn, unsigned sizes, struct hipt_translation *out)
+/* => whether mappings of another array are on their way to @array. */
+static inline bool is_moving(const struct hipti_array *array)
 {
-    for (; sizes != 0; sizes &= sizes - 1u) {
-        struct probe probe;
-        bool is_absent;
-
-        probe_aim(table, array, asid, vpn, hipti_lowest_bit(sizes), &probe);
-        if (probe_line(&probe, &is_absent, out) || (!is_absent && probe_chain(table, &probe, out))) {
-            return true;
-        }
-    }
-    return false;
+    return hipti_load_acquire(&array->past) != NULL; /* [observe:left] */
 }
 
-/* The same where mappings may be on their way to another array; of one size class a held one too. */
-static HIPTI_COLD bool lookup_moving(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
-                                     struct hipt_translation *out)
+/* Go on to the line behind @link, in the chain that the probe is in. */
+static inline void probe_follow(const struct hipti_buckets *buckets, struct probe *probe, uint32_t link)
+{
+    probe->number = hipti_buckets_linked(buckets, probe->array->first, link); /* in the same shard */
+    probe->line = hipti_array_overflow(probe->array, link);
+}
+
+/* => the word of a live mapping, and *slot; or 0 and *link: HIPTI_NONE: it is absent; HIPTI_UNDECIDED. */
+static inline uint64_t probe_chain(const struct hipt_table *table, struct probe *probe, hipti_slot *slot,
+                                   uint32_t *link)
+{
+    *link = HIPTI_UNDECIDED;
+    while (probe->line) {
+        unsigned i;
+        uint64_t pte = hipti_line_lookup(probe->line, probe->place, &i, link);
+
+        hipti_touch_line(table, probe->number);
+
+        if (pte != 0) {
+            *slot = probe->number * HIPT_SLOTS + i;
+            return pte;
+        }
+        if (*link == HIPTI_NONE || *link == HIPTI_UNDECIDED) {
+            return 0;
+        }
+        probe_follow(&table->buckets, probe, *link);
+    }
+    return 0;
+}
+
+/*
+ * => whether @page has a slot, in whatever state. Where there are several sizes a miss is not the last word: it need
+ * not look at an array, or a place, that has come meanwhile.
+ */
+static inline bool find_page(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte)
+{
+    struct hipti_where where = hipti_page_where(table, page);
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets, where.now);
+
+    if (where.past == HIPTI_NO_SHARD && !is_moving(array)) {
+        struct probe probe = probe_key(array, hipti_page_key(table, page));
+        uint32_t link;
+
+        *pte = probe_chain(table, &probe, slot, &link);
+        if (*pte != 0 || (link == HIPTI_NONE && table->split.nsizes > 1u)) {
+            return *pte != 0;
+        }
+    }
+    hipti_touch_page(table, page);
+    return hipti_page_find(table, page, slot, pte);
+}
+
+/*
+ * Several size classes, or none. => whether a mapping is there that is not held, or cannot be hidden by a larger one;
+ * *out is set then.
+ */
+static bool lookup_sizes(struct hipt_table *table, uint32_t asid, uint64_t vpn, unsigned sizes,
+                         struct hipt_translation *out)
 {
     for (; sizes != 0; sizes &= sizes - 1u) {
         struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
         hipti_slot slot;
         uint64_t pte;
 
-        if (hipti_page_find(table, &page, &slot, &pte) &&
+        if (find_page(table, &page, &slot, &pte) &&
             (hipti_pte_state(pte) == HIPTI_LIVE || (table->split.nsizes == 1u && hipti_pte_is_visible(pte)))) {
             translation_set(out, &page, pte, slot);
             return true;
@@ -197,74 +213,118 @@ static HIPTI_COLD bool lookup_moving(struct hipt_table *table, uint32_t asid, ui
     return false;
 }
 
-static inline bool is_single(unsigned sizes)
+/* As lookup_sizes() goes about it. */
+static HIPTI_COLD void touch_sample(struct hipt_table *table, uint32_t asid, uint64_t vpn)
 {
-    return sizes != 0 && (sizes & (sizes - 1u)) == 0;
-}
-
-/*
- * The only size class of an asid, not found in its line. A miss is one, with no second look, if the class still is the
- * only one: who takes a page out of the line that goes on in another class has set that one's bit before. The probe
- * comes as a value, so that it lies in registers wherever this is not called.
- */
-static HIPTI_NOINLINE bool probe_again(struct hipt_table *table, struct probe probe, bool is_absent,
-                                       uint64_t vpn, struct hipt_translation *out)
-{
-    if (!is_absent && probe_chain(table, &probe, out)) {
-        return true;
-    }
-    if (table->split.nsizes == 1u || (hipti_line_is_absent(probe.line, probe.place) &&
-                                      hipti_sizes_in_use(table, probe.page.asid) == 1u << probe.page.size)) {
-        return false;
-    }
-    return lookup_again(table, probe.page.asid, vpn, out);
-}
-
-/* => whether the mappings of @array are on their way to another one, or some of another one to it. */
-static inline bool is_moving(const struct hipti_array *array)
-{
-    return hipti_load_acquire(&array->past) != NULL; /* [observe:left] */
-}
-
-/* All but the only size class of an asid in a table that does not move. */
-static bool lookup_others(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
-{
-    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
     unsigned sizes = hipti_sizes_in_use(table, asid);
+    bool is_found = false;
 
-    if (table->split.nsizes == 1u) {
-        return lookup_moving(table, asid, vpn, sizes, out);
+    for (; sizes != 0 && !is_found; sizes &= sizes - 1u) {
+        struct hipt_page page = page_around(table, asid, vpn, hipti_lowest_bit(sizes));
+
+        is_found = hipti_touch_lines(table, &page);
     }
-    return (is_moving(array) ? lookup_moving(table, asid, vpn, sizes, out)
-                             : lookup_sizes(table, array, asid, vpn, sizes, out)) ||
-           lookup_again(table, asid, vpn, out);
 }
 
-/* Inside a read side. A miss is one if the array is the table's still: who takes mappings out of it has replaced it. */
-static inline bool lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
-{
-    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
-    unsigned sizes = hipti_sizes_in_use(table, asid);
-    struct probe probe;
-    bool is_absent;
-
-    if (!is_single(sizes) || is_moving(array)) {
-        return lookup_others(table, asid, vpn, out);
-    }
-    probe_aim(table, array, asid, vpn, hipti_lowest_bit(sizes), &probe);
-    return probe_line(&probe, &is_absent, out) || probe_again(table, probe, is_absent, vpn, out) ||
-           (hipti_buckets_now(&table->buckets) != array && lookup_others(table, asid, vpn, out));
-}
-
-enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, uint64_t vpn,
-                                     struct hipt_translation *out)
+/* Any lookup. It is the end of those that begin with one line, which keep nothing over the call. */
+static HIPTI_NOINLINE enum hipt_status lookup_all(struct hipt_table *table, uint32_t asid, uint64_t vpn,
+                                                  struct hipt_translation *out)
 {
     enum hipt_status status = lookup_check(table, asid, vpn);
 
     if (status != HIPT_OK) {
         return status;
     }
-    return lookup(table, asid, vpn, out) ? HIPT_OK : HIPT_ABSENT;
+    if (hipti_touch_samples(table, vpn)) {
+        touch_sample(table, asid, vpn);
+    }
+    if (lookup_sizes(table, asid, vpn, hipti_sizes_in_use(table, asid), out) ||
+        (table->split.nsizes > 1u && lookup_again(table, asid, vpn, out))) {
+        return HIPT_OK;
+    }
+    return HIPT_ABSENT;
+}
+
+/*
+ * => where a page of the smallest size is looked for, if the asid uses that size, the table does not move, and nobody
+ * wants to know of it (touch.h); what is live there is what translates, whatever other sizes there are.
+ */
+static inline struct probe probe_aim(const struct hipt_table *table, uint32_t asid, uint64_t vpn)
+{
+    struct probe nowhere = {NULL, NULL, {0, 0}, 0};
+    const struct hipti_array *array;
+    uint32_t word;
+
+    if (asid > table->split.last_asid || vpn > table->split.last_vpn) {
+        return nowhere;
+    }
+    /*
+     * relaxed: who knows that a page is mapped knows its size's bit; the line is acquired on its own. Who reads a shard
+     * that the asid has moved to began after the grace period before W4, and so after all that had moved there
+     */
+    word = hipti_load_relaxed(hipti_asid_word(&table->asids, asid));
+    if ((word & (HIPTI_WORD_PLANNED | 1u)) != 1u || hipti_touch_samples(table, vpn)) {
+        return nowhere;
+    }
+    array = hipti_load_acquire(&table->buckets.now[hipti_word_shard(word)]); /* [observe:array] */
+    return is_moving(array) ? nowhere : probe_key(array, hipti_key_of_smallest(&table->split, asid, vpn));
+}
+
+/*
+ * => whether a page that its chain in @array does not hold is absent: there are no other sizes. Who takes a page out of
+ * the chain that goes on in another array, or in pages of another size, has replaced the array before, or set that
+ * size's bit. The array stands for its shard as well, and does not come back inside a read side.
+ */
+static inline bool is_final(const struct hipt_table *table, uint32_t asid, const struct hipti_array *array)
+{
+    /* relaxed, both: what shows the page gone was acquired, and shows the bit, or the array, which is only compared */
+    uint32_t word = hipti_load_relaxed(hipti_asid_word(&table->asids, asid));
+
+    return (word & HIPTI_WORD_KIND) == 1u && hipti_load_relaxed(&table->buckets.now[hipti_word_shard(word)]) == array;
+}
+
+static inline void translation_set_smallest(struct hipt_translation *out, uint32_t asid, uint64_t vpn, uint64_t pte,
+                                            hipti_slot slot)
+{
+    struct hipt_page page = {asid, 0, vpn};
+
+    translation_set(out, &page, pte, slot);
+}
+
+enum hipt_status hipt_lookup_reading(struct hipt_table *table, uint32_t asid, uint64_t vpn,
+                                     struct hipt_translation *out)
+{
+    struct probe probe = probe_aim(table, asid, vpn);
+    hipti_slot slot;
+    uint32_t link;
+    uint64_t pte = probe_chain(table, &probe, &slot, &link);
+
+    if (pte != 0) {
+        translation_set_smallest(out, asid, vpn, pte, slot);
+        return HIPT_OK;
+    }
+    return link == HIPTI_NONE && is_final(table, asid, probe.array) ? HIPT_ABSENT : lookup_all(table, asid, vpn, out);
+}
+
+/* The word of the base page itself, within whatever page covers it. */
+static HIPTI_NOINLINE uint64_t lookup_pte_all(struct hipt_table *table, uint32_t asid, uint64_t vpn)
+{
+    struct hipt_translation found;
+
+    return lookup_all(table, asid, vpn, &found) == HIPT_OK ? found.pte + (vpn - found.mapping.page.vpn) : 0;
+}
+
+uint64_t hipt_lookup_pte(struct hipt_table *table, uint32_t asid, uint64_t vpn)
+{
+    struct probe probe = probe_aim(table, asid, vpn);
+    hipti_slot slot;
+    uint32_t link;
+    uint64_t pte = probe_chain(table, &probe, &slot, &link);
+
+    if (pte != 0 || (link == HIPTI_NONE && is_final(table, asid, probe.array))) {
+        return pte;
+    }
+    return lookup_pte_all(table, asid, vpn);
 }
 
 enum hipt_status hipt_lookup(struct hipt_table *table, uint32_t asid, uint64_t vpn, struct hipt_translation *out)
@@ -288,8 +348,7 @@ static bool count_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn, u
         hipti_slot slot;
         uint64_t pte;
 
-        if (hipti_find(&table->buckets, hipti_page_key(table, &page), &slot, &pte, lines) &&
-            hipti_pte_is_visible(pte)) {
+        if (hipti_page_find_counted(table, &page, &slot, &pte, lines) && hipti_pte_is_visible(pte)) {
             return true;
         }
     }
@@ -312,132 +371,194 @@ unsigned hipt_lookup_lines(struct hipt_table *table, uint32_t asid, uint64_t vpn
     return lines;
 }
 
-#define OTHERWISE UINT32_MAX /* in place of a size class: bad input, or not exactly one class */
+/* A batch: what is wanted, where the answers go. By value, so that it lies in registers where nothing is called. */
+struct batch {
+    struct hipt_table *table;
+    const struct hipt_page *pages;
+    struct hipt_translation *out; /* the answers, either so */
+    enum hipt_status *status;
+    uint64_t *ptes; /* or as words */
+};
 
-/* The lookups of a batch that their bucket's own line does not decide: they wait until more lines are there. */
+/* The lookups of a batch that go on in a line behind their bucket's own: they wait until more of those are there. */
 struct late {
-    const struct hipti_array *array; /* that the batch began with */
     struct probe probe[WINDOW];
     size_t at[WINDOW]; /* which of the batch */
     unsigned count;
 };
 
-/* Fetch the lines of a lookup that has not just one. */
-static HIPTI_COLD void fetch_otherwise(const struct hipt_table *table, const struct hipti_array *array,
-                                       const struct hipt_page *wanted)
+/* Fetch the lines of a shard where a key may be. */
+static void fetch_key(const struct hipt_table *table, unsigned shard, uint64_t key)
 {
+    const struct hipti_array *array = hipti_buckets_now(&table->buckets, shard);
     const struct hipti_array *past = hipti_load_relaxed(&array->past); /* a hint */
+
+    HIPT_PORT_PREFETCH(probe_key(array, key).line);
+    if (past) {
+        HIPT_PORT_PREFETCH(probe_key(past, key).line);
+    }
+}
+
+/* Fetch the lines of a lookup that has not just one. */
+static HIPTI_COLD void fetch_all(const struct hipt_table *table, const struct hipt_page *wanted)
+{
     unsigned sizes = 0;
 
     if (lookup_check(table, wanted->asid, wanted->vpn) == HIPT_OK) {
         sizes = hipti_sizes_in_use(table, wanted->asid);
     }
     for (; sizes != 0; sizes &= sizes - 1u) {
-        struct probe probe;
+        struct hipt_page page = page_around(table, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes));
+        struct hipti_where where = hipti_page_where(table, &page);
+        uint64_t key = hipti_page_key(table, &page);
 
-        probe_aim(table, array, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes), &probe);
+        fetch_key(table, where.now, key);
+        if (where.past != HIPTI_NO_SHARD) {
+            fetch_key(table, where.past, key);
+        }
+    }
+}
+
+static inline struct probe batch_fetch(struct batch batch, size_t at)
+{
+    const struct hipt_page *wanted = &batch.pages[at];
+    struct probe probe = probe_aim(batch.table, wanted->asid, wanted->vpn);
+
+    if (probe.line) {
         HIPT_PORT_PREFETCH(probe.line);
-        if (past) {
-            probe_aim(table, past, wanted->asid, wanted->vpn, hipti_lowest_bit(sizes), &probe);
-            HIPT_PORT_PREFETCH(probe.line);
-        }
-    }
-}
-
-/* Aim a lookup and fetch its line. */
-static inline void fetch(const struct hipt_table *table, const struct hipti_array *array,
-                         const struct hipt_page *wanted, struct probe *probe)
-{
-    uint32_t asid = wanted->asid;
-    uint64_t vpn = wanted->vpn;
-    unsigned sizes;
-
-    if (lookup_check(table, asid, vpn) == HIPT_OK && is_single(sizes = hipti_sizes_in_use(table, asid)) &&
-        !is_moving(array)) {
-        probe_aim(table, array, asid, vpn, hipti_lowest_bit(sizes), probe);
-        HIPT_PORT_PREFETCH(probe->line);
     } else {
-        probe->page.size = OTHERWISE;
-        fetch_otherwise(table, array, wanted);
+        fetch_all(batch.table, wanted);
+    }
+    return probe;
+}
+
+static inline void batch_found(struct batch batch, size_t at, uint64_t pte, hipti_slot slot)
+{
+    if (batch.ptes) {
+        batch.ptes[at] = pte;
+    } else {
+        batch.status[at] = HIPT_OK;
+        translation_set_smallest(&batch.out[at], batch.pages[at].asid, batch.pages[at].vpn, pte, slot);
     }
 }
 
-/* Fetch the line behind its bucket's own, if there is one. */
-static inline void fetch_next(const struct hipt_table *table, const struct probe *probe)
+static HIPTI_NOINLINE bool batch_find_all(struct batch batch, size_t at)
 {
-    if (probe->page.size != OTHERWISE) {
-        uint32_t link = hipti_header_link(hipti_load_relaxed(&probe->line->header)); /* a hint */
+    const struct hipt_page *page = &batch.pages[at];
 
-        if (link != HIPTI_NONE) {
-            HIPT_PORT_PREFETCH(hipti_buckets_line(&table->buckets, hipti_buckets_linked(link)));
-        }
+    if (batch.ptes) {
+        batch.ptes[at] = lookup_pte_all(batch.table, page->asid, page->vpn);
+        return batch.ptes[at] != 0;
     }
+    batch.status[at] = lookup_all(batch.table, page->asid, page->vpn, &batch.out[at]);
+    return batch.status[at] == HIPT_OK;
 }
 
-static inline void put_off(const struct hipt_table *table, const struct probe *probe, size_t at, struct late *late)
+/* A lookup of which there is no more to fetch. => whether it finds a mapping all the same. */
+static inline bool batch_missed(struct batch batch, size_t at, const struct hipti_array *array, uint32_t link)
 {
-    late->probe[late->count] = *probe;
-    late->at[late->count++] = at;
-    fetch_next(table, probe);
+    if (link != HIPTI_NONE || !is_final(batch.table, batch.pages[at].asid, array)) {
+        return batch_find_all(batch, at);
+    }
+    if (batch.ptes) {
+        batch.ptes[at] = 0;
+    } else {
+        batch.status[at] = HIPT_ABSENT;
+    }
+    return false;
 }
 
-/* => how many of those that were put off were not found. */
-static HIPTI_NOINLINE size_t find_late(struct hipt_table *table, const struct hipt_page *pages,
-                                       struct late *late, struct hipt_translation *out, enum hipt_status *status)
+/* => how many of the late ones are found. */
+static HIPTI_NOINLINE size_t batch_find_late(struct batch batch, struct late *late)
 {
-    size_t missed = 0;
+    size_t found = 0;
     unsigned i;
 
     for (i = 0; i < late->count; i++) {
-        const struct probe *probe = &late->probe[i];
-        size_t at = late->at[i];
+        hipti_slot slot;
+        uint32_t link;
+        uint64_t pte = probe_chain(batch.table, &late->probe[i], &slot, &link);
 
-        if (probe->page.size != OTHERWISE && probe_again(table, *probe, false, pages[at].vpn, &out[at])) {
-            continue;
+        if (pte != 0) {
+            batch_found(batch, late->at[i], pte, slot);
+            found++;
+        } else {
+            found += batch_missed(batch, late->at[i], late->probe[i].array, link);
         }
-        status[at] = HIPT_ABSENT;
-        if (probe->page.size == OTHERWISE || hipti_buckets_now(&table->buckets) != late->array) {
-            status[at] = hipt_lookup_reading(table, pages[at].asid, pages[at].vpn, &out[at]);
-        }
-        missed += status[at] != HIPT_OK;
     }
     late->count = 0;
-    return missed;
+    return found;
+}
+
+/* Fetch the line behind its bucket's own, and let the lookup wait for it. => how many of those before are found. */
+static inline size_t batch_put_off(struct batch batch, const struct probe *probe, size_t at, uint32_t link,
+                                   struct late *late)
+{
+    struct probe *next = &late->probe[late->count];
+
+    late->at[late->count] = at;
+    *next = *probe;
+    probe_follow(&batch.table->buckets, next, link);
+    HIPT_PORT_PREFETCH(next->line);
+    return ++late->count == WINDOW ? batch_find_late(batch, late) : 0;
+}
+
+/* => how many are found. */
+static inline size_t batch_look(struct batch batch, const struct probe *probe, size_t at, struct late *late)
+{
+    uint32_t link = HIPTI_UNDECIDED;
+    uint64_t pte = 0;
+    unsigned i = 0;
+
+    if (probe->line) {
+        pte = hipti_line_lookup(probe->line, probe->place, &i, &link);
+        hipti_touch_line(batch.table, probe->number);
+    }
+    if (pte != 0) {
+        batch_found(batch, at, pte, probe->number * HIPT_SLOTS + i);
+        return 1;
+    }
+    if (link == HIPTI_NONE || link == HIPTI_UNDECIDED) {
+        return batch_missed(batch, at, probe->array, link);
+    }
+    return batch_put_off(batch, probe, at, link, late);
 }
 
 /* A lookup's line is fetched when the one WINDOW before it is looked at: the memory is never idle, nor flooded. */
+static inline size_t batch_run(struct batch batch, size_t count)
+{
+    struct probe window[WINDOW];
+    struct late late;
+    size_t found = 0;
+    size_t at;
+
+    HIPT_PORT_READ_ENTER(&batch.table->ops);
+    late.count = 0;
+    for (at = 0; at < count && at < WINDOW; at++) {
+        window[at] = batch_fetch(batch, at);
+    }
+    for (at = 0; at < count; at++) {
+        found += batch_look(batch, &window[at % WINDOW], at, &late);
+        if (count - at > WINDOW) {
+            window[at % WINDOW] = batch_fetch(batch, at + WINDOW);
+        }
+    }
+    found += batch_find_late(batch, &late);
+    HIPT_PORT_READ_EXIT(&batch.table->ops);
+    return found;
+}
+
 size_t hipt_lookup_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count,
                          struct hipt_translation *out, enum hipt_status *status)
 {
-    const struct hipti_array *array;
-    struct probe window[WINDOW];
-    struct late late;
-    size_t missed = 0;
-    size_t at;
+    struct batch batch = {table, pages, out, status, NULL};
 
-    HIPT_PORT_READ_ENTER(&table->ops);
-    array = hipti_buckets_now(&table->buckets);
-    late.array = array;
-    late.count = 0;
-    for (at = 0; at < count && at < WINDOW; at++) {
-        fetch(table, array, &pages[at], &window[at]);
-    }
-    for (at = 0; at < count; at++) {
-        struct probe *probe = &window[at % WINDOW];
-        bool is_absent;
+    return batch_run(batch, count);
+}
 
-        status[at] = HIPT_OK;
-        if (probe->page.size == OTHERWISE || !probe_line(probe, &is_absent, &out[at])) {
-            if (late.count == WINDOW) {
-                missed += find_late(table, pages, &late, out, status);
-            }
-            put_off(table, probe, at, &late);
-        }
-        if (count - at > WINDOW) {
-            fetch(table, array, &pages[at + WINDOW], probe);
-        }
-    }
-    missed += find_late(table, pages, &late, out, status);
-    HIPT_PORT_READ_EXIT(&table->ops);
-    return count - missed;
+size_t hipt_lookup_pte_batch(struct hipt_table *table, const struct hipt_page *pages, size_t count, uint64_t *ptes)
+{
+    struct batch batch = {table, pages, NULL, NULL, ptes};
+
+    return batch_run(batch, count);
 }

@@ -3,16 +3,23 @@
  * Mapping a page: reserve everything that may fail (a claimed slot, a cell of the address space, a pair at the frame),
  * then commit with one CAS on the bucket's header.
  *
- * Where a table has several page sizes, the commit makes the slot tentative, not live. Then the map looks whether pages
- * of another size overlap it, and makes it live or gives it up. Two maps whose pages overlap cannot both miss each
- * other: each first makes its own slot tentative, then looks for the other's, in the single order of seq_cst
+ * Where a table has several page sizes, or shards, the commit makes the slot tentative, not live. Then the map looks
+ * whether pages of another size overlap it, and makes it live or gives it up. Two maps whose pages overlap cannot both
+ * miss each other: each first makes its own slot tentative, then looks for the other's, in the single order of seq_cst
  * operations:
  *
  *     A: tentative a; reads b         B: tentative b; reads a        at least one reads the other's
  *
+ * Where an asid is being moved to another shard, a map of the same page may still go to the shard before. So tables of
+ * several shards do the same, and two maps of one page cannot miss each other either:
+ *
+ *     A: tentative in the old shard; reads the word     W: the word (W1, W2)     B: reads the word; reads the old shard
+ *
+ * If A reads the word before W, B finds A's slot; if not, A gives up. B aborts what is tentative there.
+ *
  * The smaller page decides: a map that finds a larger page tentative aborts that one, a map that finds a smaller page
- * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's byte of
- * sizes in use, which a map sets before it commits and reads after it, in the same order.
+ * tentative gives up. So neither waits for the other. Which sizes to look for is read from the address space's word,
+ * where a map sets its own before it commits and reads them after it, in the same order.
  */
 #include "map/attempt.h"
 
@@ -34,18 +41,61 @@ static void attempt_forget(struct hipti_attempt *attempt)
     hipti_asid_forget(&attempt->table->asids, attempt->asid->number, attempt->cell);
 }
 
-enum hipt_status hipti_attempt_reserve(struct hipti_attempt *attempt)
+/* A map aborts another one on its way (P6). => HIPT_OK: it is out of the way; HIPT_CHANGED: look again. */
+static enum hipt_status abort_put(struct hipt_table *table, hipti_slot slot, uint64_t pte)
+{
+    return hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_ended(pte, HIPTI_ENDED, 0)) ? HIPT_OK
+                                                                                                : HIPT_CHANGED;
+}
+
+/*
+ * What has to be seen before a page is put: it is not in the shard where its asid was before. Behind this nobody makes
+ * it live there, nor a copy of what was there. => HIPT_OK; HIPT_EXISTS, HIPT_BUSY.
+ */
+static enum hipt_status past_before_put(struct hipt_table *table, unsigned shard, uint64_t key)
+{
+    hipti_slot slot;
+    uint64_t pte;
+
+    while (hipti_find_seq_cst(&table->buckets, shard, key, &slot, &pte)) {
+        if (hipti_pte_state(pte) != HIPTI_TENTATIVE) {
+            return hipti_pte_state(pte) == HIPTI_FROZEN ? HIPT_BUSY : HIPT_EXISTS;
+        }
+        (void)abort_put(table, slot, pte);
+    }
+    return HIPT_OK;
+}
+
+/* Claim a slot, where the asid's word says. The order of looks: the past shard, the past array, the present. */
+static enum hipt_status attempt_claim(struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
-    uint64_t key = hipti_page_key(table, &attempt->mapping->page);
-    const struct hipti_array *array = hipti_buckets_now(&table->buckets);
-    enum hipt_status status = hipti_move_before_put(table, array, key);
-    struct hipti_pair pair;
+    const struct hipt_page *page = &attempt->mapping->page;
+    uint32_t word = hipti_load_acquire(hipti_asid_word(&table->asids, page->asid)); /* [observe:placed] */
+    struct hipti_where where = hipti_page_where_by(table, word, page);
+    uint64_t key = hipti_page_key(table, page);
+    enum hipt_status status = HIPT_OK;
+    const struct hipti_array *array;
 
+    attempt->place = hipti_word_place(word);
+    if (where.past != HIPTI_NO_SHARD) {
+        status = past_before_put(table, where.past, key);
+    }
+    array = hipti_buckets_now(&table->buckets, where.now);
+    status = status == HIPT_OK ? hipti_move_before_put(table, array, key) : status;
     if (status == HIPT_OK) {
         status = hipti_bucket_claim(&table->buckets, hipti_array_place(array, key), hipti_pte_pack(attempt->mapping),
                                     &attempt->claim);
     }
+    return status;
+}
+
+enum hipt_status hipti_attempt_reserve(struct hipti_attempt *attempt)
+{
+    struct hipt_table *table = attempt->table;
+    enum hipt_status status = attempt_claim(attempt);
+    struct hipti_pair pair;
+
     if (status != HIPT_OK) {
         return status;
     }
@@ -63,28 +113,20 @@ enum hipt_status hipti_attempt_reserve(struct hipti_attempt *attempt)
     return status;
 }
 
-/* A smaller map aborts a larger one on its way (P6). => HIPT_OK: it is out of the way; HIPT_CHANGED: look again. */
-static enum hipt_status abort_larger(struct hipt_table *table, hipti_slot slot, uint64_t pte)
-{
-    return hipti_slot_change(&table->buckets, slot, &pte, hipti_pte_ended(pte, HIPTI_ENDED, 0)) ? HIPT_OK
-                                                                                                : HIPT_CHANGED;
-}
-
 /* => HIPT_OK: no mapping of @page is in the way of a map of a page of class @size; HIPT_OVERLAP; HIPT_BUSY. */
 static enum hipt_status check_overlap(struct hipt_table *table, const struct hipt_page *page, uint32_t size)
 {
-    uint64_t key = hipti_page_key(table, page);
     enum hipt_status status = HIPT_CHANGED;
     hipti_slot slot;
     uint64_t pte;
 
-    while (status == HIPT_CHANGED && hipti_find_seq_cst(&table->buckets, key, &slot, &pte)) {
+    while (status == HIPT_CHANGED && hipti_page_find_seq_cst(table, page, &slot, &pte)) {
         switch (hipti_pte_state(pte)) {
         case HIPTI_FROZEN:
             status = hipti_thaw(table, page, slot, pte);
             break;
         case HIPTI_TENTATIVE:
-            status = page->size > size ? abort_larger(table, slot, pte) : HIPT_BUSY;
+            status = page->size > size ? abort_put(table, slot, pte) : HIPT_BUSY;
             break;
         default: /* live or held */
             return HIPT_OVERLAP;
@@ -108,14 +150,18 @@ static enum hipt_status check_overlaps(struct hipt_table *table, const struct hi
     return status;
 }
 
-/* All pages that overlap the one of the attempt. => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY. */
+/*
+ * Where the page is put, and all pages that overlap it. => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY; HIPT_CHANGED: the asid is
+ * elsewhere by now.
+ */
 static enum hipt_status attempt_look(const struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
     const struct hipt_page *page = &attempt->mapping->page;
     /* [observe:overlap] after the slot became tentative */
-    unsigned sizes = hipti_load_seq_cst(hipti_asid_sizes(&table->asids, page->asid));
-    enum hipt_status status = HIPT_OK;
+    uint32_t word = hipti_load_seq_cst(hipti_asid_word(&table->asids, page->asid));
+    enum hipt_status status = hipti_word_place(word) == attempt->place ? HIPT_OK : HIPT_CHANGED;
+    unsigned sizes = hipti_word_sizes(word);
     uint32_t size;
 
     for (size = 0; status == HIPT_OK && size < table->split.nsizes; size++) {
@@ -126,9 +172,16 @@ static enum hipt_status attempt_look(const struct hipti_attempt *attempt)
     return status;
 }
 
+/* => why another map may have aborted this one. */
+static enum hipt_status aborted(const struct hipti_attempt *attempt)
+{
+    return hipti_attempt_is_placed(attempt) ? HIPT_BUSY : HIPT_CHANGED;
+}
+
 /*
  * Make a tentative slot live, or give it up (P5, P6). Looks again only because a split or collapse succeeded: what
- * overlaps may have gone from a size not looked at yet to one looked at before. => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY.
+ * overlaps may have gone from a size not looked at yet to one looked at before. => HIPT_OK, HIPT_OVERLAP, HIPT_BUSY,
+ * HIPT_CHANGED.
  */
 static enum hipt_status attempt_settle(struct hipti_attempt *attempt)
 {
@@ -145,7 +198,8 @@ static enum hipt_status attempt_settle(struct hipti_attempt *attempt)
     if (!hipti_slot_change(&table->buckets, attempt->claim.slot, &pte,
                            status == HIPT_OK ? hipti_pte_with_state(pte, HIPTI_LIVE)
                                              : hipti_pte_ended(pte, HIPTI_ENDED, 0))) {
-        status = status == HIPT_OK ? HIPT_BUSY : status; /* a smaller map was faster */
+        /* a smaller map was faster, or one that has the asid elsewhere */
+        status = status == HIPT_OK ? aborted(attempt) : status;
     }
     return status;
 }
@@ -153,13 +207,13 @@ static enum hipt_status attempt_settle(struct hipti_attempt *attempt)
 enum hipt_status hipti_attempt_commit(struct hipti_attempt *attempt)
 {
     struct hipt_table *table = attempt->table;
-    HIPTI_ATOMIC(uint8_t) *sizes = hipti_asid_sizes(&table->asids, attempt->mapping->page.asid);
+    HIPTI_ATOMIC(uint32_t) *word = hipti_asid_word(&table->asids, attempt->mapping->page.asid);
     uint8_t own = (uint8_t)(1u << attempt->mapping->page.size);
     enum hipt_status status;
 
-    if (!(hipti_load_seq_cst(sizes) & own)) { /* [observe:overlap] */
+    if (!(hipti_load_seq_cst(word) & own)) { /* [observe:overlap] */
         (void)hipti_fetch_or_relaxed(&table->sizes, own); /* the asid's bit says that it is set */
-        (void)hipti_fetch_or_seq_cst(sizes, own); /* [publish:overlap] */
+        (void)hipti_fetch_or_seq_cst(word, own); /* W5 [publish:overlap] */
     }
     status = hipti_bucket_commit(&table->buckets, &attempt->claim);
     if (status != HIPT_OK) {
@@ -167,6 +221,14 @@ enum hipt_status hipti_attempt_commit(struct hipti_attempt *attempt)
         attempt_forget(attempt);
     }
     return status;
+}
+
+bool hipti_attempt_is_placed(const struct hipti_attempt *attempt)
+{
+    const struct hipti_asids *asids = &attempt->table->asids;
+    uint32_t word = hipti_load_seq_cst(hipti_asid_word(asids, attempt->mapping->page.asid)); /* [observe:overlap] */
+
+    return hipti_word_place(word) == attempt->place;
 }
 
 void hipti_attempt_undo(struct hipti_attempt *attempt)
@@ -184,7 +246,7 @@ static enum hipt_status attempt_map(struct hipti_attempt *attempt)
     if (status == HIPT_OK) {
         status = hipti_attempt_commit(attempt);
     }
-    if (status == HIPT_OK && attempt->table->split.nsizes > 1u) {
+    if (status == HIPT_OK && attempt->table->buckets.committed == HIPTI_TENTATIVE) {
         status = attempt_settle(attempt);
         if (status != HIPT_OK) {
             hipti_attempt_undo(attempt);
@@ -217,6 +279,8 @@ static enum hipt_status map_page(struct hipt_table *table, const struct hipt_map
     if (!attempt.asid) {
         return HIPT_BAD_ASID;
     }
+    hipti_fetch_frame(table, number); /* while the bucket's line is waited for */
+    hipti_fetch_cell(table, hipti_asid_next_cell(&table->asids, mapping->page.asid));
     do {
         status = attempt_map(&attempt);
         if (status == HIPT_BUSY) {
@@ -226,7 +290,7 @@ static enum hipt_status map_page(struct hipt_table *table, const struct hipt_map
     if (status == HIPT_OK) {
         hipti_unmap_if_retired(table, &mapping->page);
     }
-    hipti_move_help(table);
+    hipti_move_help(table, hipti_page_shard(table, &mapping->page));
     return status;
 }
 

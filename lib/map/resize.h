@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Other buckets for the whole table: what begins the moves of move.h. */
+/* Other buckets for a shard, or for all: what begins the moves of move.h. */
 #ifndef HIPT_MAP_RESIZE_H
 #define HIPT_MAP_RESIZE_H
 
 #include "map/table.h"
 
 /* => whether the map that came to @status, and found a chain full, is to be tried again: in other buckets. */
-bool hipti_resize_on_own(struct hipt_table *table, unsigned due, enum hipt_status status);
+bool hipti_resize_on_own(struct hipt_table *table, unsigned shard, enum hipt_status status);
 
 /* Begin what the table was made to begin by itself, if it is due. Outside read sides. => as above. */
 static inline bool hipti_resize_if_due(struct hipt_table *table, enum hipt_status status)
 {
-    unsigned due = table->resize & hipti_load_relaxed(&table->buckets.due); /* a hint */
+    uint64_t due = hipti_load_relaxed(&table->buckets.due); /* a hint */
 
-    return due != 0 && hipti_resize_on_own(table, due, status);
+    return due != 0 && hipti_resize_on_own(table, hipti_lowest_bit64(due), status);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "map/table.h"
+#include "map/touch.h"
 
 /* What a reverse walk looks for and has found. */
 struct search {
@@ -55,6 +55,14 @@ static bool pair_maps(struct search *search, uint32_t slot, uint64_t head, uint3
     return false;
 }
 
+/* Item @number of an arena, a record or a block of its aliases, has been read for frame @pfn. */
+static void touch_arena(const struct hipt_table *table, const struct hipti_arena *arena, uint32_t number, uint64_t pfn)
+{
+    if (hipti_touch_counts(table, pfn)) {
+        hipti_touch(table, hipti_arena_node(arena, number));
+    }
+}
+
 /* All mappings of pages of class @size that reach the wanted frame. */
 static void search_size(struct search *search, uint32_t size)
 {
@@ -64,14 +72,21 @@ static void search_size(struct search *search, uint32_t size)
     struct hipt_mapping mapping;
     struct hipti_pairs pairs;
     struct hipti_pair pair;
+    uint32_t block = HIPTI_NONE;
 
     if (number == HIPTI_NONE) {
         return;
     }
+    touch_arena(search->table, &frames->records, number, search->frame.pfn);
     pairs = hipti_frame_pairs(frames, number);
     while (hipti_pairs_next(&pairs, &pair)) {
         bool is_there = true;
         bool is_one;
+
+        if (pairs.block != block) {
+            block = pairs.block;
+            touch_arena(search->table, &pairs.aliases->blocks, block, search->frame.pfn);
+        }
 
         do { /* again where the mapping has moved to another slot, or another one to this slot */
             is_one = is_there && pair_maps(search, pair.slot, head, size, &mapping);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/gather.h"
 #include "map/move.h"
+#include "map/place.h"
 
 /*
- * Freeze one slot if it maps a page of the asid. => HIPT_OK; anything else: there is nothing to do, or others are at
- * it.
+ * Freeze one slot if it maps a page of the asid. => HIPT_OK; anything else: there is nothing to do here, or others are
+ * at it.
  */
 static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, struct hipti_taken *taken)
 {
@@ -20,9 +21,7 @@ static enum hipt_status sweep_slot(struct hipt_table *table, uint32_t asid, stru
         }
         if (hipti_pte_state(taken->pte) == HIPTI_FORWARD) {
             hipti_move_finish(table, taken->slot, taken->pte);
-            if (!hipti_slot_follow(&table->buckets, &taken->slot, &taken->pte)) {
-                return HIPT_ABSENT;
-            }
+            return HIPT_ABSENT; /* the cell names where it has gone, from where it may have moved on */
         }
         status = hipti_freeze(table, taken->slot, &taken->pte, freezing);
     } while (status == HIPT_CHANGED);
@@ -55,10 +54,10 @@ static struct hipt_retired sweep(struct hipt_table *table, const struct hipti_as
  * Issue the caller's own number. What CPUs still have cached of its last life they forget when they use it, by
  * generation. => false: cells are in use, or there is no memory.
  */
-static bool issue(struct hipt_table *table, struct hipti_asid *asid, struct hipt_asid *issued)
+static bool issue(struct hipt_table *table, struct hipti_asid *asid, uint32_t word, struct hipt_asid *issued)
 {
     if (!hipti_space_prepare(&table->shootdown, asid->number) ||
-        !hipti_asid_reissue(&table->asids, asid, issued)) {
+        !hipti_asid_reissue(&table->asids, asid, word, issued)) {
         hipti_asid_put_back(&table->asids, asid); /* a page is being unmapped, or no memory; after a grace period */
         return false;
     }
@@ -67,13 +66,13 @@ static bool issue(struct hipt_table *table, struct hipti_asid *asid, struct hipt
 }
 
 /* Issue a retired asid again, if one is ready. Inside a read side. */
-static bool alloc_retired(struct hipt_table *table, struct hipt_asid *issued)
+static bool alloc_retired(struct hipt_table *table, uint32_t word, struct hipt_asid *issued)
 {
     struct hipti_asid *asid;
 
     while ((asid = hipti_asid_take(&table->asids)) != NULL) {
         (void)sweep(table, asid); /* maps that ran beside the retirement have ended: what they left is here */
-        if (issue(table, asid, issued)) {
+        if (issue(table, asid, word, issued)) {
             return true;
         }
     }
@@ -81,7 +80,7 @@ static bool alloc_retired(struct hipt_table *table, struct hipt_asid *issued)
 }
 
 /* Issue one that never was. */
-static enum hipt_status alloc_new(struct hipt_table *table, struct hipt_asid *issued)
+static enum hipt_status alloc_new(struct hipt_table *table, uint32_t word, struct hipt_asid *issued)
 {
     enum hipt_status status;
     struct hipti_asid *asid = hipti_asid_new(&table->asids, &status);
@@ -89,17 +88,58 @@ static enum hipt_status alloc_new(struct hipt_table *table, struct hipt_asid *is
     if (!asid) {
         return status;
     }
-    return issue(table, asid, issued) ? HIPT_OK : HIPT_NOMEM;
+    return issue(table, asid, word, issued) ? HIPT_OK : HIPT_NOMEM;
+}
+
+/* Issue an asid whose word begins as @word. Inside a read side. */
+static enum hipt_status alloc_at(struct hipt_table *table, uint32_t word, struct hipt_asid *issued)
+{
+    return alloc_retired(table, word, issued) ? HIPT_OK : alloc_new(table, word, issued);
 }
 
 enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asid)
 {
-    enum hipt_status status = HIPT_OK;
+    uint32_t word = hipti_word_at(hipti_place_home(table));
+    enum hipt_status status;
 
     HIPT_PORT_READ_ENTER(&table->ops);
-    if (!alloc_retired(table, asid)) {
-        status = alloc_new(table, asid);
+    status = alloc_at(table, word, asid);
+    HIPT_PORT_READ_EXIT(&table->ops);
+    return status;
+}
+
+/* One shard, or a plan. Inside a read side. */
+static enum hipt_status alloc_placed(struct hipt_table *table, const struct hipti_regions *placed,
+                                     struct hipt_asid *asid)
+{
+    enum hipt_status status = HIPT_OK;
+    uint32_t plan;
+
+    if (placed->count == 1u && placed->shard[0] != HIPTI_ALL_SHARDS) {
+        return alloc_at(table, hipti_word_at(placed->shard[0]), asid);
     }
+    plan = hipti_plan_new(&table->asids.plans, placed, NULL, &status);
+    if (plan == 0) {
+        return status;
+    }
+    status = alloc_at(table, hipti_word_planned(plan), asid);
+    if (status != HIPT_OK) {
+        hipti_plan_free(&table->asids.plans, plan);
+    }
+    return status;
+}
+
+enum hipt_status hipt_asid_alloc_placed(struct hipt_table *table, const struct hipt_region_place *regions,
+                                        unsigned count, struct hipt_asid *asid)
+{
+    struct hipti_regions placed;
+    enum hipt_status status = hipti_place_check(table, regions, count, &placed);
+
+    if (status != HIPT_OK) {
+        return status;
+    }
+    HIPT_PORT_READ_ENTER(&table->ops);
+    status = alloc_placed(table, &placed, asid);
     HIPT_PORT_READ_EXIT(&table->ops);
     return status;
 }

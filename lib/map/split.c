@@ -133,13 +133,18 @@ static void take_out(const struct reshape *reshape, hipti_slot slot, uint64_t pt
     hipti_destroy(reshape->table, taken, why);
 }
 
-/* A committed page is held, unless a smaller map has aborted it, which is refused by what is held already (P16). */
+/*
+ * A committed page is held (P16), unless its asid is elsewhere by now, or another map has aborted it: a smaller one,
+ * which is refused by what is held already, or one that has the asid elsewhere.
+ */
 static enum hipt_status attempt_hold(struct hipti_attempt *attempt)
 {
+    struct hipti_buckets *buckets = &attempt->table->buckets;
     uint64_t pte = hipti_pte_with_state(attempt->claim.pte, HIPTI_TENTATIVE);
+    bool is_placed = hipti_attempt_is_placed(attempt);
+    uint64_t next = is_placed ? hipti_pte_with_state(pte, HIPTI_HELD) : hipti_pte_ended(pte, HIPTI_ENDED, 0);
 
-    if (hipti_slot_change(&attempt->table->buckets, attempt->claim.slot, &pte,
-                          hipti_pte_with_state(pte, HIPTI_HELD))) {
+    if (hipti_slot_change(buckets, attempt->claim.slot, &pte, next) && is_placed) {
         return HIPT_OK;
     }
     hipti_attempt_undo(attempt);

@@ -17,6 +17,9 @@
 #include "frame/frames.h"
 #include "shootdown/shootdown.h"
 #include "table/bucket.h"
+#include "topology/topology.h"
+
+struct hipti_touches;
 
 /*
  * Field key: all constant, but for what the rooms say of their parts, and the two atomic ones.
@@ -32,15 +35,20 @@ struct hipt_table {
     struct hipti_frames frames;
     struct hipti_asids asids;
     struct hipti_shootdown shootdown;
+    struct hipti_topology topology;
+    struct hipti_memory anywhere;          /* of what lies on no node */
+    struct hipti_memory *memory;           /* of each node; one, of anywhere, where the host gave no topology */
+    uint8_t shard_of_node[HIPT_NODES_MAX]; /* the one on that node, or on the nearest node that has one */
+    uint8_t node_of_shard[HIPT_NODES_MAX];
+    struct hipti_touches *touches;         /* of each node, its elements' fields atomic (touch.h); NULL: not counted */
     uint64_t ttl;
     uint8_t file_attrs;
-    unsigned resize; /* HIPT_GROW, HIPT_REKEY */
-    HIPTI_ATOMIC(uint8_t) sizes; /* the size classes that were ever mapped, a bit each */
+    HIPTI_ATOMIC(uint32_t) sizes; /* size classes that were ever mapped, a bit each; no byte: RISC-V has no OR of one */
     HIPTI_ALIGNED(64) HIPTI_ATOMIC(uint64_t) reshapes;
 };
 
-/* => as many buckets as @capacity mappings of keys of @width bits want. */
-uint64_t hipti_buckets_for(uint64_t capacity, unsigned width);
+/* => as many buckets as @capacity mappings of keys of @width bits want in each of @nshards. */
+uint64_t hipti_buckets_for(uint64_t capacity, unsigned width, unsigned nshards);
 
 /* => HIPT_OK, or why a verb must refuse the page. */
 enum hipt_status hipti_page_check(const struct hipt_table *table, const struct hipt_page *page);
@@ -71,18 +79,52 @@ static inline uint64_t hipti_page_key(const struct hipt_table *table, const stru
     return hipti_key_pack(&table->split, page->asid, page->size, page->vpn);
 }
 
-/* Where a page is put. */
-static inline struct hipti_place hipti_page_place(const struct hipt_table *table, const struct hipt_page *page)
+/* => where a page is put, and where it may be still, by its asid's word, read with acquire in this read side. */
+static inline struct hipti_where hipti_page_where_by(const struct hipt_table *table, uint32_t word,
+                                                     const struct hipt_page *page)
 {
-    return hipti_buckets_place(&table->buckets, hipti_page_key(table, page));
+    return hipti_asid_where(&table->asids, word, hipti_vpn_first(&table->split, page->size, page->vpn));
 }
 
-/* => whether a page has a slot, in whatever state; *slot and *pte as hipti_find() says. Inside a read side. */
+/* The same, by the word as it is now. Inside a read side. */
+static inline struct hipti_where hipti_page_where(const struct hipt_table *table, const struct hipt_page *page)
+{
+    uint32_t word = hipti_load_acquire(hipti_asid_word(&table->asids, page->asid)); /* [observe:placed] */
+
+    return hipti_page_where_by(table, word, page);
+}
+
+/* => the shard where a page is put. As above. */
+static inline unsigned hipti_page_shard(const struct hipt_table *table, const struct hipt_page *page)
+{
+    return hipti_page_where(table, page).now;
+}
+
+/* Its place there. */
+static inline struct hipti_place hipti_page_place(const struct hipt_table *table, const struct hipt_page *page)
+{
+    return hipti_buckets_place(&table->buckets, hipti_page_shard(table, page), hipti_page_key(table, page));
+}
+
+/*
+ * => whether a page has a slot, in whatever state, but for what is tentative where its asid was before; *slot and *pte
+ * as hipti_find() says. *lines counts the lines read, if not NULL. Inside a read side (find.c).
+ */
+bool hipti_page_find_counted(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte,
+                             unsigned *lines);
+
 static inline bool hipti_page_find(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot,
                                    uint64_t *pte)
 {
-    return hipti_find(&table->buckets, hipti_page_key(table, page), slot, pte, NULL);
+    return hipti_page_find_counted(table, page, slot, pte, NULL);
 }
+
+/* The same as hipti_find_seq_cst() does. */
+bool hipti_page_find_seq_cst(struct hipt_table *table, const struct hipt_page *page, hipti_slot *slot, uint64_t *pte);
+
+/* The same as hipti_find_ended() does. */
+bool hipti_page_find_ended(const struct hipt_table *table, const struct hipt_page *page, unsigned gather,
+                           hipti_slot *slot, uint64_t *pte);
 
 /* => base pages in a page of a size class. */
 static inline uint64_t hipti_size_pages(const struct hipt_table *table, uint32_t size)
@@ -93,11 +135,8 @@ static inline uint64_t hipti_size_pages(const struct hipt_table *table, uint32_t
 /* => the size classes that an asid uses, one bit each. */
 static inline unsigned hipti_sizes_in_use(const struct hipt_table *table, uint32_t asid)
 {
-    if (table->split.nsizes == 1u) {
-        return 1u;
-    }
     /* relaxed: who knows that a page is mapped knows its size's bit; the buckets are acquired on their own */
-    return hipti_load_relaxed(hipti_asid_sizes(&table->asids, asid));
+    return hipti_word_sizes(hipti_load_relaxed(hipti_asid_word(&table->asids, asid)));
 }
 
 #endif

@@ -33,7 +33,7 @@ static enum hipt_status unmap_page(struct hipt_table *table, const struct hipt_p
         }
         hipti_destroy(table, taken, HIPTI_UNLINK_END);
     }
-    hipti_move_help(table);
+    hipti_move_help(table, hipti_page_shard(table, page));
     HIPT_PORT_READ_EXIT(&table->ops);
     if (status == HIPT_OK && out) {
         *out = hipti_pte_unpack(taken.pte, *page);

@@ -7,7 +7,10 @@
 #include "base/check.h"
 #include "reclaim/freelist.h"
 
-/* Blocks grow to this before a directory grows beyond that; with 2^28 items of 64 bytes both are below 1 MiB. */
+/*
+ * Blocks grow to this before a directory grows beyond that; with 2^28 items of 64 bytes both are below 1 MiB. A
+ * directory that has the blocks' nodes is an eighth larger.
+ */
 #define BLOCK_MAX ((size_t)1 << 20)
 #define DIRECTORY_MAX ((size_t)1 << 16)
 
@@ -20,27 +23,39 @@ static size_t arena_block_bytes(const struct hipti_arena *arena, uint32_t index)
     return (size_t)(arena->limit - first < items ? arena->limit - first : items) * arena->item_bytes;
 }
 
-static uint32_t arena_blocks(const struct hipti_arena *arena)
+uint32_t hipti_arena_blocks(const struct hipti_arena *arena)
 {
     return (uint32_t)(((uint64_t)arena->limit + hipti_mask(arena->block_shift)) >> arena->block_shift);
 }
 
-bool hipti_arena_init(struct hipti_arena *arena, const struct hipt_ops *ops, size_t item_bytes, uint32_t limit,
+static size_t arena_directory_bytes(const struct hipti_arena *arena)
+{
+    bool has_nodes = arena->memory->node != HIPT_ANY_NODE;
+
+    return hipti_arena_blocks(arena) * (sizeof(hipti_block) + (has_nodes ? sizeof(hipti_block_node) : 0u));
+}
+
+bool hipti_arena_init(struct hipti_arena *arena, const struct hipti_memory *memory, size_t item_bytes, uint32_t limit,
                       size_t block_bytes, bool may_wait)
 {
-    arena->ops = ops;
+    int node;
+
+    arena->memory = memory;
     arena->item_bytes = item_bytes;
     arena->limit = limit;
     arena->block_shift = 0;
     while (arena->block_shift < 31u && (item_bytes << (arena->block_shift + 1u)) <= block_bytes) {
         arena->block_shift++;
     }
-    while (arena_blocks(arena) * sizeof(hipti_block) > DIRECTORY_MAX && arena_block_bytes(arena, 0) < BLOCK_MAX / 2u) {
+    while (hipti_arena_blocks(arena) * sizeof(hipti_block) > DIRECTORY_MAX &&
+           arena_block_bytes(arena, 0) < BLOCK_MAX / 2u) {
         arena->block_shift++;
     }
     arena->block_mask = (UINT32_C(1) << arena->block_shift) - 1u;
-    arena->directory = (hipti_block *)ops->alloc(ops->ctx, arena_blocks(arena) * sizeof(hipti_block),
-                                                 HIPTI_CACHE_LINE, HIPT_ANY_NODE, may_wait);
+    arena->directory = (hipti_block *)hipti_memory_alloc(memory, arena_directory_bytes(arena), may_wait, &node);
+    if (arena->directory && memory->node != HIPT_ANY_NODE) {
+        arena->nodes = (hipti_block_node *)(void *)(arena->directory + hipti_arena_blocks(arena));
+    }
     return arena->directory != (hipti_block *)0;
 }
 
@@ -51,34 +66,35 @@ void hipti_arena_end(struct hipti_arena *arena)
     if (!arena->directory) {
         return;
     }
-    for (i = 0; i < arena_blocks(arena); i++) {
+    for (i = 0; i < hipti_arena_blocks(arena); i++) {
         char *block = hipti_load_relaxed(&arena->directory[i]); /* quiesced */
 
         if (block) {
-            arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena, i));
+            hipti_memory_free(arena->memory, block, arena_block_bytes(arena, i));
         }
     }
-    arena->ops->free(arena->ops->ctx, arena->directory, arena_blocks(arena) * sizeof(hipti_block));
+    hipti_memory_free(arena->memory, arena->directory, arena_directory_bytes(arena));
     arena->directory = (hipti_block *)0;
 }
 
-/* Put memory behind block @index. => false: no memory. */
-static bool arena_fill(struct hipti_arena *arena, uint32_t index, bool may_wait)
+bool hipti_arena_fill(struct hipti_arena *arena, uint32_t index, const struct hipti_memory *memory, bool may_wait)
 {
     char *expected = hipti_load_acquire(&arena->directory[index]); /* [observe:block] */
     char *block;
+    int node;
 
     if (expected) {
         return true;
     }
-    block = (char *)arena->ops->alloc(arena->ops->ctx, arena_block_bytes(arena, index), HIPTI_CACHE_LINE,
-                                      HIPT_ANY_NODE, may_wait);
+    block = (char *)hipti_memory_alloc(memory, arena_block_bytes(arena, index), may_wait, &node);
     if (!block) {
         return false;
     }
     if (!hipti_cas_release(&arena->directory[index], &expected, block)) { /* [publish:block] */
-        arena->ops->free(arena->ops->ctx, block, arena_block_bytes(arena, index));
+        hipti_memory_free(memory, block, arena_block_bytes(arena, index));
         (void)hipti_load_acquire(&arena->directory[index]); /* [observe:block] another thread's */
+    } else if (arena->nodes) {
+        hipti_store_relaxed(&arena->nodes[index], (uint8_t)(node + 1)); /* for counts, see hipti_arena_node() */
     }
     return true;
 }
@@ -89,7 +105,7 @@ uint32_t hipti_arena_carve(struct hipti_arena *arena, bool may_wait, bool *full)
 
     do {
         *full = carved == arena->limit;
-        if (*full || !arena_fill(arena, carved >> arena->block_shift, may_wait)) {
+        if (*full || !hipti_arena_fill(arena, carved >> arena->block_shift, arena->memory, may_wait)) {
             return HIPTI_NONE;
         }
         /* relaxed: what hands the number on synchronizes, and shows that its block is there */
@@ -105,7 +121,7 @@ bool hipti_arena_prepare(struct hipti_arena *arena, uint32_t count, bool may_wai
         return false;
     }
     for (i = 0; ((uint64_t)i << arena->block_shift) < count; i++) {
-        if (!arena_fill(arena, i, may_wait)) {
+        if (!hipti_arena_fill(arena, i, arena->memory, may_wait)) {
             return false;
         }
     }
@@ -124,11 +140,26 @@ enum hipt_status hipti_arena_reserve(struct hipti_arena *arena, uint64_t count)
 
 size_t hipti_arena_bytes(const struct hipti_arena *arena)
 {
-    size_t bytes = arena_blocks(arena) * sizeof(hipti_block);
+    size_t bytes = arena_directory_bytes(arena);
     uint32_t i;
 
-    for (i = 0; i < arena_blocks(arena); i++) {
+    for (i = 0; i < hipti_arena_blocks(arena); i++) {
         if (hipti_load_relaxed(&arena->directory[i])) { /* a count for people */
+            bytes += arena_block_bytes(arena, i);
+        }
+    }
+    return bytes;
+}
+
+size_t hipti_arena_bytes_on(const struct hipti_arena *arena, int node)
+{
+    size_t bytes = 0;
+    uint32_t i;
+
+    for (i = 0; i < hipti_arena_blocks(arena); i++) {
+        int on = arena->nodes ? hipti_arena_node(arena, (i << arena->block_shift) + 1u) : 0;
+
+        if (on == node && hipti_load_relaxed(&arena->directory[i])) { /* a count for people */
             bytes += arena_block_bytes(arena, i);
         }
     }

@@ -9,9 +9,10 @@
 #define SPACES_BLOCK ((size_t)1 << 20)
 #define FIRST_KICK 1024u /* of the looks for acknowledgements, and then at each power of two */
 
-bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_ops *ops,
+bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipti_memory *memory,
                           const struct hipt_config *config)
 {
+    const struct hipt_ops *ops = memory->ops;
     size_t item;
 
     shootdown->ops = ops;
@@ -26,7 +27,8 @@ bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_o
     shootdown->lines = (struct hipti_cpu_line *)ops->alloc(ops->ctx, config->cpus * sizeof(struct hipti_cpu_line),
                                                            HIPTI_CACHE_LINE, HIPT_ANY_NODE, true);
     return shootdown->lines &&
-           hipti_arena_init(&shootdown->spaces, ops, item, UINT32_C(1) << config->asid_bits, SPACES_BLOCK, true);
+           hipti_arena_init(&shootdown->spaces, memory, item, UINT32_C(1) << config->asid_bits,
+                            SPACES_BLOCK, true);
 }
 
 void hipti_shootdown_end(struct hipti_shootdown *shootdown)

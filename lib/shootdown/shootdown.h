@@ -98,8 +98,8 @@ struct hipti_shootdown {
     HIPTI_ATOMIC(uint64_t) kicks;
 };
 
-/* => false: no memory. */
-bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipt_ops *ops,
+/* => false: no memory. @memory outlives it. */
+bool hipti_shootdown_init(struct hipti_shootdown *shootdown, const struct hipti_memory *memory,
                           const struct hipt_config *config);
 void hipti_shootdown_end(struct hipti_shootdown *shootdown);
 

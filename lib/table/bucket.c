@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transitions P1 to P23 are listed in pte.h, H1 to H5 in line.h. Tags:
+ * The transitions P1 to P24 are listed in pte.h, H1 to H5 in line.h. Tags:
  *
  *   slot     the pte word: who reads it with acquire sees the remainder that was stored before it
  *   lo/hi    the remainder: stored with release after the claim, so who reads a newer one sees the claim too
@@ -9,6 +9,7 @@
  *   left     that a bucket, or all of an array, has been left: what has moved from there is there
  *   junk     arrays to be given back
  *   link     an overflow line: its slots and link are there before the header names it
+ *   crossing the count of mappings that have gone to another shard: who begins a walk sees where they have gone
  */
 #include "table/bucket.h"
 
@@ -22,16 +23,14 @@
  */
 static uint32_t spare_get(void *owner, uint32_t number)
 {
-    struct hipti_buckets *buckets = (struct hipti_buckets *)owner;
-    struct hipti_line *line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
+    struct hipti_line *line = hipti_shard_overflow((struct hipti_shard *)owner, number);
 
     return hipti_load_relaxed(&line->lo[0]); /* ordered by the freelist */
 }
 
 static void spare_set(void *owner, uint32_t number, uint32_t next)
 {
-    struct hipti_buckets *buckets = (struct hipti_buckets *)owner;
-    struct hipti_line *line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
+    struct hipti_line *line = hipti_shard_overflow((struct hipti_shard *)owner, number);
 
     /* release: a walker that takes it for a remainder sees that the slot has no key any more [publish:lo/hi] */
     hipti_store_release(&line->lo[0], next);
@@ -49,36 +48,64 @@ static HIPTI_ATOMIC(uint64_t) *slot_pte(const struct hipti_buckets *buckets, hip
     return &slot_line(buckets, slot)->pte[slot % HIPT_SLOTS];
 }
 
-bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *ops, const struct hipti_split *split,
-                        const struct hipt_config *config, uint64_t count, uint64_t count_max, const uint64_t secret[4])
+/* A shard of its own, with an array. => false: no memory. */
+static bool shard_init(struct hipti_buckets *buckets, unsigned number, const struct hipti_shape *shape)
 {
-    uint64_t overflow = count_max * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
-    size_t block = (size_t)(count * sizeof(struct hipti_line) / 64u);
+    uint64_t overflow = shape->count_max * HIPT_CHAIN_LINES_MAX + LIMBO_LINES; /* in chains one for each bucket fewer */
+    size_t block = hipti_arena_block_beside(buckets->ops, shape->count * sizeof(struct hipti_line), 4096);
+    const struct hipti_memory *memory = shape->memory[number];
+    int node;
+    struct hipti_shard *shard = (struct hipti_shard *)hipti_memory_alloc(memory, sizeof(*shard), true, &node);
     struct hipti_array *array;
     struct hipti_hash hash;
 
-    hipti_hash_init(&hash, hipti_split_width(split), secret);
-    array = hipti_array_create(ops, 0, count, &hash, true);
-    buckets->ops = ops;
-    buckets->count_max = count_max;
-    buckets->version_max = (unsigned)hipti_mask(config->version_bits);
-    buckets->sequence_bits = config->sequence_bits;
-    buckets->committed = split->nsizes > 1u ? HIPTI_TENTATIVE : HIPTI_LIVE;
+    if (!shard) {
+        return false;
+    }
+    buckets->shard[number] = shard;
+    shard->memory = memory;
+    shard->count_max = shape->count_max;
+    hipti_hash_init(&hash, shape->width, shape->secret);
+    array = hipti_array_create(memory, hipti_buckets_first(buckets, number, 0), shape->count, &hash, true);
     if (array) {
         array->secret = 1;
     }
-    hipti_store_relaxed(&buckets->half[0], array); /* nobody else has the table yet */
-    hipti_store_relaxed(&buckets->now, array);     /* as above */
-    overflow = overflow < HIPTI_OVERFLOW_MAX ? overflow : HIPTI_OVERFLOW_MAX;
-    block = block > 4096u ? block : 4096u;
-    block = block < (size_t)1 << 20 ? block : (size_t)1 << 20;
-    return array &&
-           hipti_arena_init(&buckets->overflow, ops, sizeof(struct hipti_line), (uint32_t)overflow, block, true);
+    hipti_store_relaxed(&shard->half[0], array);       /* nobody else has the table yet */
+    hipti_store_relaxed(&buckets->now[number], array); /* as above */
+    overflow = overflow <= buckets->index_mask ? overflow : buckets->index_mask + UINT64_C(1);
+    if (!array ||
+        !hipti_arena_init(&shard->overflow, memory, sizeof(struct hipti_line), (uint32_t)overflow, block, true)) {
+        return false;
+    }
+    hipti_array_join(array, &shard->overflow);
+    return true;
 }
 
-void hipti_buckets_end(struct hipti_buckets *buckets)
+bool hipti_buckets_init(struct hipti_buckets *buckets, const struct hipt_ops *ops, const struct hipt_config *config,
+                        const struct hipti_shape *shape)
 {
-    struct hipti_array *array = hipti_load_relaxed(&buckets->junk); /* everybody else is gone */
+    unsigned i;
+
+    buckets->ops = ops;
+    buckets->nshards = shape->nshards;
+    buckets->index_bits = hipti_index_bits(shape->nshards);
+    buckets->index_mask = (uint32_t)hipti_mask(buckets->index_bits);
+    buckets->shard_mask = (uint32_t)hipti_mask(HIPTI_HALF_BITS) & ~buckets->index_mask;
+    buckets->version_max = (unsigned)hipti_mask(config->version_bits);
+    buckets->sequence_bits = config->sequence_bits;
+    buckets->resize = config->resize;
+    buckets->committed = config->nsizes > 1u || shape->nshards > 1u ? HIPTI_TENTATIVE : HIPTI_LIVE;
+    for (i = 0; i < shape->nshards; i++) {
+        if (!shard_init(buckets, i, shape)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void shard_end(struct hipti_shard *shard)
+{
+    struct hipti_array *array = hipti_load_relaxed(&shard->junk); /* everybody else is gone */
     unsigned i;
 
     while (array) {
@@ -88,28 +115,39 @@ void hipti_buckets_end(struct hipti_buckets *buckets)
         array = next;
     }
     for (i = 0; i < 2u; i++) {
-        array = hipti_load_relaxed(&buckets->half[i]); /* everybody else is gone */
+        array = hipti_load_relaxed(&shard->half[i]); /* everybody else is gone */
         if (array) {
             hipti_array_destroy(array);
         }
     }
-    hipti_arena_end(&buckets->overflow);
+    hipti_arena_end(&shard->overflow);
+    hipti_memory_free(shard->memory, shard, sizeof(*shard));
+}
+
+void hipti_buckets_end(struct hipti_buckets *buckets)
+{
+    unsigned i;
+
+    for (i = 0; i < buckets->nshards && buckets->shard[i]; i++) {
+        shard_end(buckets->shard[i]);
+    }
 }
 
 /* --- arrays come and go */
 
-static void junk_push(struct hipti_buckets *buckets, struct hipti_array *array)
+static void junk_push(struct hipti_shard *shard, struct hipti_array *array)
 {
-    struct hipti_array *head = hipti_load_relaxed(&buckets->junk); /* only compared */
+    struct hipti_array *head = hipti_load_relaxed(&shard->junk); /* only compared */
 
     do {
         array->next = head;
-    } while (!hipti_cas_release(&buckets->junk, &head, array)); /* [publish:junk] its fields */
+    } while (!hipti_cas_release(&shard->junk, &head, array)); /* [publish:junk] its fields */
 }
 
-void hipti_buckets_collect(struct hipti_buckets *buckets)
+void hipti_buckets_collect(struct hipti_buckets *buckets, unsigned shard)
 {
-    struct hipti_array *array = hipti_exchange_acquire(&buckets->junk, NULL); /* [observe:junk] */
+    struct hipti_shard *own = buckets->shard[shard];
+    struct hipti_array *array = hipti_exchange_acquire(&own->junk, NULL); /* [observe:junk] */
 
     while (array) {
         struct hipti_array *next = array->next;
@@ -118,7 +156,7 @@ void hipti_buckets_collect(struct hipti_buckets *buckets)
         if (buckets->ops->gp_elapsed(buckets->ops->ctx, hipti_load_relaxed(&array->cookie) - 1u)) {
             hipti_array_destroy(array);
         } else {
-            junk_push(buckets, array);
+            junk_push(own, array);
         }
         array = next;
     }
@@ -128,12 +166,13 @@ void hipti_buckets_collect(struct hipti_buckets *buckets)
  * An array that has been left: when a grace period has passed nobody uses a number of its lines; then it leaves its
  * half, and when another one has passed nobody looks at it. => whether the half is free.
  */
-static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipti_array *array)
+static bool half_clear(struct hipti_buckets *buckets, unsigned shard, unsigned half, struct hipti_array *array)
 {
+    struct hipti_shard *own = buckets->shard[shard];
     uint64_t cookie = hipti_load_relaxed(&array->cookie); /* a number: who sees it elapsed knows what its maker knew */
 
     if (cookie == 0) {
-        HIPTI_INVARIANT(array != hipti_load_relaxed(&buckets->now)); /* it has been left */
+        HIPTI_INVARIANT(array != hipti_load_relaxed(&buckets->now[shard])); /* it has been left */
         /* relaxed: as above; the caller knows that the array has been left */
         (void)hipti_cas_relaxed(&array->cookie, &cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
         return false;
@@ -141,26 +180,26 @@ static bool half_clear(struct hipti_buckets *buckets, unsigned half, struct hipt
     if (!buckets->ops->gp_elapsed(buckets->ops->ctx, cookie - 1u)) {
         return false;
     }
-    if (hipti_cas_relaxed(&buckets->half[half], &array, NULL)) { /* ours to give back; it was acquired before */
+    if (hipti_cas_relaxed(&own->half[half], &array, NULL)) { /* ours to give back; it was acquired before */
         /* relaxed: the list publishes */
         hipti_store_relaxed(&array->cookie, buckets->ops->gp_start(buckets->ops->ctx) + 1u);
-        junk_push(buckets, array);
+        junk_push(own, array);
     }
     return true;
 }
 
-unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
+unsigned hipti_buckets_free_half(struct hipti_buckets *buckets, unsigned shard)
 {
-    struct hipti_array *now = hipti_buckets_now(buckets);
+    struct hipti_array *now = hipti_buckets_now(buckets, shard);
     unsigned half = hipti_array_other_half(now);
-    struct hipti_array *other = hipti_load_acquire(&buckets->half[half]); /* [observe:array] */
+    struct hipti_array *other = hipti_load_acquire(&buckets->shard[shard]->half[half]); /* [observe:array] */
 
     if (!other) {
         return half;
     }
     /* [observe:left] if there is none: then @other is, or was, the present, which the look at .now below has to show */
     if (hipti_load_acquire(&other->past) == now) { /* who made it was stopped before he let it take the place */
-        (void)hipti_cas_seq_cst(&buckets->now, &now, other); /* [publish:array] [publish:overlap] */
+        (void)hipti_cas_seq_cst(&buckets->now[shard], &now, other); /* [publish:array] [publish:overlap] */
         return HIPTI_NO_HALF;
     }
     if (hipti_load_acquire(&now->past)) { /* [observe:left] it is the one that is being left */
@@ -170,41 +209,49 @@ unsigned hipti_buckets_free_half(struct hipti_buckets *buckets)
      * If @other has taken the place of @now meanwhile, and all has moved to it, its past is NULL as well; but it has
      * not been left, its grace period must not begin. Inside the read side @now does not come back.
      */
-    if (hipti_buckets_now(buckets) != now) {
+    if (hipti_buckets_now(buckets, shard) != now) {
         return HIPTI_NO_HALF;
     }
-    return half_clear(buckets, half, other) ? half : HIPTI_NO_HALF;
+    return half_clear(buckets, shard, half, other) ? half : HIPTI_NO_HALF;
 }
 
 /*
  * A half is free only when what was in it has been left, a grace period ago. So if the array's half is, the present is
  * in the other one, has no past any more, and stays the present as long as the caller's read side lasts.
  */
-bool hipti_buckets_replace(struct hipti_buckets *buckets, struct hipti_array *array, uint64_t resizes)
+bool hipti_buckets_replace(struct hipti_buckets *buckets, unsigned shard, struct hipti_array *array)
 {
-    struct hipti_array *now = hipti_buckets_now(buckets);
+    struct hipti_shard *own = buckets->shard[shard];
+    struct hipti_array *now = hipti_buckets_now(buckets, shard);
     struct hipti_array *none = NULL;
 
     /*
      * relaxed: the half is free only beside the present array, which was acquired, and the last count moved before that
      * one was put in place
      */
-    if (hipti_load_relaxed(&buckets->resizes) != resizes) {
+    if (hipti_load_relaxed(&own->resizes) != array->resizes) {
         return false;
     }
+    hipti_array_join(array, &own->overflow);
     hipti_store_relaxed(&array->past, now); /* nobody knows it yet */
-    if (!hipti_cas_release(&buckets->half[array->first >> HIPTI_HALF_BITS], &none, array)) { /* [publish:array] */
+    if (!hipti_cas_release(&own->half[array->first >> HIPTI_HALF_BITS], &none, array)) { /* [publish:array] */
         return false;
     }
-    (void)hipti_fetch_add_relaxed(&buckets->resizes, 1u); /* as above */
+    (void)hipti_fetch_add_relaxed(&own->resizes, 1u); /* as above */
     /* Whoever fails was helped. seq_cst: see hipti_find_seq_cst() [publish:array] [publish:overlap] */
-    (void)hipti_cas_seq_cst(&buckets->now, &now, array);
+    (void)hipti_cas_seq_cst(&buckets->now[shard], &now, array);
     return true;
 }
 
 enum hipt_status hipti_buckets_reserve(struct hipti_buckets *buckets, uint64_t lines)
 {
-    return hipti_arena_reserve(&buckets->overflow, lines);
+    enum hipt_status status = HIPT_OK;
+    unsigned i;
+
+    for (i = 0; status == HIPT_OK && i < buckets->nshards; i++) {
+        status = hipti_arena_reserve(&buckets->shard[i]->overflow, lines);
+    }
+    return status;
 }
 
 bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place place, hipti_slot *slot, uint64_t *pte,
@@ -224,18 +271,11 @@ bool hipti_bucket_find(const struct hipti_buckets *buckets, struct hipti_place p
             *slot = number * HIPT_SLOTS + i;
             return true;
         }
-        if (number >= HIPTI_OVERFLOW_FIRST) {
-            /*
-             * acquire: of a line that was given back under us the first remainder is gone, so that its slot was not
-             * looked at; who misses a mapping there that has moved to another array sees that one [observe:lo/hi]
-             */
-            (void)hipti_load_acquire(&line->lo[0]);
-        }
-        link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
+        link = hipti_header_link_for(hipti_load_acquire(&line->header), place); /* [observe:link] */
         if (link == HIPTI_NONE) {
             return false;
         }
-        number = hipti_buckets_linked(link);
+        number = hipti_buckets_linked(buckets, number, link);
     }
 }
 
@@ -260,7 +300,7 @@ bool hipti_bucket_find_seq_cst(const struct hipti_buckets *buckets, struct hipti
         if (link == HIPTI_NONE) {
             return false;
         }
-        number = hipti_buckets_linked(link);
+        number = hipti_buckets_linked(buckets, number, link);
         line = hipti_buckets_line(buckets, number);
         link = hipti_header_link(hipti_load_relaxed(&line->header)); /* constant while the line is linked */
     }
@@ -302,7 +342,7 @@ bool hipti_bucket_find_ended(const struct hipti_buckets *buckets, struct hipti_p
         if (link == HIPTI_NONE) {
             return false;
         }
-        number = hipti_buckets_linked(link);
+        number = hipti_buckets_linked(buckets, number, link);
     }
 }
 
@@ -340,7 +380,7 @@ static const struct hipti_array *array_before(const struct hipti_array *array, u
     }
     *place = hipti_array_place(past, key);
     /* acquire: who knows that the bucket is empty sees what has left it [observe:left] */
-    return (place->bucket & HIPTI_HALF_MASK) < hipti_load_acquire(&past->left) ? NULL : past;
+    return place->bucket - past->first < hipti_load_acquire(&past->left) ? NULL : past;
 }
 
 /* One chain, and on from there. */
@@ -354,9 +394,10 @@ static bool find_from(struct hipti_buckets *buckets, struct hipti_place place, h
  * The past first: a key goes from there to the present, and is put into the present before it is taken out of the past.
  * A miss is one if the present still is the one: keys leave it only when another one has taken its place.
  */
-bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte, unsigned *lines)
+bool hipti_find(struct hipti_buckets *buckets, unsigned shard, uint64_t key, hipti_slot *slot, uint64_t *pte,
+                unsigned *lines)
 {
-    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *now = hipti_buckets_now(buckets, shard);
     const struct hipti_array *before;
 
     do {
@@ -367,16 +408,17 @@ bool hipti_find(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, u
             find_from(buckets, hipti_array_place(now, key), slot, pte, lines)) {
             return true;
         }
-        now = hipti_buckets_now(buckets);
+        now = hipti_buckets_now(buckets, shard);
     } while (now != before);
     return false;
 }
 
-bool hipti_find_forward(const struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
+bool hipti_find_forward(const struct hipti_buckets *buckets, unsigned shard, uint64_t key, hipti_slot *slot,
+                        uint64_t *pte)
 {
     struct hipti_place place;
 
-    return array_before(hipti_buckets_now(buckets), key, &place) &&
+    return array_before(hipti_buckets_now(buckets, shard), key, &place) &&
            hipti_bucket_find(buckets, place, slot, pte, NULL) && hipti_pte_state(*pte) == HIPTI_FORWARD;
 }
 
@@ -386,9 +428,9 @@ static bool find_from_seq_cst(struct hipti_buckets *buckets, struct hipti_place 
     return hipti_bucket_find_seq_cst(buckets, place, slot, pte) && hipti_slot_follow(buckets, slot, pte);
 }
 
-bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot *slot, uint64_t *pte)
+bool hipti_find_seq_cst(struct hipti_buckets *buckets, unsigned shard, uint64_t key, hipti_slot *slot, uint64_t *pte)
 {
-    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *now = hipti_buckets_now(buckets, shard);
     const struct hipti_array *before;
 
     do {
@@ -403,15 +445,15 @@ bool hipti_find_seq_cst(struct hipti_buckets *buckets, uint64_t key, hipti_slot 
          * seq_cst: where an overlapping map, first in the single order, was put into an array that has taken this one's
          * place, this shows that array [observe:overlap] [observe:array]
          */
-        now = hipti_load_seq_cst(&buckets->now);
+        now = hipti_load_seq_cst(&buckets->now[shard]);
     } while (now != before);
     return false;
 }
 
-bool hipti_find_ended(const struct hipti_buckets *buckets, uint64_t key, unsigned gather, hipti_slot *slot,
-                      uint64_t *pte)
+bool hipti_find_ended(const struct hipti_buckets *buckets, unsigned shard, uint64_t key, unsigned gather,
+                      hipti_slot *slot, uint64_t *pte)
 {
-    const struct hipti_array *now = hipti_buckets_now(buckets);
+    const struct hipti_array *now = hipti_buckets_now(buckets, shard);
     struct hipti_place place;
 
     return (array_before(now, key, &place) && hipti_bucket_find_ended(buckets, place, gather, slot, pte)) ||
@@ -424,7 +466,7 @@ static uint32_t chain_line(const struct hipti_buckets *buckets, uint32_t bucket,
     uint32_t number = bucket;
 
     while (ordinal-- > 0) {
-        number = hipti_buckets_linked(hipti_header_link(header));
+        number = hipti_buckets_linked(buckets, bucket, hipti_header_link(header));
         header = hipti_load_relaxed(&hipti_buckets_line(buckets, number)->header); /* constant while linked */
     }
     return number;
@@ -438,7 +480,7 @@ static unsigned chain_ordinal(const struct hipti_buckets *buckets, uint32_t buck
 
     while (at != number) {
         HIPTI_INVARIANT(hipti_header_link(header) != HIPTI_NONE);
-        at = hipti_buckets_linked(hipti_header_link(header));
+        at = hipti_buckets_linked(buckets, bucket, hipti_header_link(header));
         header = hipti_load_relaxed(&hipti_buckets_line(buckets, at)->header); /* constant while linked */
         ordinal++;
     }
@@ -535,7 +577,7 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
 
         scan->lines++;
         if (!copy && hipti_line_find(line, place, &i, &pte)) {
-            if (hipti_pte_state(pte) == HIPTI_FORWARD) { /* the bucket has been closed meanwhile */
+            if (hipti_pte_state(pte) == HIPTI_FORWARD) { /* meanwhile it was closed, or the asid has moved */
                 return HIPT_CHANGED;
             }
             return hipti_pte_is_visible(pte) ? HIPT_EXISTS : HIPT_BUSY;
@@ -546,7 +588,7 @@ static enum hipt_status bucket_scan(const struct hipti_buckets *buckets, struct 
         if (link == HIPTI_NONE) {
             return HIPT_ABSENT;
         }
-        number = hipti_buckets_linked(link);
+        number = hipti_buckets_linked(buckets, number, link);
         link = hipti_header_link(hipti_load_relaxed(&hipti_buckets_line(buckets, number)->header)); /* constant */
     }
 }
@@ -581,53 +623,79 @@ static bool bucket_take(struct hipti_buckets *buckets, const struct scan *scan, 
     return true;
 }
 
-/* => a line that nobody looks at, with a claimed slot 0, HIPTI_NONE with *status set. */
-static uint32_t bucket_new_line(struct hipti_buckets *buckets, uint64_t pte, enum hipt_status *status)
+/* => the link of a line that nobody looks at, with a claimed slot 0, HIPTI_NONE with *status set. */
+static uint32_t bucket_new_line(struct hipti_buckets *buckets, uint32_t bucket, uint64_t pte, enum hipt_status *status)
 {
-    uint32_t number = hipti_freelist_pop(&buckets->spare, &spare_links, buckets, buckets->ops);
+    struct hipti_shard *shard = hipti_shard_of(buckets, bucket);
+    uint32_t number = hipti_freelist_pop(&shard->spare, &spare_links, shard, buckets->ops);
     struct hipti_line *line;
     bool full;
     unsigned i;
 
     if (number == HIPTI_NONE) {
-        number = hipti_arena_carve(&buckets->overflow, false, &full);
+        number = hipti_arena_carve(&shard->overflow, false, &full);
     }
     if (number == HIPTI_NONE) {
-        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&buckets->spare));
+        *status = hipti_arena_scarcity(full, hipti_freelist_is_waiting(&shard->spare));
         return HIPTI_NONE;
     }
-    line = (struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number);
+    line = hipti_shard_overflow(shard, number);
     for (i = 0; i < HIPT_SLOTS; i++) {
         hipti_store_relaxed(&line->pte[i], i == 0 ? pte : 0u); /* nobody looks; H2 publishes */
     }
     return number;
 }
 
-/* One more overflow line is in a chain. */
-static void lines_add(struct hipti_buckets *buckets)
+/* What a map of the shard is to see to, if the table was made to. */
+static void shard_ask(struct hipti_buckets *buckets, unsigned shard, unsigned due)
 {
-    uint32_t lines = hipti_fetch_add_relaxed(&buckets->lines, 1u) + 1u; /* a count */
-
-    if (lines >= hipti_load_relaxed(&hipti_buckets_now(buckets)->crowd)) { /* only compared */
-        (void)hipti_fetch_or_relaxed(&buckets->due, HIPT_GROW); /* a hint */
+    if (due & buckets->resize) {
+        (void)hipti_fetch_or_relaxed(&buckets->shard[shard]->due, due & buckets->resize); /* a hint */
+        (void)hipti_fetch_or_relaxed(&buckets->due, UINT64_C(1) << shard);                /* as above */
     }
 }
 
-/* Overflow line @link has left its chain. */
-static void lines_drop(struct hipti_buckets *buckets, uint32_t link)
+/* The bit goes first: what is asked for behind it sets it again. */
+unsigned hipti_buckets_take_due(struct hipti_buckets *buckets, unsigned shard)
 {
-    (void)hipti_fetch_sub_relaxed(&buckets->lines, 1u); /* a count */
-    hipti_freelist_push(&buckets->spare, &spare_links, buckets, link);
+    uint64_t bit = UINT64_C(1) << shard;
+    uint64_t due = hipti_load_relaxed(&buckets->due); /* only compared */
+
+    while ((due & bit) && !hipti_cas_relaxed(&buckets->due, &due, due & ~bit)) { /* a hint */
+    }
+    return hipti_exchange_relaxed(&buckets->shard[shard]->due, 0u); /* as above */
 }
 
-/* A put has met a chain at its bound. */
-static enum hipt_status chain_full(struct hipti_buckets *buckets, const struct scan *scan)
+/* One more overflow line is in the chain of @bucket. */
+static void lines_add(struct hipti_buckets *buckets, uint32_t bucket)
 {
-    (void)hipti_fetch_add_relaxed(&buckets->chains_full, 1u); /* a count for people */
+    unsigned shard = hipti_shard_number(buckets, bucket);
+    uint32_t lines = hipti_fetch_add_relaxed(&buckets->shard[shard]->lines, 1u) + 1u; /* a count */
+
+    if (lines >= hipti_load_relaxed(&hipti_buckets_now(buckets, shard)->crowd)) { /* only compared */
+        shard_ask(buckets, shard, HIPT_GROW);
+    }
+}
+
+/* Overflow line @link has left the chain of @bucket. */
+static void lines_drop(struct hipti_buckets *buckets, uint32_t bucket, uint32_t link)
+{
+    struct hipti_shard *shard = hipti_shard_of(buckets, bucket);
+
+    (void)hipti_fetch_sub_relaxed(&shard->lines, 1u); /* a count */
+    hipti_freelist_push(&shard->spare, &spare_links, shard, link);
+}
+
+/* A put has met the chain of @bucket at its bound. */
+static enum hipt_status chain_full(struct hipti_buckets *buckets, uint32_t bucket, const struct scan *scan)
+{
+    unsigned shard = hipti_shard_number(buckets, bucket);
+
+    (void)hipti_fetch_add_relaxed(&buckets->shard[shard]->chains_full, 1u); /* a count for people */
     if (scan->has_parked) {
         return HIPT_BUSY;
     }
-    (void)hipti_fetch_or_relaxed(&buckets->due, HIPT_REKEY); /* a hint */
+    shard_ask(buckets, shard, HIPT_REKEY);
     return HIPT_FULL;
 }
 
@@ -639,34 +707,35 @@ static enum hipt_status bucket_extend(struct hipti_buckets *buckets, const struc
                                       struct hipti_claim *claim)
 {
     struct hipti_line *bucket = hipti_buckets_line(buckets, claim->place.bucket);
+    struct hipti_shard *shard = hipti_shard_of(buckets, claim->place.bucket);
     uint64_t header = scan->header;
     enum hipt_status status = HIPT_OK;
     uint32_t number;
     uint64_t next;
 
     if (!copy && scan->lines >= HIPT_CHAIN_LINES_MAX) {
-        return chain_full(buckets, scan);
+        return chain_full(buckets, claim->place.bucket, scan);
     }
     if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         return HIPT_BUSY;
     }
     pte = hipti_pte_with_state(pte, HIPTI_CLAIMED);
-    number = bucket_new_line(buckets, pte, &status);
+    number = bucket_new_line(buckets, claim->place.bucket, pte, &status);
     if (number == HIPTI_NONE) {
         return status;
     }
     /* relaxed: H2 publishes */
-    hipti_store_relaxed(&((struct hipti_line *)(void *)hipti_arena_at(&buckets->overflow, number))->header,
+    hipti_store_relaxed(&hipti_shard_overflow(shard, number)->header,
                         hipti_header_of_overflow(hipti_header_link(header), claim->place.bucket));
     next = hipti_header_relink(header, number, buckets->sequence_bits);
-    claim_fill(buckets, claim, hipti_buckets_linked(number) * HIPT_SLOTS, pte, next);
+    claim_fill(buckets, claim, hipti_buckets_linked(buckets, claim->place.bucket, number) * HIPT_SLOTS, pte, next);
     /* release: the line, and that the slot which the header named is finished [publish:link] [publish:commit] */
     if (!hipti_cas_release(&bucket->header, &header, next)) {
         hipti_store_relaxed(slot_pte(buckets, claim->slot), 0u); /* nobody looks; the freelist publishes */
-        hipti_freelist_push(&buckets->spare, &spare_links, buckets, number);
+        hipti_freelist_push(&shard->spare, &spare_links, shard, number);
         return HIPT_CHANGED;
     }
-    lines_add(buckets);
+    lines_add(buckets, claim->place.bucket);
     return HIPT_OK;
 }
 
@@ -697,18 +766,14 @@ enum hipt_status hipti_bucket_claim(struct hipti_buckets *buckets, struct hipti_
     return bucket_claim(buckets, place, false, pte, claim);
 }
 
-/*
- * Let the header of a bucket name no slot (H5). A copy is made live without the header: if that went on to name its
- * slot, with the parity of the life before, it would seem to name the life behind. => false: the sequence waits at its
- * gate.
- */
-static bool bucket_unname(struct hipti_buckets *buckets, uint32_t bucket)
+/* Let a bucket's header name no slot, and have the filter's @bit (H5). => false: the sequence waits at its gate. */
+static bool bucket_unname(struct hipti_buckets *buckets, uint32_t bucket, uint64_t bit)
 {
     struct hipti_line *line = hipti_buckets_line(buckets, bucket);
     uint64_t header = bucket_settle(buckets, bucket);
 
-    while (header & HIPTI_HEADER_PENDING) {
-        uint64_t next = hipti_header_relink(header, hipti_header_link(header), buckets->sequence_bits);
+    while ((header & HIPTI_HEADER_PENDING) || (header & bit) != bit) {
+        uint64_t next = hipti_header_relink(header, hipti_header_link(header), buckets->sequence_bits) | bit;
 
         if (!hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
             return false;
@@ -722,12 +787,43 @@ static bool bucket_unname(struct hipti_buckets *buckets, uint32_t bucket)
     return true;
 }
 
+/* => the bucket of a slot that is linked. */
+static uint32_t slot_bucket(const struct hipti_buckets *buckets, hipti_slot slot)
+{
+    uint32_t number = slot / HIPT_SLOTS;
+
+    return number < HIPTI_OVERFLOW_FIRST
+               ? number
+               : hipti_header_bucket(hipti_load_relaxed(&slot_line(buckets, slot)->header)); /* constant while linked */
+}
+
+/*
+ * A slot that is left begins its next life with version 0 again. If the header went on to name it, with that parity, it
+ * would seem to name that life.
+ */
+bool hipti_slot_unname(struct hipti_buckets *buckets, hipti_slot slot)
+{
+    return bucket_unname(buckets, slot_bucket(buckets, slot), 0);
+}
+
+/*
+ * A copy is made live without the header: if that went on to name its slot, with the parity of the life before, it
+ * would seem to name the life behind.
+ */
+static bool copy_unname(struct hipti_buckets *buckets, const struct hipti_claim *claim)
+{
+    uint32_t bucket = claim->place.bucket;
+    uint64_t bit = claim->slot / HIPT_SLOTS == bucket ? 0 : hipti_header_filter_bit(claim->place);
+
+    return bucket_unname(buckets, bucket, bit);
+}
+
 enum hipt_status hipti_bucket_copy(struct hipti_buckets *buckets, struct hipti_place place, uint64_t pte,
                                    struct hipti_claim *claim)
 {
     enum hipt_status status = bucket_claim(buckets, place, true, pte, claim);
 
-    if (status == HIPT_OK && !bucket_unname(buckets, place.bucket)) {
+    if (status == HIPT_OK && !copy_unname(buckets, claim)) {
         hipti_bucket_forget(buckets, claim);
         status = HIPT_BUSY;
     }
@@ -763,7 +859,8 @@ enum hipt_status hipti_bucket_commit(struct hipti_buckets *buckets, struct hipti
         uint64_t header = claim->header;
         unsigned ordinal = chain_ordinal(buckets, claim->place.bucket, header, claim->slot / HIPT_SLOTS);
         uint64_t next = hipti_header_commit(header, ordinal * HIPT_SLOTS + claim->slot % HIPT_SLOTS,
-                                            hipti_pte_version(claim->pte) & 1u, buckets->sequence_bits);
+                                            hipti_pte_version(claim->pte) & 1u, buckets->sequence_bits,
+                                            claim->place);
         uint64_t pte = claim->pte;
         enum hipt_status status;
 
@@ -846,16 +943,16 @@ static void bucket_trim(struct hipti_buckets *buckets, uint32_t number)
     uint64_t sealed[HIPT_SLOTS];
     uint64_t header = bucket_settle(buckets, bucket);
 
-    if (hipti_buckets_linked(hipti_header_link(header)) != number || !line_seal(line, sealed)) {
+    if (hipti_buckets_linked(buckets, number, hipti_header_link(header)) != number || !line_seal(line, sealed)) {
         return;
     }
-    while (hipti_buckets_linked(hipti_header_link(header)) == number &&
+    while (hipti_buckets_linked(buckets, number, hipti_header_link(header)) == number &&
            hipti_gate_pass(&buckets->gate, buckets->ops, hipti_header_sequence(header), buckets->sequence_bits)) {
         uint64_t next = hipti_header_relink(header, hipti_header_link(own), buckets->sequence_bits);
 
         /* H3. release: the slot which the header named is finished [publish:commit] */
         if (hipti_cas_release(&hipti_buckets_line(buckets, bucket)->header, &header, next)) {
-            lines_drop(buckets, hipti_header_link(header));
+            lines_drop(buckets, bucket, hipti_header_link(header));
             return;
         }
         header = bucket_settle(buckets, bucket);
@@ -893,7 +990,7 @@ bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket)
     HIPTI_REQUIRE(header & HIPTI_HEADER_CLOSED);
     while (hipti_header_link(header) != HIPTI_NONE) {
         uint32_t link = hipti_header_link(header);
-        struct hipti_line *first = hipti_buckets_line(buckets, hipti_buckets_linked(link));
+        struct hipti_line *first = hipti_buckets_line(buckets, hipti_buckets_linked(buckets, bucket, link));
         /* relaxed: constant while linked; if it is not any more, the header has changed */
         uint64_t next = hipti_header_relink(header, hipti_header_link(hipti_load_relaxed(&first->header)),
                                             buckets->sequence_bits);
@@ -904,7 +1001,7 @@ bool hipti_bucket_is_left(struct hipti_buckets *buckets, uint32_t bucket)
         }
         /* H3. release: as in bucket_trim() [publish:commit] */
         if (hipti_cas_release(&line->header, &header, next)) {
-            lines_drop(buckets, link);
+            lines_drop(buckets, bucket, link);
         }
         header = bucket_settle(buckets, bucket);
     }
@@ -946,10 +1043,21 @@ void hipti_slot_release(struct hipti_buckets *buckets, hipti_slot slot)
     }
 }
 
-bool hipti_slot_place(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, struct hipti_place *out)
+void hipti_slot_leave(struct hipti_buckets *buckets, hipti_slot slot, uint64_t forward)
 {
-    uint32_t number = slot / HIPT_SLOTS;
-    struct hipti_line *line = hipti_buckets_line(buckets, number);
+    /* release: where the mapping is, for a walk that begins behind [publish:crossing] */
+    (void)hipti_fetch_add_release(&buckets->crossings, 1u);
+    /* P24. As P12: who still reads the old word, or is about to tell frame or space of it, is waited for */
+    if (hipti_slot_change(buckets, slot, &forward, hipti_pte_parked(HIPTI_COOKIE_NEVER))) {
+        slot_free(buckets, slot, hipti_pte_parked(buckets->ops->gp_start(buckets->ops->ctx)));
+    }
+}
+
+/* => true: the slot is in state @from or one behind that; *pte and *place are of one life. */
+static bool slot_place(const struct hipti_buckets *buckets, hipti_slot slot, enum hipti_state from, uint64_t *pte,
+                       struct hipti_place *out)
+{
+    struct hipti_line *line = slot_line(buckets, slot);
     unsigned i = slot % HIPT_SLOTS;
     uint64_t after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
     struct hipti_place place;
@@ -957,20 +1065,28 @@ bool hipti_slot_place(const struct hipti_buckets *buckets, hipti_slot slot, uint
 
     do {
         before = after;
-        if (!hipti_pte_has_key(before)) {
+        if (hipti_pte_state(before) < from) {
             return false;
         }
         place.rest = (uint64_t)hipti_load_acquire(&line->lo[i]) << 16;  /* [observe:lo/hi] */
         place.rest |= (uint64_t)hipti_load_acquire(&line->hi[i]) << 48; /* [observe:lo/hi] */
-        place.bucket = number;
-        if (number >= HIPTI_OVERFLOW_FIRST) {
-            place.bucket = hipti_header_bucket(hipti_load_relaxed(&line->header)); /* constant while linked */
-        }
+        place.bucket = slot_bucket(buckets, slot);
         after = hipti_load_acquire(&line->pte[i]); /* [observe:slot] */
-    } while (!hipti_pte_same_life(before, after) || !hipti_pte_has_key(after));
+    } while (!hipti_pte_same_life(before, after) || hipti_pte_state(after) < from);
     *pte = after;
     *out = place;
     return true;
+}
+
+bool hipti_slot_place(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, struct hipti_place *out)
+{
+    return slot_place(buckets, slot, HIPTI_FORWARD, pte, out);
+}
+
+/* => the key that is at @place. */
+static uint64_t key_at(const struct hipti_buckets *buckets, struct hipti_place place)
+{
+    return hipti_array_key(hipti_buckets_array(buckets, place.bucket), place);
 }
 
 bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key)
@@ -980,29 +1096,57 @@ bool hipti_slot_read(const struct hipti_buckets *buckets, hipti_slot slot, uint6
     if (!hipti_slot_place(buckets, slot, pte, &place)) {
         return false;
     }
-    *key = hipti_array_key(hipti_buckets_array(buckets, place.bucket), place);
+    *key = key_at(buckets, place);
+    return true;
+}
+
+bool hipti_slot_occupant(const struct hipti_buckets *buckets, hipti_slot slot, uint64_t *pte, uint64_t *key)
+{
+    struct hipti_place place;
+
+    if (!slot_place(buckets, slot, HIPTI_ENDED, pte, &place)) {
+        return false;
+    }
+    *key = key_at(buckets, place);
+    return true;
+}
+
+/*
+ * Line *ordinal of a shard, counted from 0. => true: *line is its number. false: *ordinal is less by as many as there
+ * are.
+ */
+static bool shard_nth(const struct hipti_buckets *buckets, unsigned shard, uint64_t *ordinal, uint32_t *line)
+{
+    const struct hipti_array *now = hipti_buckets_now(buckets, shard);
+    const struct hipti_array *past = hipti_load_relaxed(&now->past); /* everybody else is gone */
+    uint64_t before = past ? past->quotient.buckets : 0;
+    uint64_t count = now->quotient.buckets + before;
+    uint32_t carved = hipti_load_relaxed(&buckets->shard[shard]->overflow.carved); /* as above */
+
+    if (*ordinal < before) {
+        *line = past->first + (uint32_t)*ordinal;
+    } else if (*ordinal < count) {
+        *line = now->first + (uint32_t)(*ordinal - before);
+    } else if (*ordinal < count + carved) {
+        *line = hipti_buckets_linked(buckets, now->first, (uint32_t)(*ordinal - count) + 1u);
+    } else {
+        *ordinal -= count + carved;
+        return false;
+    }
     return true;
 }
 
 bool hipti_buckets_nth(const struct hipti_buckets *buckets, uint64_t ordinal, hipti_slot *slot)
 {
-    const struct hipti_array *now = hipti_buckets_now(buckets);
-    const struct hipti_array *past = hipti_load_relaxed(&now->past); /* everybody else is gone */
-    uint64_t before = past ? past->quotient.buckets : 0;
-    uint64_t count = now->quotient.buckets + before;
-    uint64_t line = ordinal / HIPT_SLOTS;
+    uint64_t at = ordinal / HIPT_SLOTS;
+    unsigned shard;
+    uint32_t line;
 
-    if (line < before) {
-        line += past->first;
-    } else if (line < count) {
-        line += now->first - before;
-    } else {
-        line -= count;
-        if (line >= hipti_load_relaxed(&buckets->overflow.carved)) { /* everybody else is gone */
-            return false;
+    for (shard = 0; shard < buckets->nshards; shard++) {
+        if (shard_nth(buckets, shard, &at, &line)) {
+            *slot = line * HIPT_SLOTS + (uint32_t)(ordinal % HIPT_SLOTS);
+            return true;
         }
-        line += HIPTI_OVERFLOW_FIRST;
     }
-    *slot = (hipti_slot)(line * HIPT_SLOTS + ordinal % HIPT_SLOTS);
-    return true;
+    return false;
 }

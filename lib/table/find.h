@@ -30,11 +30,12 @@ static inline bool hipti_line_match(struct hipti_line *line, unsigned i, struct 
 
 /*
  * => a bit for each slot of @line that may hold @place, judged by 32 bits. Without a branch: which slot it is cannot be
- * predicted, and a branch on it would wait for the line and hold up the lookups behind.
+ * predicted, and a branch on it would wait for the line and hold up the lookups behind. Each slot's part is acquired:
+ * who misses what has been taken out of the line, or a line that was given back under him, whose first part is gone,
+ * sees where that has gone [observe:lo/hi].
  */
 static inline unsigned hipti_line_candidates(struct hipti_line *line, struct hipti_place place)
 {
-    /* relaxed: a slot that became live before the call shows its remainder; hipti_line_match() reads it again */
     return hipti_equal(line->lo, hipti_place_lo(place));
 }
 
@@ -53,46 +54,37 @@ static inline bool hipti_line_find(struct hipti_line *line, struct hipti_place p
     return false;
 }
 
+#define HIPTI_UNDECIDED UINT32_MAX /* in place of a link */
+
 /*
- * The way that nearly all lookups take: the key's slot is in the bucket's own line and nobody changes it meanwhile, or
- * that line is all there is and no slot is like it.
- * => true: *pte is its word, live, and *slot; false: *is_absent, or else it takes hipti_bucket_find() to say.
+ * One line on the way that nearly all lookups take: the key's slot is in it and nobody changes that meanwhile, or no
+ * slot is like it.
+ * => its word, live, and *slot; or 0 and *link: the line that follows, HIPTI_NONE, or HIPTI_UNDECIDED: it takes
+ * hipti_find() to say.
  */
-static inline bool hipti_line_lookup(struct hipti_line *line, struct hipti_place place, size_t *slot, uint64_t *pte,
-                                     bool *is_absent)
+static inline uint64_t hipti_line_lookup(struct hipti_line *line, struct hipti_place place, unsigned *slot,
+                                         uint32_t *link)
 {
     unsigned candidates = hipti_line_candidates(line, place);
+    uint64_t pte;
     size_t i;
 
-    *is_absent = false;
     if (candidates == 0) {
         /* acquire: who misses what was in a line that has been taken out sees where it has moved to [observe:link] */
-        *is_absent = hipti_header_link(hipti_load_acquire(&line->header)) == HIPTI_NONE;
-        return false;
+        *link = hipti_header_link_for(hipti_load_acquire(&line->header), place);
+        return 0;
     }
+    *link = HIPTI_UNDECIDED;
     i = hipti_lowest_bit(candidates);
-    *slot = i;
-    *pte = hipti_load_acquire(&line->pte[i]); /* [observe:slot] as in hipti_line_match() */
-    return hipti_load_acquire(&line->lo[i]) == hipti_place_lo(place) && /* [observe:lo/hi] */
-           hipti_load_acquire(&line->hi[i]) == hipti_place_hi(place) && /* [observe:lo/hi] */
-           hipti_load_relaxed(&line->pte[i]) == *pte && /* relaxed: the same word was acquired */
-           hipti_pte_state(*pte) == HIPTI_LIVE;
-}
-
-/*
- * => whether @line has no slot with the remainder of @place, as hipti_line_lookup() says, and no more lines follow.
- * What has become of a slot that had it is acquired, so who took it out is known to have done so.
- */
-static inline bool hipti_line_is_absent(struct hipti_line *line, struct hipti_place place)
-{
-    uint64_t lo = hipti_place_lo(place);
-    unsigned candidates = hipti_is_zero(hipti_load_acquire(&line->lo[0]) ^ lo) | /* [observe:lo/hi] */
-                          hipti_is_zero(hipti_load_acquire(&line->lo[1]) ^ lo) | /* [observe:lo/hi] */
-                          hipti_is_zero(hipti_load_acquire(&line->lo[2]) ^ lo) | /* [observe:lo/hi] */
-                          hipti_is_zero(hipti_load_acquire(&line->lo[3]) ^ lo); /* [observe:lo/hi] */
-    uint32_t link = hipti_header_link(hipti_load_acquire(&line->header)); /* [observe:link] */
-
-    return candidates == 0 && link == HIPTI_NONE;
+    *slot = (unsigned)i;
+    pte = hipti_load_acquire(&line->pte[i]); /* [observe:slot] as in hipti_line_match() */
+    if (hipti_load_acquire(&line->lo[i]) != hipti_place_lo(place) || /* [observe:lo/hi] */
+        hipti_load_acquire(&line->hi[i]) != hipti_place_hi(place) || /* [observe:lo/hi] */
+        hipti_load_relaxed(&line->pte[i]) != pte || /* relaxed: the same word was acquired */
+        hipti_pte_state(pte) != HIPTI_LIVE) {
+        return 0;
+    }
+    return pte;
 }
 
 #endif

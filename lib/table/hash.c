@@ -27,9 +27,8 @@ void hipti_hash_init(struct hipti_hash *hash, unsigned width, const uint64_t sec
 {
     unsigned i;
 
-    hash->width = width;
-    hash->half = (width + 1u) / 2u;
-    hash->mask = ~(hipti_mask(64u - width));
+    hash->width = width > HIPTI_HASH_WIDTH_LEAST ? width : HIPTI_HASH_WIDTH_LEAST;
+    hash->mask = ~(hipti_mask(64u - hash->width));
     hash->add = hash_word(secret, HIPTI_HASH_ROUNDS) & hash->mask;
     for (i = 0; i < HIPTI_HASH_ROUNDS; i++) {
         hash->multiply[i] = hash_word(secret, i) | 1u;
@@ -43,8 +42,8 @@ uint64_t hipti_hash_unmix(const struct hipti_hash *hash, uint64_t mixed)
     int i;
 
     for (i = HIPTI_HASH_ROUNDS - 1; i >= 0; i--) {
-        x ^= (x >> hash->half) & hash->mask; /* its own inverse: 2h >= w */
         x *= hash->divide[i];
+        x ^= (x >> HIPTI_HASH_SHIFT) & hash->mask; /* its own inverse: twice the shift is 64 */
     }
     return x ^ hash->add;
 }

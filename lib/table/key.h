@@ -47,6 +47,12 @@ static inline uint64_t hipti_key_pack(const struct hipti_split *split, uint32_t 
     return asid * split->asid_unit + split->size_key[size] + hipti_vpn_first(split, size, vpn) * split->vpn_unit;
 }
 
+/* The same of a page of the smallest class, which adds nothing and has no vpn to round. */
+static inline uint64_t hipti_key_of_smallest(const struct hipti_split *split, uint32_t asid, uint64_t vpn)
+{
+    return asid * split->asid_unit + vpn * split->vpn_unit;
+}
+
 static inline struct hipt_page hipti_key_unpack(const struct hipti_split *split, uint64_t key)
 {
     uint64_t vpn = key >> split->spare_bits;

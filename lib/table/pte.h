@@ -32,10 +32,12 @@
  *   P2   PARKED     CLAIMED    a put, the cookie has elapsed    CAS acquire
  *   P3   CLAIMED    FREE       the put that claimed it          store release; never committed, the version stays
  *   P4   CLAIMED    TENTATIVE  the put or any helper, once the bucket's header names the slot; CAS seq_cst
- *                   or LIVE    (LIVE at once in a table of one page size)
+ *                   or LIVE    (LIVE at once in a table of one page size and one shard)
  *   P5   TENTATIVE  LIVE       the put                          CAS acq_rel
  *   P6   TENTATIVE  ENDED      a map of a smaller page inside   CAS acq_rel
- *                              it, or the put that gives up
+ *                              it, or of the same one where its
+ *                              asid has been moved to, or the
+ *                              put that gives up
  *   P7   LIVE       LIVE'      protect, mark, clean             CAS acq_rel on the word that was read (T3)
  *   P8   LIVE       HELD       a remap                          CAS acq_rel; readers still see it, writers do not
  *   P9   HELD       HELD'      the remap that holds it          store release: the new word; then the old frame
@@ -58,13 +60,15 @@
  *   P18  HELD       FROZEN     the split or collapse, of what   store release
  *                              was there before
  *   P19  HELD       ENDED      the split that gives up          store release; never a mapping
- *   P20  LIVE       FORWARD    a move to another array, once a  CAS acq_rel: the switch to the copy, which is CLAIMED
- *                              copy is there                    and out of sight until then
+ *   P20  LIVE       FORWARD    a move to another array or       CAS acq_rel: the switch to the copy, which is CLAIMED
+ *                              shard, once a copy is there      and out of sight until then
  *   P21  CLAIMED    LIVE       of the copy: whoever sees P20    CAS release
  *   P22  FORWARD    PARKED     whoever has told frame and       CAS acq_rel; for ever, left: the array is given up
  *                              address space of the copy
  *   P23  FREE,      PARKED     whoever looks whether a closed   CAS acquire; for ever, left, as P22
  *        PARKED                bucket is empty
+ *   P24  FORWARD    PARKED     as P22, of a copy in another     CAS acq_rel to NEVER; then as P12
+ *                              shard: the array goes on
  *
  * An ENDED slot has no key any more: the key can be in another slot again. It is not free yet, because its frame and
  * its address space still know it; who froze it, or put it, takes it out there (P11). A FROZEN or ENDED word names the
@@ -130,12 +134,12 @@ static inline bool hipti_pte_is_visible(uint64_t pte)
 
 static inline uint64_t hipti_pte_pfn(uint64_t pte)
 {
-    return pte & hipti_mask(HIPT_PFN_BITS);
+    return HIPT_PTE_PFN(pte);
 }
 
 static inline bool hipti_pte_is_swap(uint64_t pte)
 {
-    return (pte >> HIPTI_PTE_SWAP_SHIFT) & 1u;
+    return HIPT_PTE_SWAP(pte);
 }
 
 static inline uint64_t hipti_pte_with_prot(uint64_t pte, uint8_t prot)
@@ -174,9 +178,9 @@ static inline struct hipt_mapping hipti_pte_unpack(uint64_t pte, struct hipt_pag
 
     mapping.page = page;
     mapping.pfn = hipti_pte_pfn(pte);
-    mapping.prot = (uint8_t)hipti_field_get(pte, HIPTI_PTE_PROT_SHIFT, 4);
-    mapping.attr = (uint8_t)hipti_field_get(pte, HIPTI_PTE_ATTR_SHIFT, 3);
-    mapping.marks = (uint8_t)hipti_field_get(pte, HIPTI_PTE_MARKS_SHIFT, 2);
+    mapping.prot = HIPT_PTE_PROT(pte);
+    mapping.attr = HIPT_PTE_ATTR(pte);
+    mapping.marks = HIPT_PTE_MARKS(pte);
     mapping.swap = hipti_pte_is_swap(pte);
     return mapping;
 }

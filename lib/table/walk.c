@@ -67,7 +67,7 @@ static void walk_bucket(struct hipti_buckets *buckets, const struct hipti_array 
         for (i = 0; i < HIPT_SLOTS; i++) {
             walk_slot(buckets, array, number * HIPT_SLOTS + i, walk);
         }
-        number = hipti_buckets_linked(link);
+        number = hipti_buckets_linked(buckets, number, link);
     } while (link != HIPTI_NONE);
 }
 
@@ -93,30 +93,44 @@ static void walk_stretch(struct hipti_buckets *buckets, const struct hipti_array
 }
 
 /* All before @next has been looked at, 0: all of this order. */
-static void cursor_advance(struct hipt_cursor *cursor, uint64_t next, const struct hipti_array *now)
+static void cursor_advance(struct hipt_cursor *cursor, uint64_t next, const struct hipti_array *now,
+                           const struct hipti_buckets *buckets)
 {
     cursor->next = next;
-    if (next == 0) {
-        cursor->is_over = cursor->secret == now->secret;
+    if (next != 0) {
+        return;
+    }
+    if (cursor->secret != now->secret) {
         cursor->secret = now->secret;
+        return;
+    }
+    cursor->secret = 0;
+    cursor->shard++;
+    if (cursor->shard == buckets->nshards) {
+        cursor->shard = 0;
+        /* relaxed: who missed a mapping where it had been has acquired that it had gone */
+        cursor->is_over = (uint32_t)hipti_load_relaxed(&buckets->crossings) == cursor->crossings;
     }
 }
 
 bool hipti_walk_next(struct hipti_buckets *buckets, struct hipt_cursor *cursor, uint64_t *pte, uint64_t *key)
 {
     while (!cursor->is_over) {
-        const struct hipti_array *now = hipti_buckets_now(buckets);
+        const struct hipti_array *now = hipti_buckets_now(buckets, cursor->shard);
         const struct hipti_array *past = hipti_load_acquire(&now->past); /* [observe:left] */
         const struct hipti_array *oldest = past ? past : now;
         struct walk walk = {0, 0, false, 0, 0};
 
+        if (cursor->secret == 0 && cursor->shard == 0) {
+            cursor->crossings = (uint32_t)hipti_load_acquire(&buckets->crossings); /* [observe:crossing] */
+        }
         if (cursor->secret < oldest->secret) { /* not begun, or nothing lies in that order any more */
             cursor->secret = oldest->secret;
             cursor->next = 0;
         }
         walk.from = cursor->next;
         walk_stretch(buckets, now, past, cursor->secret, &walk);
-        if (hipti_buckets_now(buckets) != now) {
+        if (hipti_buckets_now(buckets, cursor->shard) != now) {
             continue; /* keys may have left for it */
         }
         if (walk.is_found) {
@@ -124,10 +138,10 @@ bool hipti_walk_next(struct hipti_buckets *buckets, struct hipt_cursor *cursor, 
 
             *pte = walk.pte;
             *key = hipti_hash_unmix(hash, walk.mixed);
-            cursor_advance(cursor, walk.mixed + (UINT64_C(1) << (64u - hash->width)), now);
+            cursor_advance(cursor, walk.mixed + (UINT64_C(1) << (64u - hash->width)), now, buckets);
             return true;
         }
-        cursor_advance(cursor, walk.limit, now);
+        cursor_advance(cursor, walk.limit, now, buckets);
     }
     return false;
 }

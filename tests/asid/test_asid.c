@@ -385,9 +385,10 @@ Test(asid, the_largest_number_of_blocks)
 {
     static struct hipti_asids asids;
     static struct test_host host;
+    struct hipti_memory memory = hipti_memory_anywhere(&host.ops);
 
     test_host_init(&host);
-    cr_assert(hipti_asids_init(&asids, &host.ops, 1, UINT64_C(1) << 33));
+    cr_assert(hipti_asids_init(&asids, &memory, 1, 1, UINT64_C(1) << 33, (size_t)1 << 16));
     cr_assert_leq(((uint64_t)asids.blocks.limit + 1u) * HIPTI_BLOCK_CELLS, UINT64_C(1) << 31);
     hipti_asids_end(&asids);
     cr_assert_eq(atomic_load(&host.bytes), 0);

@@ -16,6 +16,7 @@
 enum { TAG_SHIFT = 31, TAG_BITS = 33 }; /* of the word of given-back cells */
 
 static struct test_host host;
+static struct hipti_memory memory;
 static struct hipti_asids asids;
 
 static void issue_new(struct hipt_asid *issued)
@@ -23,7 +24,7 @@ static void issue_new(struct hipt_asid *issued)
     enum hipt_status status = HIPT_OK;
     struct hipti_asid *asid = hipti_asid_new(&asids, &status);
 
-    cr_assert(asid && hipti_asid_reissue(&asids, asid, issued));
+    cr_assert(asid && hipti_asid_reissue(&asids, asid, 0, issued));
 }
 static struct hipti_asid *asid;
 static struct hipt_asid issued;
@@ -33,7 +34,8 @@ static void start(void)
 {
     test_host_init(&host);
     memset(&asids, 0, sizeof(asids));
-    cr_assert(hipti_asids_init(&asids, &host.ops, 1, 4096));
+    memory = hipti_memory_anywhere(&host.ops);
+    cr_assert(hipti_asids_init(&asids, &memory, 1, 1, 4096, (size_t)1 << 16));
     issue_new(&issued);
     asid = hipti_asid_active(&asids, issued.number);
     cr_assert_not_null(asid);

@@ -13,6 +13,7 @@
 enum { CELLS = HIPTI_BLOCK_CELLS - 1, SLOTS = 512 };
 
 static struct test_host host;
+static struct hipti_memory memory;
 static struct hipti_asids asids;
 
 static void issue_new(struct hipt_asid *issued)
@@ -20,7 +21,7 @@ static void issue_new(struct hipt_asid *issued)
     enum hipt_status status = HIPT_OK;
     struct hipti_asid *asid = hipti_asid_new(&asids, &status);
 
-    cr_assert(asid && hipti_asid_reissue(&asids, asid, issued));
+    cr_assert(asid && hipti_asid_reissue(&asids, asid, 0, issued));
 }
 static struct hipti_asid *asid;
 static struct hipt_asid issued;
@@ -31,7 +32,8 @@ static void start(void)
     test_host_init(&host);
     memset(&asids, 0, sizeof(asids));
     memset(cell_of, 0, sizeof(cell_of));
-    cr_assert(hipti_asids_init(&asids, &host.ops, 2, 4096));
+    memory = hipti_memory_anywhere(&host.ops);
+    cr_assert(hipti_asids_init(&asids, &memory, 2, 1, 4096, (size_t)1 << 16));
     issue_new(&issued);
     asid = hipti_asid_record(&asids, issued.number);
     host.ops.read_enter(host.ops.ctx);
@@ -189,7 +191,7 @@ static void reissue_beside(void)
     struct hipti_asid *taken = hipti_asid_take(&asids);
 
     TEST_HOLDS(taken == asid);
-    is_reissued = hipti_asid_reissue(&asids, taken, &issued);
+    is_reissued = hipti_asid_reissue(&asids, taken, 0, &issued);
     if (!is_reissued) {
         hipti_asid_put_back(&asids, taken);
     }
@@ -253,7 +255,7 @@ Test(cells, A1_the_next_life_beside_a_map)
         test_host_pass(&host);
         cr_assert_eq(hipti_asid_take(&asids), asid);
         step_interrupt(NULL, NULL, steps, take_if_active_beside);
-        cr_assert(hipti_asid_reissue(&asids, asid, &issued));
+        cr_assert(hipti_asid_reissue(&asids, asid, 0, &issued));
         is_over = !step_interrupted();
         if (is_over) {
             take_if_active_beside();
@@ -301,7 +303,8 @@ Test(cells, A1_enough_for_every_mapping)
 
         test_host_init(&host);
         memset(&asids, 0, sizeof(asids));
-        cr_assert(hipti_asids_init(&asids, &host.ops, 4, mappings));
+        memory = hipti_memory_anywhere(&host.ops);
+        cr_assert(hipti_asids_init(&asids, &memory, 4, 1, mappings, (size_t)1 << 16));
         cr_assert_geq((uint64_t)asids.blocks.limit * CELLS, mappings + 16u * CELLS, "2^%u", bits);
         hipti_asids_end(&asids);
     }
@@ -330,7 +333,7 @@ Test(cells, A1_the_last_block)
     cr_assert_null(hipti_asid_take(&asids));
     test_host_pass(&host);
     cr_assert_eq(hipti_asid_take(&asids), asid);
-    cr_assert(hipti_asid_reissue(&asids, asid, &issued));
+    cr_assert(hipti_asid_reissue(&asids, asid, 0, &issued));
     issue_new(&other);
     cr_assert_eq(hipti_asid_remember(&asids, hipti_asid_record(&asids, other.number), 1, &status), 0);
     cr_assert_eq(status, HIPT_BUSY, "two blocks wait");
@@ -338,5 +341,30 @@ Test(cells, A1_the_last_block)
     take_some(0, 2 * CELLS);
     (void)cr_expect_list();
     asids.blocks.limit = limit;
+    stop();
+}
+
+/* W3: a walk looks at a cell again when that names another slot by now; not when it is nobody's any more. */
+Test(cells, W3_a_walk_looks_again)
+{
+    struct hipti_asid_walk walk;
+    uint32_t slot;
+
+    start();
+    take_some(5, 2);
+    walk = hipti_asid_walk_start(&asids, asid);
+    cr_assert(hipti_asid_walk_next(&walk, &slot));
+    cr_assert_eq(slot, 5);
+    cr_assert(!hipti_asid_walk_again(&walk, &slot));
+    hipti_asid_relink(&asids, cell_of[5], 5, 7);
+    cr_assert(hipti_asid_walk_again(&walk, &slot));
+    cr_assert_eq(slot, 7);
+    cr_assert(!hipti_asid_walk_again(&walk, &slot));
+    cell_of[7] = cell_of[5];
+    cell_of[5] = 0;
+    give(7);
+    cr_assert(!hipti_asid_walk_again(&walk, &slot));
+    cr_assert(hipti_asid_walk_next(&walk, &slot));
+    cr_assert_eq(slot, 6);
     stop();
 }

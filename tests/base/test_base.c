@@ -195,8 +195,11 @@ Test(base, strerror_of_every_status_and_beyond)
     cr_assert_str_eq(hipt_strerror((enum hipt_status)-1), other);
 }
 
-#if defined(__aarch64__)
+/* What the compiler's trap is to the system. */
+#if defined(__aarch64__) || defined(__riscv) || defined(__powerpc__)
 #define PANIC_SIGNAL SIGTRAP
+#elif defined(__s390x__)
+#define PANIC_SIGNAL SIGFPE
 #else
 #define PANIC_SIGNAL SIGILL
 #endif

@@ -150,33 +150,143 @@ static const char *const growths_of_three[] = {
     NULL,
 };
 
+#define LINE "m8.8 m9.9 m10.10 m11.11"
+
+/*
+ * Lines behind the bucket's own, and what the header's filter says of them: pages 0, 1, 3 and 4 have a bit each, 2 has
+ * that of 1. Put there, ended there, gone with the line, from there to the own line and back, moved from there and to
+ * there.
+ */
+static const char *const filters[] = {
+    "1/2/6 " LINE " | m0.0 | l0 l0", "1/2/6 " LINE " m0.0 | m1.1 | l1 l0", "1/2/6 " LINE " m0.0 | m1.1 m2.2 | l2 l1",
+    "1/2/6 " LINE " m0.0 | u0 m1.1 | l1 l0", "1/2/6 " LINE " m0.0 | u0 m0.1 | l0 l0",
+    "1/2/6 " LINE " m0.0 | u0 | m1.1 l1", "1/2/6 " LINE " m0.0 | u0 | m0.1 l0", "1/1/6 " LINE " m0.0 | u0 u8 | m1.1 l1",
+    "1/2/6 " LINE " m0.0 | m1.1 u1 | u0 l1", "1/2/6 " LINE " m0.0 m1.1 | u0 u1 | l1 l0",
+    "1/2/6 " LINE " m0.0 m1.1 u0 | u1 m0.2 | l0 l1", "1/2/6 " LINE " m0.0 m1.1 u0 | u1 m3.3 | m0.2 l3",
+    "1/2/6 " LINE " m0.0 | u8 u0 m0.1 | l0 l0", "1/2/6 m0.0 m9.9 m10.10 m11.11 | u0 m8.8 m0.1 | l0 l0",
+    "1/2/6 " LINE " m0.0 | u8 m8.1 | u0 l8", "1/2/6 " LINE " m0.0 m1.1 m2.2 m3.3 | m4.4 u4 | l4 l0",
+    "1/2/6 " LINE " m0.0 m1.1 m2.2 m3.3 m4.4 | u4 | l3 m4.5",
+    "1/2/6 " LINE " m0.0 m1.1 m2.2 m3.3 m4.4 | u4 m4.5 | l4 l0", "1/2/6 " LINE " m0.0 | r0.1 | l0 u0",
+    "1/2/3 " LINE " m0.0 | u0 m1.1 | m0.2 l1", "1/1/6 " LINE " m0.0 | u0 m1.1 | u8 m0.2",
+    /* moved */
+    "1/2/6 " LINE " m0.0 m1.1 G0 | B1 | l0 l1", "1/2/6 " LINE " m0.0 m1.1 | G0 B1 | l1 l0",
+    "1/2/6 " LINE " m0.0 | G0 B1 B1 | l0 l0", "1/2/6 " LINE " m0.0 G0 | B1 | m1.1 l1",
+    "1/2/6 " LINE " m0.0 m1.1 G0 | B1 | u1 m1.2", "1/2/6 " LINE " m0.0 m1.1 G0 | B1 | u0 l1",
+    "1/2/6 " LINE " m0.0 | G0 B1 B1 | m1.1 l0", "1/2/6 " LINE " m0.0 m1.1 G2 | B1 | B1 l1",
+    "1/2/6 " LINE " m0.0 m1.1 G2 B2 B2 | G1 B1 B1 | l1 l0", "1/2/6 " LINE " m0.0 m1.1 | G0 B1 | n0.2",
+    "1/2/3 " LINE " m0.0 G0 | B1 | m1.1 l0", "1/2/6 " LINE " m0.0 G0 | B1 | B1 l0",
+    "1/2/6n " LINE " m0.0 G0 | B1 B1 | u0 l0",
+    /* pages of the smallest size beside a larger one: the space has used one size so far, or both */
+    "2/2/6 " PARTS " m8.8 | C0 m9.9 | l1 l3", "2/2/6 " PARTS " m8.8 m9.9 | C0 u8 | l1 l2",
+    "2/2/6 m8.8 m9.9 " PARTS " | C0 m10.10 | l3 l2", "2/2/6 m8.8 m9.9 " PARTS " | C0 U0 | l3 l2",
+    "2/2/6 m8.8 " PARTS " | M12.12 | l3 l12", "2/2/6 M12.12 m8.8 " PARTS " | C0 | l3 l13",
+    "2/2/6 m8.8 m9.9 m10.10 m11.11 M0.4 | S0 | l1 l3", "2/2/6 m8.8 m9.9 m10.10 M0.4 | S0 u1 | l1 l3",
+    "2/2/6 m8.8 m9.9 " PARTS " G2 | B1 C0 | l3 l2", "2/2/6 m8.8 m9.9 " PARTS " | G0 B1 C0 | l3",
+    NULL,
+};
+
+static const char *const filters_of_three[] = {
+    "1/2/6 " LINE " m0.0 | u0 | m1.1 | l1", "1/2/6 " LINE " m0.0 | u0 | m1.1 | m1.2",
+    "1/2/6 " LINE " m0.0 | u0 | m0.1 | l0", "1/2/6 " LINE " m0.0 m1.1 u0 | u1 | m0.2 | l0",
+    "1/2/6 " LINE " m0.0 m1.1 G0 | B1 | B1 | l1", "1/2/6 " LINE " m0.0 G0 | B1 | m1.1 | l1",
+    "1/2/6 " LINE " m0.0 G0 | B1 | m1.1 | m1.2", "1/2/6 " LINE " m0.0 m1.1 G0 | B1 | u1 | l0",
+    "1/2/6 " LINE " m0.0 | G0 B1 | m1.1 | l0", "2/2/6 m8.8 m9.9 " PARTS " | C0 | m10.10 | l3",
+    NULL,
+};
+
+/*
+ * Two nodes. A space that is moved from one to the other, or over both: before, while and behind what others do to its
+ * pages; N0.1 again and again is all the way, with a grace period between two calls where nobody is inside.
+ */
+static const char *const placings[] = {
+    /* a page beside the move: looked up, put, ended, put again */
+    "1/2/6N2 m0.0 | N0.1 | l0 l0", "1/2/6N2 m0.0 | N0.1 N0.1 | l0 l0", "1/2/6N2 m0.0 N0.1 | N0.1 N0.1 | l0 l0",
+    "1/2/6N2 m0.0 | N0.1 | m0.1", "1/2/6N2 | N0.1 | m0.1 l0", "1/2/6N2 | N0.1 N0.1 | m0.1",
+    "1/2/6N2 m0.0 | N0.1 | u0 m0.1", "1/1/6N2 m0.0 | N0.1 | u0 l0", "1/2/6N2 m0.0 | N0.1 N0.1 | u0 m0.1",
+    "1/2/6N2 m0.0 N0.1 | N0.1 N0.1 | u0 l0", "1/2/6N2 N0.1 | N0.1 N0.1 | m0.0 l0", "1/2/6N2 m0.0 | N0.9 | l0 m1.1",
+    "1/2/6N2 m0.0 m1.1 | N0.9 N0.9 | l0 l1", "1/2/6N2 m0.0 N0.1 N0.1 N0.1 N0.1 | N0.0 N0.0 | m1.1 l0",
+    "1/2/6nN2 m0.0 | N0.1 N0.1 | u0 m0.1", "1/2/6sN2 m0.0 | N0.1 | l0 m1.1",
+    /* a full line; slots that were left are used again */
+    "1/1/6N2 " FULL_LINE " | N0.1 | u8 m0.1", "1/1/6N2 " FULL_LINE " | N0.1 | l0 m1.1",
+    "1/1/6N2 m0.0 | N0.1 | 1:m1.1 1:l1", "1/1/6N2 m0.0 N0.1 | 1:m1.1 | l0 1:u1",
+    "1/1/2N2 m0.0 N0.1 N0.1 | N0.0 | m0.1 u0",
+    "1/1/6N2 m0.0 m1.0 N0.1 N0.1 | 1:m1.0 1:m2.0 | v0",
+    /* changed in place, seen from its frame, ended with its space */
+    "1/2/6N2 m0.0 | N0.1 | p0 l0", "1/2/6N2 m0.0 | N0.1 | d0", "1/2/6N2 m0.0 d0 | N0.1 | c0",
+    "1/2/6N2 m0.0 | N0.1 | r0.1 l0", "1/2/6N2 m0.0 m1.0 m2.0 | N0.1 | v0", "1/2/6N2 m0.0 m1.0 | N0.1 N0.1 | v0",
+    "1/2/6N2 m0.0 1:m1.0 | N0.1 | u0 v0", "1/2/6N2 m0.0 | N0.1 | m1.0 v0", "1/2/6N2 m0.0 | N0.1 | x0 a2",
+    "1/2/6N2 m0.0 N0.1 | N0.1 N0.1 | x0 a2", "1/2/6N2 m0.0 | N0.1 | x0 l0", "1/2/6N2 m0.0 m1.1 | N0.1 | n0.2",
+    "1/2/6N2 m0.0 | N0.1 | u0 g", "1/2/6N2 m0.0 x0 | a2 N2.1 | 1:m1.1",
+    /* taken away now, finished later */
+    "1/2/6N2c1 m0.0 t0.1 | b0.1 N0.1 f | t0 m0.1", "1/2/6N2c1 m0.0 t0.1 | N0.1 N0.1 | t0 t0",
+    /* walks */
+    "1/2/6N2 m0.0 m1.1 | N0.1 | w", "1/2/6N2 m0.0 m1.1 N0.1 N0.1 N0.1 N0.1 | N0.0 | w",
+    "1/2/6N2 m0.0 1:m1.1 N0.1 | N0.1 N0.1 | w",
+    "1/2/6N2 m0.0 N0.1 N0.1 N0.1 N0.1 1:m1.1 | N0.0 N1.1 | w",
+    /* two who place: the same, another */
+    "1/2/6N2 m0.0 | N0.1 | N0.1", "1/2/6N2 m0.0 | N0.1 N0.1 | N0.1 l0", "1/2/6N2 m0.0 | N0.1 | N0.9",
+    "1/2/6N2 m0.0 N0.1 N0.1 | N0.1 N0.1 | N0.0 N0.0", "1/2/6N2 m0.0 N0.1 | N0.1 N0.1 | N0.1 N0.1",
+    "1/2/6N2 m0.0 m1.1 N0.9 N0.9 | N0.1 N0.1 | N0.9 l0",
+    /* beside a shard that takes other buckets */
+    "1/2/6N2 m0.0 G2 | N0.1 | B1 B1", "1/2/6N2 m0.0 | N0.1 | G2 B1", "1/2/6N2 m0.0 N0.1 | G2 B1 | N0.1 v0",
+    "1/2/6N2 m0.0 | N0.1 | G0 B1", "1/2/6N2 m0.0 G2 | N0.1 N0.1 | l0 v0", "1/2/6N2 m0.0 G2 | N0.1 | u0 m0.1",
+    "1/2/6N2 m0.0 G2 N0.1 | B1 N0.1 | m1.1 u0", "1/2/6N2 " FULL_LINE " N0.1 | G0 B1 | u0 l8",
+    /* two page sizes */
+    "2/1/6N2 M0.4 | N0.1 | l1 v5", "2/1/6N2 M0.4 | N0.1 | m1.1", "2/1/6N2 | N0.1 m1.1 | M0.4",
+    "2/1/6N2 m1.1 | N0.1 | M0.4", "2/1/6N2 M0.4 | N0.1 | S0", "2/1/6N2 M0.4 | S0 | N0.1 m1.9",
+    "2/1/6N2 M0.4 | N0.1 N0.1 | S0 l1",
+    "2/1/6N2 " PARTS " | N0.1 | C0", "2/1/6N2 " PARTS " | N0.1 | C0 l3", "2/1/6N2 M0.4 | N0.1 | U0 m1.1",
+    "2/1/6N2 M0.4 | N0.9 | H1.1 l1",
+    NULL,
+};
+
+static const char *const placings_of_three[] = {
+    "1/2/6N2 m0.0 | N0.1 | m0.1 | l0", "1/2/6N2 | N0.1 | m0.1 | m0.2", "1/1/6N2 m0.0 | N0.1 | u0 | m0.1",
+    "1/2/6N2 m0.0 | N0.1 | u0 | l0", "1/2/6N2 m0.0 N0.1 | N0.1 N0.1 | m1.1 | l0", "1/2/6N2 m0.0 | N0.1 | N0.1 | l0",
+    "1/2/6N2 m0.0 | N0.1 | N0.1 | u0", "1/2/6N2 m0.0 N0.1 N0.1 N0.1 | N0.1 N0.0 | m1.1 | l0",
+    "1/2/6N2 m0.0 | N0.1 | r0.1 | l0", "1/2/6N2 m0.0 m1.0 | N0.1 | u0 | v0", "1/2/6N2 m0.0 | N0.1 | x0 | l0",
+    "1/2/6N2 m0.0 N0.1 | G2 B1 | N0.1 | v0", "1/2/6N2 N0.1 | N0.1 N0.1 | m0.0 | m0.1",
+    "2/1/6N2 M4.4 U4 m3.3 u3 g | N0.1 | m1.1 | M0.4", "2/1/6N2 M0.4 | N0.1 | S0 | l1",
+    "1/2/6N2c2 m0.0 t0.2 | N0.1 | u0 m0.1 | t0", "1/2/6N2c2 m0.0 t0.2 | N0.1 | b0.1 f | t0",
+    "1/2/6N2c2 m0.0 t0.2 | N0.1 N0.1 | b0.1 f | m0.1",
+    /* what is late: a map where the asid was, a sweep behind a mapping that has moved on */
+    "1/1/6N2 m0.0 | N0.1 | p0 | m0.1", "1/1/6N2 m0.0 | N0.1 | r0.2 | m0.1", "1/1/6N2 m0.0 G2 | N0.1 | l0 | m0.1",
+    "2/1/6N2 M0.4 | N0.1 | m1.1 | M0.4", "1/2/6N2 m0.0 | N0.1 | x0 | G2 B1",
+    NULL,
+};
+
 /* Page 15 is mapped and unmapped first, so that a frame is in limbo's list and an address space has its memory. */
 const struct group groups[GROUPS] = {
-    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL, 0},
+    {"one slot, 2x2", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 2, false, NULL, 0, 0},
     {"one bucket, 2x2", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1", 2, 2, false, NULL,
-     0},
-    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false, NULL, 0},
-    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false, NULL, 0},
+     0, 0},
+    {"two sizes, 2x2", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1", 2, 2, false, NULL, 0, 0},
+    {"frames, 2x2", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 u1 v0 i0 o0 g r0.1", 2, 2, false, NULL, 0, 0},
     {"spaces, 2x2", "1/2/6", {"m15.15 u15 g m0.0", "m15.15 u15 m0.0 x1", NULL}, "m1.1 u0 r0.1 x0 a2 n0.2 w", 2, 2,
-     false, NULL, 0},
-    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false, NULL, 0},
-    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false, NULL, 0},
+     false, NULL, 0, 0},
+    {"gate and scarcity, 2x2", "1/1/2sn", {"m8.8 m9.9 m10.10", NULL}, "m0.0 u0 m1.0 u8 r8.1 p8", 2, 2, false, NULL,
+     0, 0},
+    {"one slot, 3x1", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 3, 1, false, NULL, 0, 0},
     {"one bucket, 3x1", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL}, "m0.0 u0 m1.1 u8 l0 r0.1 w", 3, 1, false, NULL,
-     0},
-    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false, NULL, 0},
+     0, 0},
+    {"two sizes, 3x1", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 3, 1, false, NULL, 0, 0},
     {"frames and spaces, 3x1", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL}, "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 3, 1,
-     false, NULL, 0},
-    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true, NULL, 0},
+     false, NULL, 0, 0},
+    {"one slot, no bound", "1/1/6", {"m15.15 u15 g", "m15.15 u15 g m0.0", NULL}, SLOT, 2, 1, true, NULL, 0, 0},
     {"one bucket, no bound", "1/1/6", {"m8.8 m9.9 m10.10", FULL_LINE, NULL},
-     "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true, NULL, 0},
-    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true, NULL, 0},
+     "m0.0 u0 m1.1 u8 l0 r0.1 w", 2, 1, true, NULL, 0, 0},
+    {"two sizes, no bound", "2/1/6", {"M4.4 U4", "M0.4", NULL}, "m1.1 u1 M0.4 U0 R0.8 l1 P0", 2, 1, true, NULL, 0, 0},
     {"frames and spaces, no bound", "1/2/6", {SHARED, "m15.15 u15 m0.0", NULL},
-     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true, NULL, 0},
-    {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns, 0},
-    {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two, 0},
-    {"reshape", "", {NULL}, "", 2, 0, false, reshapes, 2},
-    {"growth", "", {NULL}, "", 2, 0, false, growths, 2},
-    {"growth, three threads", "", {NULL}, "", 3, 0, false, growths_of_three, 2},
+     "m2.0 u0 v0 i0 o0 g r0.1 x0 a2 n0.2", 2, 1, true, NULL, 0, 0},
+    {"shootdown", "", {NULL}, "", 3, 0, false, shootdowns, 0, 0},
+    {"shootdown, no bound", "", {NULL}, "", 2, 0, true, shootdowns_of_two, 0, 0},
+    {"reshape", "", {NULL}, "", 2, 0, false, reshapes, 2, 0},
+    {"growth", "", {NULL}, "", 2, 0, false, growths, 2, 0},
+    {"growth, three threads", "", {NULL}, "", 3, 0, false, growths_of_three, 2, 0},
+    {"filter, two threads", "", {NULL}, "", 2, 0, false, filters, 2, 0},
+    {"filter, three threads", "", {NULL}, "", 3, 0, false, filters_of_three, 2, 2},
+    {"placing, two threads", "", {NULL}, "", 2, 0, false, placings, 0, 0},
+    {"placing, three threads", "", {NULL}, "", 3, 0, false, placings_of_three, 0, 4},
 };
 
 struct sequences {

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { GROUPS = 19, GROUP_PREFILLS_MAX = 4 };
+enum { GROUPS = 23, GROUP_PREFILLS_MAX = 4 };
 
 struct group {
     const char *name;
@@ -22,6 +22,7 @@ struct group {
     bool is_unbounded; /* as many preemptions as it takes */
     const char *const *programs; /* these, up to a NULL, and no others */
     unsigned preemptions_max;    /* of a report that asks for more; 0: as it asks */
+    unsigned sample;             /* how many of the programs the short form takes; 0: all */
 };
 
 extern const struct group groups[GROUPS];

@@ -20,10 +20,17 @@ static inline uint64_t hash_mapping(uint64_t hash, const struct hipt_mapping *ma
 /* What is written without a step, by whoever holds a freelist's mover: the cookies of all freelists. */
 static inline uint64_t hash_unseen(const struct hipt_table *table)
 {
-    uint64_t hash = hipti_sim_hash(table->frames.limbo.cookie, table->frames.spare.cookie);
+    uint64_t hash = hipti_sim_hash(table->frames.limbo.cookie, table->asids.plans.spare.cookie);
+    unsigned i;
 
     hash = hipti_sim_hash(hash, hipti_sim_hash(table->asids.limbo.cookie, table->asids.spare.cookie));
-    return hipti_sim_hash(hash, table->buckets.spare.cookie);
+    for (i = 0; i < table->frames.nodes; i++) {
+        hash = hipti_sim_hash(hash, table->frames.aliases[i].spare.cookie);
+    }
+    for (i = 0; i < table->buckets.nshards; i++) {
+        hash = hipti_sim_hash(hash, table->buckets.shard[i]->spare.cookie);
+    }
+    return hash;
 }
 
 #endif

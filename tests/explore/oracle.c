@@ -16,6 +16,7 @@ static unsigned frames_named; /* by the program, a bit each: the others are hipt
 enum { JUDGED_BITS = 16 }; /* half of the last table is ORACLE_ENDS_MAX */
 enum { SHOWN_MAX = 64 };   /* mappings that are compared at a step */
 enum { MOVES_MAX = 64 };   /* turns that end any move */
+enum { PLACES_MAX = 16 };  /* calls that have any space placed */
 
 static struct hipti_seen_state judged_states[(size_t)2 << JUDGED_BITS];
 static struct hipti_seen judged = {.entries = judged_states, .bits = JUDGED_BITS};
@@ -100,15 +101,15 @@ bool oracle_open(void)
 
 /* The keys that show, as far as a look over the table has come. */
 struct shown {
-    const struct hipti_array *array[2];
-    bool is_single; /* one bucket: the remainder is the key */
+    const struct hipti_array *array[2]; /* of the shard that it is at */
+    bool is_single; /* one bucket in each: the remainder is the key */
     unsigned count;
     uint64_t key[SHOWN_MAX];
 };
 
-static const struct hipti_array *array_of(const struct hipti_buckets *buckets, unsigned half)
+static const struct hipti_array *array_of(const struct hipti_shard *shard, unsigned half)
 {
-    return (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&buckets->half[half]);
+    return (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&shard->half[half]);
 }
 
 static const struct hipti_line *line_of(const struct hipti_arena *arena, uint32_t index)
@@ -126,7 +127,7 @@ static uint64_t slot_key(const struct shown *shown, const struct hipti_line *lin
     place.rest = hipti_plain_get((const volatile void *)&line->lo[i], 4) << 16 |
                  hipti_plain_get((const volatile void *)&line->hi[i], 2) << 48;
     place.bucket = bucket;
-    if (shown->is_single) {
+    if (shown->is_single) { /* shards begin with the same secret */
         return place.rest;
     }
     if (!array) {
@@ -155,24 +156,39 @@ static void check_line(struct shown *shown, const struct hipti_line *line, uint3
     }
 }
 
-void oracle_check_step(void)
+static void check_shard(struct shown *shown, const struct hipti_buckets *buckets, unsigned number)
 {
-    const struct hipti_buckets *buckets = &world.table->buckets;
-    uint32_t lines = (uint32_t)hipti_plain_get((const volatile void *)&buckets->overflow.carved, 4);
-    struct shown shown = {{array_of(buckets, 0), array_of(buckets, 1)}, false, 0, {0}};
+    const struct hipti_shard *shard = buckets->shard[number];
+    uint32_t lines = (uint32_t)hipti_plain_get((const volatile void *)&shard->overflow.carved, 4);
     unsigned half;
     uint32_t i;
 
-    shown.is_single = !shown.array[1] && shown.array[0]->quotient.buckets == 1u;
     for (half = 0; half < 2u; half++) {
-        for (i = 0; shown.array[half] && i < shown.array[half]->quotient.buckets; i++) {
-            check_line(&shown, line_of(&shown.array[half]->lines, i), (half << HIPTI_HALF_BITS) + i);
+        shown->array[half] = array_of(shard, half);
+        for (i = 0; shown->array[half] && i < shown->array[half]->quotient.buckets; i++) {
+            check_line(shown, line_of(&shown->array[half]->lines, i), hipti_buckets_first(buckets, number, half) + i);
         }
     }
     for (i = 0; i < lines; i++) {
-        const struct hipti_line *line = line_of(&buckets->overflow, i);
+        const struct hipti_line *line = line_of(&shard->overflow, i);
 
-        check_line(&shown, line, hipti_header_bucket(hipti_plain_get((const volatile void *)&line->header, 8)));
+        check_line(shown, line, hipti_header_bucket(hipti_plain_get((const volatile void *)&line->header, 8)));
+    }
+}
+
+void oracle_check_step(void)
+{
+    const struct hipti_buckets *buckets = &world.table->buckets;
+    struct shown shown = {{NULL, NULL}, true, 0, {0}};
+    unsigned i;
+
+    for (i = 0; i < buckets->nshards; i++) {
+        const struct hipti_array *first = array_of(buckets->shard[i], 0);
+
+        shown.is_single = shown.is_single && !array_of(buckets->shard[i], 1) && first->quotient.buckets == 1u;
+    }
+    for (i = 0; i < buckets->nshards; i++) {
+        check_shard(&shown, buckets, i);
     }
 }
 
@@ -387,8 +403,8 @@ static bool is_reshaped(const struct call *page)
     return false;
 }
 
-/* => whether the table takes another secret: a walk may then see a page again. */
-static bool is_rekeyed(void)
+/* => whether the table takes another secret, or moves to another node: a walk may then see a page again. */
+static bool is_seen_again(void)
 {
     unsigned nsetup;
     const struct event *setup = world_setup_events(&nsetup);
@@ -397,7 +413,7 @@ static bool is_rekeyed(void)
     for (i = 0; i < nsetup + world.nevents; i++) {
         const struct call *call = i < nsetup ? &setup[i].call : &world.events[i - nsetup].call;
 
-        if (call->verb == VERB_RESIZE && call->pfn == 0) {
+        if ((call->verb == VERB_RESIZE && call->pfn == 0) || call->verb == VERB_PLACE) {
             return true;
         }
     }
@@ -427,7 +443,7 @@ static void check_seen(const struct event *event)
                      (is_any_size || event->many[k].page.size == page->size) &&
                      event->many[k].page.asid == world.asids[page->asid].number;
         }
-        if (times != 1 && (times == 0 || event->call.verb != VERB_WALK || !is_rekeyed())) {
+        if (times != 1 && (times == 0 || event->call.verb != VERB_WALK || !is_seen_again())) {
             world_fail("F1: %s saw page %u %u times", verb_name(event->call.verb), page->vpn, times);
         }
     }
@@ -464,22 +480,89 @@ static unsigned mappings_count(void)
     return count;
 }
 
+/* => whether a shard still moves, or has what was left. */
+static bool is_moving(unsigned shard)
+{
+    const struct hipti_shard *own = world.table->buckets.shard[shard];
+
+    return hipti_move_is_due(world.table, shard) || (array_of(own, 0) && array_of(own, 1));
+}
+
+static void end_moves(void)
+{
+    unsigned shard;
+
+    for (shard = 0; shard < world.table->buckets.nshards; shard++) {
+        unsigned i;
+
+        for (i = 0; i < MOVES_MAX && hipti_move_is_due(world.table, shard); i++) {
+            hipt_read_enter(world.table);
+            hipti_move_on(world.table, shard, 1);
+            hipt_read_exit(world.table);
+        }
+        if (is_moving(shard)) {
+            world_fail("a move does not end");
+        }
+    }
+}
+
+/* => whether an asid need not be issued, for all that the history says. */
+static bool may_be_unissued(unsigned asid)
+{
+    unsigned nsetup;
+    const struct event *setup = world_setup_events(&nsetup);
+    bool is_retired = false;
+    unsigned i;
+
+    for (i = 0; i < nsetup + world.nevents; i++) {
+        const struct call *call = i < nsetup ? &setup[i].call : &world.events[i - nsetup].call;
+
+        is_retired = is_retired || (call->verb == VERB_RETIRE && call->asid == asid);
+    }
+    return is_retired || asid > 1u; /* two are there before the setup */
+}
+
+static void check_placed(const struct event *event)
+{
+    bool is_right = event->status == HIPT_OK || event->status == HIPT_PENDING || event->status == HIPT_BUSY ||
+                    (event->status == HIPT_NOMEM && world.program->is_scarce) ||
+                    (event->status == HIPT_BAD_ASID && may_be_unissued(event->call.asid));
+
+    if (!is_right) {
+        world_fail("asid %u is to be placed: %s", event->call.asid, hipt_strerror(event->status));
+    }
+}
+
+/* Every space that is issued comes to where it is wanted. */
+static void end_places(void)
+{
+    unsigned asid;
+
+    for (asid = 0; world.program->nodes && asid < WORLD_ASIDS; asid++) {
+        enum hipt_status status = HIPT_PENDING;
+        unsigned i;
+
+        for (i = 0; i < PLACES_MAX && status == HIPT_PENDING; i++) {
+            status = hipt_asid_migrate(world.table, world.asids[asid], 1);
+        }
+        if (status != HIPT_OK && (status != HIPT_BAD_ASID || !may_be_unissued(asid))) {
+            world_fail("asid %u does not come to node 1: %s", asid, hipt_strerror(status));
+        }
+    }
+}
+
 /* Moves come to their end, nothing is lost on the way, and the memory that was left is given back. */
 static void check_moves(void)
 {
-    const struct hipti_buckets *buckets = &world.table->buckets;
     unsigned count = mappings_count();
     char text[WORLD_TEXT / 2];
-    unsigned i;
 
-    for (i = 0; i < MOVES_MAX && hipti_move_is_due(world.table); i++) {
-        hipt_read_enter(world.table);
-        hipti_move_on(world.table, 1);
-        hipt_read_exit(world.table);
+    end_moves();
+    end_places();
+    if (world.violation[0] != '\0') {
+        return;
     }
-    if (i == MOVES_MAX || (array_of(buckets, 0) && array_of(buckets, 1))) {
-        world_fail("a move does not end");
-    } else if (mappings_count() != count) {
+    if (mappings_count() != count) {
         world_fail("T1: %u mappings, %u after the move", count, mappings_count());
     } else if (!hipt_table_is_valid(world.table, text, sizeof(text))) {
         world_fail("not valid after the move: %s", text);
@@ -563,6 +646,9 @@ static void check_ended(void)
 
         if (event->call.verb == VERB_RETIRE && event->status == HIPT_OK) {
             check_retired(event);
+        }
+        if (event->call.verb == VERB_PLACE) {
+            check_placed(event);
         }
         if (event->call.verb == VERB_REVERSE || event->call.verb == VERB_WALK) {
             check_seen(event);

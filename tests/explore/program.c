@@ -8,7 +8,7 @@
 
 enum { SETUP = -1 };
 
-static const char letters[] = "mulprdcviogxanwtshyqekjzbfSHCGB"; /* in the order of enum verb */
+static const char letters[] = "mulprdcviogxanwtshyqekjzbfSHCGBN"; /* in the order of enum verb */
 
 const char *verb_name(enum verb verb)
 {
@@ -17,7 +17,8 @@ const char *verb_name(enum verb verb)
                                                   "reap",  "retire", "alloc", "unmap_range", "walk",
                                                   "read",  "write", "narrow", "cleaner", "exit",
                                                   "enter", "serve", "cached", "stay",  "gather", "finish",
-                                                  "split", "punch", "collapse", "resize", "move"};
+                                                  "split", "punch", "collapse", "resize", "move",
+                                                  "place"};
 
     return names[verb];
 }
@@ -29,7 +30,7 @@ bool verb_reshapes(enum verb verb)
 
 bool verb_moves(enum verb verb)
 {
-    return verb == VERB_RESIZE || verb == VERB_MOVE;
+    return verb == VERB_RESIZE || verb == VERB_MOVE || verb == VERB_PLACE;
 }
 
 static bool number_parse(const char **at, unsigned *number)
@@ -92,6 +93,10 @@ static bool operands_place(struct call *call, const unsigned operand[2], unsigne
     case VERB_ALLOC:
         call->asid = operand[0];
         return count == 1 && call->asid < 4u;
+    case VERB_PLACE:
+        call->asid = operand[0];
+        call->pfn = operand[1];
+        return count == 2 && call->asid < 4u && (call->pfn < 2u || call->pfn == PROGRAM_ALL_NODES);
     case VERB_REAP:
     case VERB_WALK:
     case VERB_FINISH:
@@ -167,6 +172,12 @@ static bool geometry_parse(const char **at, struct program *program)
         program->is_scarce = program->is_scarce || **at == 's';
         program->is_endless = program->is_endless || **at == 'n';
     }
+    if (**at == 'N') {
+        (*at)++;
+        if (!number_parse(at, &program->nodes) || program->nodes != 2u) {
+            return false;
+        }
+    }
     if (**at == 'c') {
         (*at)++;
         return cpus_parse(at, program) && program->sizes >= 1u && program->sizes <= 2u;
@@ -193,7 +204,8 @@ static bool calls_parse(const char **at, struct program *program)
             continue;
         }
         call = call_place(program, part);
-        if (!call || !call_parse(at, call) || call->size >= program->sizes || (**at != ' ' && **at != '\0')) {
+        if (!call || !call_parse(at, call) || call->size >= program->sizes || (**at != ' ' && **at != '\0') ||
+            (call->verb == VERB_PLACE && program->nodes == 0)) {
             return false;
         }
         (*at)--;
@@ -247,7 +259,8 @@ static void cpus_write(struct program *program)
 static void call_write(struct program *program, const struct call *call)
 {
     int letter = letters[call->verb];
-    bool has_asid = call->asid > 0 && call->verb != VERB_RETIRE && call->verb != VERB_ALLOC;
+    bool has_asid = call->asid > 0 && call->verb != VERB_RETIRE && call->verb != VERB_ALLOC &&
+                    call->verb != VERB_PLACE;
 
     append(program, " ");
     if (has_asid) {
@@ -283,6 +296,9 @@ static void call_write(struct program *program, const struct call *call)
     case VERB_ALLOC:
         append(program, "%u", call->asid);
         break;
+    case VERB_PLACE:
+        append(program, "%u.%u", call->asid, call->pfn);
+        break;
     case VERB_REAP:
     case VERB_WALK:
     case VERB_FINISH:
@@ -302,6 +318,7 @@ bool program_write(struct program *program)
     program->text[0] = '\0';
     append(program, "%u/%u/%u%s%s", program->sizes, program->version_bits, program->sequence_bits,
            program->is_scarce ? "s" : "", program->is_endless ? "n" : "");
+    append(program, program->nodes ? "N%u" : "", program->nodes);
     cpus_write(program);
     for (i = 0; i < program->nsetup; i++) {
         call_write(program, &program->setup[i]);

@@ -4,8 +4,8 @@
  *
  * As text: "1/2/6 m0.0 u0 | r0.1 | x0" is a table with 1 page size, 2 version bits and 6 sequence bits, prepared by map
  * and unmap of page 0, in which one thread remaps page 0 to frame 1 while another retires the address space. Flags
- * behind the numbers: s, no memory is to be had; n, no grace period ends; c and digits, these threads are CPUs. Calls,
- * with V a page, F a frame:
+ * behind the numbers: s, no memory is to be had; n, no grace period ends; N2, the table has two nodes, and spaces begin
+ * on node 0; c and digits, these threads are CPUs. Calls, with V a page, F a frame:
  *
  *   mV.F map   uV unmap   lV lookup   pV protect   rV.F remap   dV look up and mark dirty   cV look up and clean
  *   vF reverse   iF pin   oF unpin   g reap   xA retire asid A   aA allocate asid A   nV.N unmap N pages   w walk
@@ -25,6 +25,7 @@
  * And of the table, which begins with one bucket:
  *
  *   GN resize to N buckets, or with another secret to as many as now (0)   BN see to N buckets of a move
+ *   NA.N have asid A moved to node N, 9: to both; as far as that can be done now
  */
 #ifndef EXPLORE_PROGRAM_H
 #define EXPLORE_PROGRAM_H
@@ -33,7 +34,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROGRAM_SETUP_MAX = 12, PROGRAM_CALLS_MAX = 8, PROGRAM_THREADS_MAX = 3, PROGRAM_TEXT_MAX = 160 };
+enum { PROGRAM_SETUP_MAX = 12, PROGRAM_CALLS_MAX = 8, PROGRAM_THREADS_MAX = 3, PROGRAM_TEXT_MAX = 160,
+       PROGRAM_ALL_NODES = 9 };
 
 enum verb {
     VERB_MAP = 0,
@@ -67,6 +69,7 @@ enum verb {
     VERB_COLLAPSE,
     VERB_RESIZE,
     VERB_MOVE,
+    VERB_PLACE,
     VERB_COUNT
 };
 
@@ -75,7 +78,7 @@ struct call {
     unsigned asid; /* index of the program's asids, 0 to 3 */
     unsigned size;
     unsigned vpn;
-    unsigned pfn; /* or how many pages, of a range, or buckets */
+    unsigned pfn; /* or how many pages, of a range, or buckets; or a node */
     unsigned cpu; /* of a setup's calls of CPUs */
 };
 
@@ -85,6 +88,7 @@ struct program {
     unsigned sequence_bits;
     bool is_scarce;
     bool is_endless; /* no grace period ends */
+    unsigned nodes;  /* 0: nobody knows of any */
     unsigned cpus;   /* threads that are CPUs, a bit each */
     unsigned nthreads;
     unsigned nsetup;
@@ -99,7 +103,7 @@ const char *verb_name(enum verb verb);
 /* => whether it makes pages of one size of pages of another. */
 bool verb_reshapes(enum verb verb);
 
-/* => whether it makes the table move into other buckets, or helps it on. */
+/* => whether it makes the table move into other buckets, or to another node, or helps it on. */
 bool verb_moves(enum verb verb);
 
 /* => false: @text is no program; *wrong is where it stops being one. */

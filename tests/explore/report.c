@@ -99,7 +99,10 @@ static unsigned group_stride(const struct group *group, const struct report_opti
     unsigned total = group_programs(group);
     unsigned wanted = group->nthreads == 2u ? SAMPLE_OF_TWO : SAMPLE_OF_THREE;
 
-    return options->is_short && !group->programs && total > wanted ? total / wanted : 1u;
+    if (group->programs) {
+        wanted = group->sample ? group->sample : total;
+    }
+    return options->is_short && total > wanted ? total / wanted : 1u;
 }
 
 /* => how many of them. */

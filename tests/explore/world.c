@@ -13,7 +13,7 @@
 #include "map/table.h"
 #include "sim/plain.h"
 
-enum { POOL_BYTES = 1 << 18, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5, LINE_BYTES = 64, FREED_MAX = 48 };
+enum { POOL_BYTES = 1 << 19, COOKIES = 512, RESTORES_CHECKED = 4096, POISON = 0xa5, LINE_BYTES = 64, FREED_MAX = 48 };
 
 /* What has been given back: nobody may touch it again. It keeps what it holds, and is not given out again. */
 struct freed {
@@ -261,6 +261,13 @@ static bool host_random(void *ctx, void *buffer, size_t bytes)
     return true;
 }
 
+/* Spaces begin on the first node; and no touch of a line is counted, which would be a step more. */
+static int host_this_node(void *ctx)
+{
+    (void)ctx;
+    return HIPT_ANY_NODE;
+}
+
 static const struct hipt_ops ops = {
     .size = sizeof(struct hipt_ops),
     .alloc = host_alloc,
@@ -272,6 +279,7 @@ static const struct hipt_ops ops = {
     .random = host_random,
     .this_cpu = cpus_this,
     .relax = cpus_relax,
+    .this_node = host_this_node,
 };
 
 /* --- calls --- */
@@ -433,19 +441,32 @@ static void call_reshape(struct event *event)
     }
 }
 
-/* The calls that move the table into other buckets. */
+static void move_on(unsigned buckets)
+{
+    unsigned i;
+
+    hipt_read_enter(world.table);
+    for (i = 0; i < world.table->buckets.nshards; i++) {
+        hipti_move_on(world.table, i, buckets);
+    }
+    hipt_read_exit(world.table);
+}
+
+/* The calls that move the table into other buckets, or to another node. */
 static void call_move(struct event *event)
 {
     unsigned buckets = event->call.pfn;
     uint64_t capacity = buckets > 0 ? ((buckets - 1u) * 14u + 4u) / 5u + (buckets == 1u) : 0; /* 2.8 a bucket */
 
     event->status = HIPT_OK;
-    if (event->call.verb == VERB_RESIZE) {
-        event->status = hipt_resize(world.table, capacity, buckets == 0);
+    if (event->call.verb == VERB_PLACE) {
+        int node = event->call.pfn == PROGRAM_ALL_NODES ? HIPT_ALL_NODES : (int)event->call.pfn;
+
+        event->status = hipt_asid_migrate(world.table, world.asids[event->call.asid], node);
+    } else if (event->call.verb == VERB_RESIZE) {
+        event->status = hipt_resize(world.table, capacity * world.table->buckets.nshards, buckets == 0);
     } else {
-        hipt_read_enter(world.table);
-        hipti_move_on(world.table, buckets);
-        hipt_read_exit(world.table);
+        move_on(buckets);
     }
 }
 
@@ -567,6 +588,7 @@ struct event *world_call(const struct call *call)
         break;
     case VERB_RESIZE:
     case VERB_MOVE:
+    case VERB_PLACE:
         call_move(event);
         break;
     default:
@@ -594,11 +616,12 @@ static void configure(const struct program *program, struct hipt_config *to)
 {
     static const uint64_t secret[4] = {1, 2, 3, 4};
     static const struct hipt_range range = {0, WORLD_FRAMES, false};
+    static const struct hipt_topology topology = {.size = sizeof(topology), .nodes = 2};
     struct hipt_config config;
 
     hipt_config_init(&config);
     config.ops = &ops;
-    config.buckets = 1;
+    config.buckets = program->nodes ? program->nodes : 1u;
     config.capacity_max = 64;
     config.asid_bits = 2;
     config.va_bits = 16;
@@ -611,6 +634,7 @@ static void configure(const struct program *program, struct hipt_config *to)
     config.sequence_bits = program->sequence_bits;
     config.secret = secret;
     config.cpus = program->cpus ? PROGRAM_THREADS_MAX : 0;
+    config.topology = program->nodes ? &topology : NULL;
     *to = config;
 }
 
@@ -625,16 +649,35 @@ static bool table_open(const struct program *program)
            hipt_asid_alloc(world.table, &world.asids[1]) == HIPT_OK;
 }
 
-/* Also which arrays wait to be given back: their links are written without a step. */
+/* => the plans that there have been so far, or NULL. */
+static struct hipti_plan *plans_of(unsigned *count)
+{
+    const struct hipti_arena *arena = &world.table->asids.plans.arena;
+
+    *count = (unsigned)hipti_plain_get((const volatile void *)&arena->carved, 4);
+    return *count > 0 ? (struct hipti_plan *)hipti_plain_pointer((const volatile void *)&arena->directory[0]) : NULL;
+}
+
+/* Also which arrays wait to be given back, and what plans say: both are written without a step. */
 static uint64_t unseen(void *ctx)
 {
     uint64_t hash = hash_unseen(world.table);
-    const struct hipti_array *array =
-        (const struct hipti_array *)hipti_plain_pointer((const volatile void *)&world.table->buckets.junk);
+    unsigned count = 0;
+    const struct hipti_plan *plan = plans_of(&count);
+    unsigned i;
 
     (void)ctx;
-    for (; array; array = array->next) {
-        hash = hipti_sim_hash(hash, (uint64_t)(uintptr_t)array->next);
+    for (i = 0; i < world.table->buckets.nshards; i++) {
+        const volatile void *junk = (const volatile void *)&world.table->buckets.shard[i]->junk;
+        const struct hipti_array *array = (const struct hipti_array *)hipti_plain_pointer(junk);
+
+        for (; array; array = array->next) {
+            hash = hipti_sim_hash(hash, (uint64_t)(uintptr_t)array->next);
+        }
+    }
+    for (i = 0; plan && i < count; i++) { /* of one region each, or of none */
+        hash = hipti_sim_hash(hash, plan[i].serial << 24 | (uint64_t)plan[i].now.shard[0] << 16 |
+                                        (uint64_t)plan[i].past.count << 8 | plan[i].past.shard[0]);
     }
     return hash;
 }
@@ -673,18 +716,43 @@ static void restore_array(const volatile void *pointer)
     }
 }
 
+static void restore_shard(struct hipti_shard *shard)
+{
+    restore(shard, sizeof(*shard)); /* as the table */
+    restore_array((const volatile void *)&shard->half[0]);
+    restore_array((const volatile void *)&shard->half[1]);
+    restore_array((const volatile void *)&shard->junk);
+}
+
+/* All in the block, also those that only the execution has used. */
+static void restore_plans(void)
+{
+    const struct hipti_arena *arena = &world.table->asids.plans.arena;
+    unsigned count;
+    struct hipti_plan *plan = plans_of(&count);
+
+    if (plan) {
+        restore(plan, arena->limit * sizeof(*plan));
+    }
+}
+
 static void world_restore(void)
 {
     const struct hipti_arena *records = &world.table->asids.records;
+    unsigned i;
 
     if (!hipti_plain_undo(&hipti_plain)) {
         memcpy(host.pool, host.saved, host.saved_used);
     }
     restore(world.table, sizeof(*world.table)); /* the fields of whoever holds a freelist's mover */
+    for (i = 0; i < world.table->frames.nodes; i++) {
+        restore(&world.table->frames.aliases[i], sizeof(world.table->frames.aliases[i])); /* as above */
+    }
+    restore_plans();
     restore(hipti_plain_pointer(&records->directory[0]), WORLD_ASIDS * records->item_bytes); /* their numbers */
-    restore_array((const volatile void *)&world.table->buckets.half[0]);
-    restore_array((const volatile void *)&world.table->buckets.half[1]);
-    restore_array((const volatile void *)&world.table->buckets.junk);
+    for (i = 0; i < world.table->buckets.nshards; i++) {
+        restore_shard(world.table->buckets.shard[i]);
+    }
     if (world.cpus) {
         restore(world.cpus, world.cpus->bytes);
     }
@@ -730,7 +798,7 @@ bool world_open(const struct program *program)
     for (i = 0; i < program->nsetup; i++) {
         const struct event *event = world_call(&program->setup[i]);
 
-        if (event->status != HIPT_OK) {
+        if (event->status != HIPT_OK && (event->call.verb != VERB_PLACE || event->status != HIPT_PENDING)) {
             fprintf(stderr, "explore: \"%s\": setup call %u (%s): %s\n", program->text, i + 1u,
                     verb_name(event->call.verb), hipt_strerror(event->status));
             return false;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frame/frames.h"
+#include "frame/layout.h"
 #include "support/host.h"
 #include "support/step.h"
 
@@ -14,6 +15,9 @@
 
 static struct test_host host;
 static struct hipti_frames frames;
+static struct hipti_topology topology; /* one node */
+static struct hipti_memory memory;
+static const struct hipti_layout_nodes one_node = {.nodes = 1, .block_bytes = 1 << 20};
 static bool is_linked_beside;
 
 static const struct hipt_range plain[] = {{.first = 100, .count = 50, .swap = false}};
@@ -21,8 +25,10 @@ static const struct hipt_range plain[] = {{.first = 100, .count = 50, .swap = fa
 static void start_ranges(const struct hipt_range *ranges, size_t count)
 {
     test_host_init(&host);
+    cr_assert(hipti_topology_init(&topology, &host.ops, NULL));
+    memory = hipti_memory_anywhere(&host.ops);
     memset(&frames, 0, sizeof(frames));
-    cr_assert(hipti_frames_init(&frames, &host.ops, ranges, count, 4096));
+    cr_assert(hipti_frames_init(&frames, &topology, &memory, ranges, count, 4096));
     host.ops.read_enter(host.ops.ctx);
 }
 
@@ -129,7 +135,7 @@ Test(frame, numbers_of_ranges_with_holes)
     size_t bad;
     size_t i;
 
-    cr_assert_eq(hipti_frames_check(ranges, COUNT, &bad), HIPT_OK);
+    cr_assert_eq(hipti_layout_check(&one_node, ranges, COUNT, &bad), HIPT_OK);
     start_ranges(ranges, COUNT);
     cr_assert_eq(frames.records.limit, (uint32_t)TOTAL, "a record for each frame, and no other");
     for (i = 0; i < COUNT; i++) {
@@ -237,7 +243,8 @@ Test(frame, ranges_that_are_refused)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         size_t bad = 99;
 
-        cr_expect_eq(hipti_frames_check(cases[i].range, cases[i].count, &bad), cases[i].status, "case %zu", i);
+        cr_expect_eq(hipti_layout_check(&one_node, cases[i].range, cases[i].count, &bad), cases[i].status,
+                     "case %zu", i);
         cr_expect(cases[i].status == HIPT_OK || bad == cases[i].bad, "case %zu: range %zu", i, bad);
     }
 }
@@ -271,7 +278,7 @@ Test(frame, F1_sharers_bring_blocks_of_seven)
     start();
     for (n = 0; n < 100u; n++) {
         link_some(7, n, 1);
-        cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), (n + 6u) / 7u, "%u sharers", n + 1u);
+        cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), (n + 6u) / 7u, "%u sharers", n + 1u);
         cr_expect_walk(7, 0, n + 1u);
         cr_expect_state(7, HIPT_FRAME_MAPPED, n + 1u, 0);
     }
@@ -289,16 +296,16 @@ Test(frame, R1_blocks_are_trimmed_and_used_again)
     start();
     link_some(1, 0, 15); /* the record, and two full blocks */
     first = (uint32_t)(word(1) & BLOCK_MASK);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 2u);
     unlink_some(1, 8, 7); /* the newer block */
     cr_assert_neq(word(1) & BLOCK_MASK, first);
     cr_expect_walk(1, 0, 8);
     link_some(2, 100, 2); /* R1: no grace period has passed, so this takes a third */
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 3u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 3u);
     test_host_pass(&host);
     link_some(3, 100, 2);
     cr_assert_eq(word(3) & BLOCK_MASK, first);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 3u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 3u);
     cr_expect_walk(3, 100, 2);
     stop();
 }
@@ -313,7 +320,7 @@ Test(frame, F1_holes_are_filled)
     cr_expect_state(1, HIPT_FRAME_MAPPED, 12, 0);
     link_some(1, 3, 2);
     link_some(1, 0, 1);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 2u);
     cr_expect_walk(1, 0, 15);
     stop();
 }
@@ -329,7 +336,7 @@ Test(frame, F1_a_block_ends_where_it_ends)
     start();
     link_some(1, 2, 15);  /* the record, and blocks 1 and 2 in front of it; slot 3 is in block 1 */
     link_some(2, 100, 2); /* block 3 */
-    behind = (struct hipti_alias *)(void *)hipti_arena_at(&frames.blocks, 3);
+    behind = (struct hipti_alias *)(void *)hipti_arena_at(&frames.aliases->blocks, 3);
     hipti_store_relaxed(&behind->next, 3u);
     hipti_store_relaxed(&behind->spare, 5u);
     cr_expect_walk(1, 2, 15);
@@ -373,10 +380,10 @@ Test(frame, R1_the_last_unlink_gives_the_blocks_back)
     cr_assert_neq(word(1) & BLOCK_MASK, HIPTI_NONE);
     unlink_some(1, 0, 1);
     link_some(3, 0, 2); /* both wait: this takes a third block */
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 3u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 3u);
     cr_expect_reaped(1);
     link_some(2, 0, 15);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 3u, "the two blocks again");
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 3u, "the two blocks again");
     cr_expect_walk(2, 0, 15);
     stop();
 }
@@ -539,8 +546,8 @@ Test(frame, reserved_blocks_need_no_memory)
     cr_expect_walk(1, 0, 200);
     cr_assert_eq(hipti_frames_reserve(&frames, 4090), HIPT_NOMEM);
     test_host_fail(&host, 0, 0);
-    cr_assert_eq(hipti_frames_reserve(&frames, frames.blocks.limit - 29u), HIPT_OK, "29 are in use");
-    cr_assert_eq(hipti_frames_reserve(&frames, frames.blocks.limit - 28u), HIPT_FULL);
+    cr_assert_eq(hipti_frames_reserve(&frames, frames.aliases->blocks.limit - 29u), HIPT_OK, "29 are in use");
+    cr_assert_eq(hipti_frames_reserve(&frames, frames.aliases->blocks.limit - 28u), HIPT_FULL);
     cr_assert_eq(hipti_frames_reserve(&frames, UINT32_MAX), HIPT_FULL);
     stop();
 }
@@ -582,9 +589,11 @@ Test(frame, R1_limbo_gives_every_frame_back_once)
 Test(frame, the_largest_number_of_blocks)
 {
     test_host_init(&host);
+    cr_assert(hipti_topology_init(&topology, &host.ops, NULL));
+    memory = hipti_memory_anywhere(&host.ops);
     memset(&frames, 0, sizeof(frames));
-    cr_assert(hipti_frames_init(&frames, &host.ops, plain, 1, UINT64_C(1) << 33));
-    cr_assert_eq(frames.blocks.limit, BLOCK_MASK);
+    cr_assert(hipti_frames_init(&frames, &topology, &memory, plain, 1, UINT64_C(1) << 33));
+    cr_assert_eq(frames.aliases->blocks.limit, BLOCK_MASK);
     hipti_frames_end(&frames);
     cr_assert_eq(atomic_load(&host.bytes), 0);
 }
@@ -646,7 +655,7 @@ Test(frame, F1_a_link_beside_a_trim)
         link_some(1, 8, 13);
         cr_expect_state(1, HIPT_FRAME_MAPPED, 22, 0);
         cr_assert_eq(hipti_frame_cell(&frames, 1, 200), 1200u, "interrupted at %u", steps);
-        cr_assert_leq(hipti_load_relaxed(&frames.blocks.carved), 4u, "interrupted at %u", steps);
+        cr_assert_leq(hipti_load_relaxed(&frames.aliases->blocks.carved), 4u, "interrupted at %u", steps);
         stop();
     }
     cr_assert_gt(steps, 10u);

@@ -17,14 +17,18 @@
 
 static struct test_host host;
 static struct hipti_frames frames;
+static struct hipti_topology topology; /* one node */
+static struct hipti_memory memory;
 
 static void start(void)
 {
     static const struct hipt_range range = {.first = 100, .count = 50, .swap = false};
 
     test_host_init(&host);
+    cr_assert(hipti_topology_init(&topology, &host.ops, NULL));
+    memory = hipti_memory_anywhere(&host.ops);
     memset(&frames, 0, sizeof(frames));
-    cr_assert(hipti_frames_init(&frames, &host.ops, &range, 1, 4096));
+    cr_assert(hipti_frames_init(&frames, &topology, &memory, &range, 1, 4096));
     host.ops.read_enter(host.ops.ctx);
 }
 
@@ -42,7 +46,7 @@ static struct hipti_frame *record(uint32_t number)
 
 static struct hipti_alias *block(uint32_t number)
 {
-    return (struct hipti_alias *)(void *)hipti_arena_at(&frames.blocks, number);
+    return (struct hipti_alias *)(void *)hipti_arena_at(&frames.aliases->blocks, number);
 }
 
 static uint32_t first_block(uint32_t number)
@@ -253,7 +257,7 @@ Test(frame_races, F1_two_links_for_one_place)
     cr_assert(step_interrupted());
     cr_expect_pairs(UINT64_C(1) << 30 | 0xffu);
     cr_expect_state(HIPT_FRAME_MAPPED, 9, 0);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 2u);
     stop();
 }
 
@@ -266,10 +270,10 @@ Test(frame_races, F1_two_links_that_bring_a_block)
     link_one(1);
     cr_assert(step_interrupted());
     cr_expect_pairs(UINT64_C(1) << 30 | 3u);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 2u);
     cr_assert_neq(hipti_load_relaxed(&block(first_block(1))->next), HIPTI_NONE);
     link_some(2, 13);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u, "the places of both are used");
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 2u, "the places of both are used");
     cr_expect_pairs(UINT64_C(1) << 30 | 0x1fffu);
     stop();
 }
@@ -291,7 +295,7 @@ Test(frame_races, F1_a_link_beats_the_seal)
     cr_assert_eq(first_block(1), number);
     cr_expect_pairs(UINT64_C(1) << 30 | 1u);
     link_some(2, 8);
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 1u, "its other places are empty again");
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 1u, "its other places are empty again");
     cr_expect_pairs(UINT64_C(1) << 30 | 0xfdu);
     stop();
 }
@@ -319,7 +323,7 @@ Test(frame_races, F1_a_block_comes_in_front_of_a_sealed_one)
     cr_assert(step_interrupted());
     cr_assert_eq(hipti_load_relaxed(&block(first_block(1))->next), number);
     link_some(2, 15); /* six places in front, seven in the old one */
-    cr_assert_eq(hipti_load_relaxed(&frames.blocks.carved), 2u);
+    cr_assert_eq(hipti_load_relaxed(&frames.aliases->blocks.carved), 2u);
     cr_expect_pairs(UINT64_C(1) << 30 | 0x7ffdu);
     unlink_some(2, 15);
     unlink_one(0);

@@ -14,15 +14,19 @@ enum { FRAMES = 2, LINKERS = 3, OWN = 16, STABLE = 9, TURNS = 8000 };
 
 static struct test_host host;
 static struct hipti_frames frames;
+static struct hipti_topology topology; /* one node */
+static struct hipti_memory memory;
 
 static void start(void)
 {
     static const struct hipt_range range = {.first = 0, .count = FRAMES, .swap = false};
 
     test_host_init(&host);
+    cr_assert(hipti_topology_init(&topology, &host.ops, NULL));
+    memory = hipti_memory_anywhere(&host.ops);
     test_host_free_run(&host);
     memset(&frames, 0, sizeof(frames));
-    cr_assert(hipti_frames_init(&frames, &host.ops, &range, 1, 4096));
+    cr_assert(hipti_frames_init(&frames, &topology, &memory, &range, 1, 4096));
     step_yield_one_in(64);
 }
 

@@ -71,9 +71,9 @@ Test(config, numbers_out_of_bounds)
     rig.config.version_bits = 11;
     cr_expect_refused(HIPT_BAD_VERSION, "version_bits 11", "10");
     rig.config.sequence_bits = 1;
-    cr_expect_refused(HIPT_BAD_VERSION, "sequence_bits 1", "27");
-    rig.config.sequence_bits = 28;
-    cr_expect_refused(HIPT_BAD_VERSION, "sequence_bits 28", "27");
+    cr_expect_refused(HIPT_BAD_VERSION, "sequence_bits 1", "20");
+    rig.config.sequence_bits = 21;
+    cr_expect_refused(HIPT_BAD_VERSION, "sequence_bits 21", "20");
     rig.config.size--;
     cr_expect_refused(HIPT_BAD_OPS, "config size", "is not");
 }
@@ -153,6 +153,62 @@ Test(config, hooks)
     cr_expect_refused(HIPT_BAD_OPS, "read_enter", "missing");
     rig.host.ops.read_exit = NULL;
     cr_expect_refused(HIPT_BAD_OPS, "read_exit", "missing");
+}
+
+/* Placement: what it may be, what strict placement needs; and a topology that cannot be used is explained. */
+Test(config, N1_placement_and_topology)
+{
+    static const int nowhere[1] = {7};
+    struct hipt_topology topology = {.size = sizeof(topology), .nodes = 2};
+
+    rig_init(&rig);
+    rig.config.placement = 2;
+    cr_expect_refused(HIPT_BAD_MODE, "placement 2", "0 to 1");
+    rig.config.placement = HIPT_STRICT;
+    test_host_nodes(&rig.host);
+    cr_expect_refused(HIPT_BAD_MODE, "placement 1 needs a topology", "0");
+    rig.config.placement = HIPT_STRICT;
+    rig.config.topology = &topology;
+    cr_expect_refused(HIPT_BAD_MODE, "placement 1 needs the hook alloc_strict", "0");
+    topology.nodes = 65;
+    rig.config.topology = &topology;
+    cr_expect_refused(HIPT_BAD_NODE, "nodes 65", "64");
+    topology = (struct hipt_topology){.size = sizeof(topology), .nodes = 2, .cpus = 1, .cpu_node = nowhere};
+    rig.config.topology = &topology;
+    cr_expect_refused(HIPT_BAD_NODE, "node 7", "0 to 1");
+}
+
+/* With several nodes the numbers of frame records have gaps, which count: with one node the same frames have none. */
+Test(config, N1_gaps_between_frames)
+{
+    static const struct hipt_node_range nodes[] = {{0, 0x8000, 0}, {0x8000, UINT32_MAX, 1}};
+    struct hipt_topology topology = {.size = sizeof(topology), .nodes = 2, .ranges = nodes, .nranges = 2};
+
+    rig_init(&rig);
+    rig.ranges[0] = (struct hipt_range){.first = 1, .count = UINT32_MAX - 100u};
+    rig.ranges[1] = (struct hipt_range){.first = 0, .count = 60, .swap = true};
+    cr_assert_eq(hipt_config_check(&rig.config, NULL, 0), HIPT_OK);
+    rig.config.topology = &topology;
+    cr_expect_refused(HIPT_BAD_RANGE, "frame range 1: first 0", "gaps before ranges, are more than 4294967294");
+}
+
+/* A topology is copied: the host's own may change once the table is there. */
+Test(config, N1_a_topology_is_copied)
+{
+    struct hipt_topology topology = {.size = sizeof(topology), .nodes = 3};
+    struct hipt_asid asid;
+    struct hipt_mapping mapping;
+
+    rig_init(&rig);
+    test_host_nodes(&rig.host);
+    rig.config.topology = &topology;
+    rig.config.placement = HIPT_STRICT;
+    cr_assert(rig_create(&rig));
+    memset(&topology, 0xff, sizeof(topology));
+    asid = rig_asid(&rig);
+    mapping = rig_mapping(asid.number, 0, 5, 6);
+    cr_assert_eq(hipt_map(rig.table, &mapping), HIPT_OK);
+    rig_destroy(&rig);
 }
 
 /* A line is cut where the room ends, whatever the room. */
@@ -253,19 +309,37 @@ static bool never_called(void *ctx)
     return false;
 }
 
-/* A host whose structure ends before block_max works; the hook that it does not know counts as not set. */
+static int nowhere(void *ctx)
+{
+    (void)ctx;
+    cr_assert_fail("a hook beyond the host's structure");
+    return HIPT_ANY_NODE;
+}
+
+static void *never_asked(void *ctx, size_t bytes, size_t align, int node, bool may_wait)
+{
+    (void)ctx;
+    (void)may_wait;
+    cr_assert_fail("a hook beyond the host's structure: %zu bytes, aligned to %zu, on %d", bytes, align, node);
+    return NULL;
+}
+
+/* A host whose structure ends before block_max, or a later hook, works; those that it does not know are not set. */
 Test(config, a_shorter_ops_structure)
 {
-    static const size_t sizes[] = {offsetof(struct hipt_ops, block_max), offsetof(struct hipt_ops, this_cpu)};
+    static const size_t sizes[] = {offsetof(struct hipt_ops, block_max), offsetof(struct hipt_ops, this_cpu),
+                                   offsetof(struct hipt_ops, alloc_strict), offsetof(struct hipt_ops, this_node)};
     unsigned i;
 
-    for (i = 0; i < 2u; i++) {
+    for (i = 0; i < 4u; i++) {
         struct hipt_asid asid;
 
         rig_init(&rig);
         rig.host.ops.size = sizes[i];
         rig.host.ops.block_max = i == 0; /* beyond the host's structure: not to be read */
-        rig.host.ops.can_wait = never_called;
+        rig.host.ops.can_wait = i < 2u ? never_called : NULL;
+        rig.host.ops.alloc_strict = never_asked;
+        rig.host.ops.this_node = nowhere;
         rig.config.cpus = 1;
         cr_assert(rig_create(&rig));
         asid = rig_asid(&rig);

@@ -148,7 +148,7 @@ Test(exhaustion, lines_of_the_table)
     uint32_t turn;
 
     start(1, HIPT_VERSION_BITS_MAX);
-    limit = rig.table->buckets.overflow.limit;
+    limit = rig.table->buckets.shard[0]->overflow.limit;
     cr_assert_eq(hipt_frame_pin(rig.table, (struct hipt_frame){.pfn = 9}), HIPT_OK);
     map_some(0, HIPT_SLOTS);
     for (turn = 0; turn < limit; turn++) {
@@ -196,7 +196,7 @@ Test(exhaustion, blocks_of_pairs)
     uint64_t vpn;
 
     start(64, HIPT_VERSION_BITS_MAX);
-    blocks = &rig.table->frames.blocks;
+    blocks = &rig.table->frames.aliases->blocks;
     limit = limit_to(blocks, 2);
     for (vpn = 0; vpn < 15u; vpn++) { /* the record, and two blocks of seven */
         cr_assert_eq(map(vpn, 7), HIPT_OK);

@@ -189,6 +189,102 @@ Test(gather, R1_waits_outside_the_read_side)
     stop();
 }
 
+static struct hipt_page five;
+
+static void unmap_five(void)
+{
+    cr_assert_eq(hipt_unmap(rig.table, &five, NULL), HIPT_OK);
+}
+
+static void unmap_range_of_five(void)
+{
+    cr_assert_eq(hipt_unmap_range(rig.table, &five, 3, NULL), HIPT_OK);
+}
+
+static void unmap_batch_of_five(void)
+{
+    enum hipt_status status;
+
+    cr_assert_eq(hipt_unmap_batch(rig.table, &five, 1, NULL, &status), 1);
+}
+
+static void protect_five(void)
+{
+    cr_assert_eq(protect(5, HIPT_READ), HIPT_OK);
+}
+
+static void remap_five(void)
+{
+    cr_assert_eq(remap(5, 9), HIPT_OK);
+}
+
+static void retire_with_five(void)
+{
+    struct hipt_asid last = {.number = asid, .generation = 1};
+
+    cr_assert_eq(hipt_asid_retire(rig.table, last, NULL), HIPT_OK);
+}
+
+static void in_a_read_side(void)
+{
+    TEST_HOLDS(rig.host.reader[0].depth > 0);
+}
+
+/* R1: where CPUs are waited for as well, whatever a verb does with a slot it does inside a read side. */
+Test(gather, R1_slots_inside_the_read_side)
+{
+    static void (*const verbs[])(void) = {unmap_five,   unmap_range_of_five, unmap_batch_of_five,
+                                          protect_five, remap_five,          retire_with_five};
+    size_t i;
+
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        bool is_over = false;
+        unsigned steps;
+
+        for (steps = 0; !is_over; steps++) {
+            struct hipt_translation t;
+            struct hipti_line *line;
+
+            start();
+            cpus.turn = serve_all;
+            five = page(5);
+            cr_assert_eq(map(5, 7), HIPT_OK);
+            cr_assert_eq(hipt_lookup(rig.table, asid, 5, &t), HIPT_OK);
+            line = hipti_buckets_line(&rig.table->buckets, t.slot / HIPT_SLOTS);
+            step_interrupt(NULL, &line->pte[t.slot % HIPT_SLOTS], steps, in_a_read_side);
+            verbs[i]();
+            is_over = !step_interrupted();
+            stop();
+        }
+        cr_assert_gt(steps, 2u, "verb %zu", i);
+    }
+}
+
+/* S1, T1: a large page that is frozen is ended by whoever maps what it covered; a collapse finds nothing in its way. */
+Test(gather, S1_T1_a_collapse_over_what_is_frozen)
+{
+    struct hipt_page large = {.asid = 0, .size = 1, .vpn = 0};
+    struct hipt_gather gather;
+    uint64_t n;
+
+    start();
+    large.asid = asid;
+    cpus.turn = serve_all;
+    cr_assert_eq(map_size(1, 0, 0), HIPT_OK);
+    cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_DEFERRED), HIPT_OK);
+    cr_assert_eq(hipt_gather_add(&gather, &large, 1, NULL), HIPT_OK);
+    for (n = 0; n < RIG_MEDIUM; n++) {
+        cr_assert_eq(map(n, n), HIPT_OK);
+    }
+    cr_assert_eq(hipt_collapse(rig.table, &large, 0), HIPT_OK);
+    hipt_gather_dispatch(&gather);
+    serve_all();
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK);
+    cr_assert_eq(pfn_of(5), 0, "the large page's");
+    cr_assert_eq(mappings_of(5), 0);
+    stop();
+}
+
 /* The range that is forgotten is that of the page, whatever its size. */
 Test(gather, S1_a_large_page)
 {

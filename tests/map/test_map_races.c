@@ -62,7 +62,7 @@ Test(map_races, T1_P6_two_abort_one)
     asid = rig_asid(&rig).number;
     cr_assert_eq(map(0, 0, 0), HIPT_OK); /* both sizes are in use, so the large map looks for small pages */
     cr_assert_eq(map(1, 4u * RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
-    step_interrupt("load", hipti_asid_sizes(&rig.table->asids, asid), 1, map_first_small);
+    step_interrupt("load", hipti_asid_word(&rig.table->asids, asid), 2, map_first_small);
     said[0] = map(1, RIG_MEDIUM, 2u * RIG_MEDIUM);
     cr_assert(step_interrupted());
     cr_assert_eq(said[0], HIPT_OVERLAP, "it looks for small pages after that");

@@ -535,7 +535,7 @@ static void mix(void *shared, unsigned index)
  */
 Test(map, T1_T2_F1_all_verbs_at_once)
 {
-    static const unsigned bits[][3] = {{1, 10, 27}, {3, 10, 27}, {3, 1, 27}, {3, 1, 5}};
+    static const unsigned bits[][3] = {{1, 10, 20}, {3, 10, 20}, {3, 1, 20}, {3, 1, 5}};
     size_t i;
 
     for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {

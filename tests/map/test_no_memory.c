@@ -34,8 +34,8 @@ static void to_the_edge(struct hipti_arena *arena)
 
 static void all_to_the_edge(void)
 {
-    to_the_edge(&rig.table->buckets.overflow);
-    to_the_edge(&rig.table->frames.blocks);
+    to_the_edge(&rig.table->buckets.shard[0]->overflow);
+    to_the_edge(&rig.table->frames.aliases->blocks);
     to_the_edge(&rig.table->asids.blocks);
 }
 
@@ -442,18 +442,18 @@ Test(no_memory, refusals_use_nothing_up)
         unsigned turn;
 
         full_bucket();
-        lines = hipti_load_relaxed(&rig.table->buckets.overflow.carved);
+        lines = hipti_load_relaxed(&rig.table->buckets.shard[0]->overflow.carved);
         cells = hipti_load_relaxed(&rig.table->asids.blocks.carved);
-        blocks = hipti_load_relaxed(&rig.table->frames.blocks.carved);
+        blocks = hipti_load_relaxed(&rig.table->frames.aliases->blocks.carved);
         for (turn = 0; turn < 500u; turn++) {
             test_host_fail(&rig.host, turn == 0 ? k : 1u, UINT64_MAX / 2u);
             cr_assert_eq(map_with_everything(), HIPT_NOMEM);
             test_host_fail(&rig.host, 0, 0);
             rig_pass(&rig);
         }
-        cr_assert_leq(hipti_load_relaxed(&rig.table->buckets.overflow.carved), lines + 3u);
+        cr_assert_leq(hipti_load_relaxed(&rig.table->buckets.shard[0]->overflow.carved), lines + 3u);
         cr_assert_leq(hipti_load_relaxed(&rig.table->asids.blocks.carved), cells + 1u);
-        cr_assert_eq(hipti_load_relaxed(&rig.table->frames.blocks.carved), blocks);
+        cr_assert_eq(hipti_load_relaxed(&rig.table->frames.aliases->blocks.carved), blocks);
         cr_assert_eq(map_with_everything(), HIPT_OK);
         end_everything();
     }

@@ -40,7 +40,7 @@ static void start(uint64_t buckets, unsigned nspaces)
 
 static void at_the_edge(void)
 {
-    to_the_edge(&rig.table->buckets.overflow);
+    to_the_edge(&rig.table->buckets.shard[0]->overflow);
     to_the_edge(&rig.table->asids.blocks);
 }
 
@@ -111,7 +111,7 @@ Test(reserve, F2_lines_at_the_edge)
         cr_assert_eq(map(spaces[0], i, i), HIPT_OK);
     }
     at_the_edge();
-    lines = block_items(&rig.table->buckets.overflow);
+    lines = block_items(&rig.table->buckets.shard[0]->overflow);
     cr_assert_eq(hipt_reserve(rig.table, lines, 1), HIPT_OK);
     test_host_fail(&rig.host, 1, UINT64_MAX / 2u);
     for (i = 0; i < lines; i++) {
@@ -135,7 +135,7 @@ Test(reserve, F2_refused_maps_count)
     }
     cr_assert_eq(unmap(spaces[0], HIPT_SLOTS), HIPT_OK); /* frame HIPT_SLOTS is in limbo */
     at_the_edge();
-    lines = block_items(&rig.table->buckets.overflow);
+    lines = block_items(&rig.table->buckets.shard[0]->overflow);
     cr_assert_eq(hipt_reserve(rig.table, lines, 1), HIPT_OK);
     test_host_fail(&rig.host, 1, UINT64_MAX / 2u);
     for (i = 1; i < lines; i++) {
@@ -182,7 +182,8 @@ Test(reserve, bounds)
 
     start(64, 1);
     bytes = atomic_load(&rig.host.bytes);
-    lines = rig.table->buckets.overflow.limit - hipti_load_relaxed(&rig.table->buckets.overflow.carved);
+    lines = rig.table->buckets.shard[0]->overflow.limit;
+    lines -= hipti_load_relaxed(&rig.table->buckets.shard[0]->overflow.carved);
     cr_assert_eq(hipt_reserve(rig.table, UINT64_MAX, UINT32_MAX), HIPT_FULL);
     cr_assert_eq(hipt_reserve(rig.table, UINT64_MAX, 1), HIPT_FULL);
     cr_assert_eq(hipt_reserve(rig.table, 0, 0), HIPT_OK);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "map/table.h"
+#include "map/resize.h"
 #include "support/rig.h"
 #include "support/step.h"
 
@@ -107,6 +107,37 @@ Test(resize, T1_F1_grow_shrink_rekey)
         bytes = rig.host.bytes;
     }
     rig_destroy(&rig);
+}
+
+/*
+ * Nothing that a map or a move does while it lasts reads a line of the new array before it is written: a host may have
+ * to interrupt all CPUs for memory that is read first.
+ */
+Test(resize, new_lines_are_written_first)
+{
+    uint32_t touched = 0;
+    uint32_t count = 1;
+    uint32_t i;
+    uint64_t n;
+
+    for (i = 0; i < count; i++) {
+        const struct hipti_array *now;
+        const char *operation;
+
+        start();
+        cr_assert_eq(hipt_resize(rig.table, 512, false), HIPT_OK);
+        now = hipti_buckets_now(&rig.table->buckets, 0);
+        count = (uint32_t)now->quotient.buckets;
+        step_note_first(hipti_array_line(now, i), sizeof(struct hipti_line));
+        for (n = 0; hipti_load_relaxed(&now->past); n++) {
+            cr_assert_eq(map(0, n * 3u + 1u, PAGES + n), HIPT_OK);
+        }
+        operation = step_first();
+        cr_assert(operation == NULL || strncmp(operation, "load", 4) != 0, "line %u", i);
+        touched += operation != NULL;
+        rig_destroy(&rig);
+    }
+    cr_assert_gt(touched, count / 2u, "%u of %u lines", touched, count);
 }
 
 /* Pages come and go while the table moves, and the maps alone bring it to its end. */
@@ -430,7 +461,7 @@ static bool was_late; /* the page was put into the past, which was open still */
 static void put_late_and_move(void)
 {
     struct hipti_buckets *buckets = &rig.table->buckets;
-    struct hipti_array *now = hipti_buckets_now(buckets);
+    struct hipti_array *now = hipti_buckets_now(buckets, 0);
     struct hipt_page page = {.asid = asid, .vpn = 40};
     uint64_t key = hipti_page_key(rig.table, &page);
     struct hipti_place place = hipti_array_place(now->past, key);
@@ -443,9 +474,9 @@ static void put_late_and_move(void)
     if (!was_late) {
         return;
     }
-    hipti_store_release(&buckets->now, hipti_load_acquire(&now->past));
+    hipti_store_release(&buckets->now[0], hipti_load_acquire(&now->past));
     cr_assert_eq(map(0, 40, FREE_FRAME), HIPT_OK);
-    hipti_store_release(&buckets->now, now);
+    hipti_store_release(&buckets->now[0], now);
     hipt_read_enter(rig.table);
     cr_assert(hipti_bucket_close(buckets, place.bucket) && hipti_bucket_find(buckets, place, &slot, &pte, NULL));
     place = hipti_array_place(now, key);
@@ -486,7 +517,7 @@ Test(resize, T1_F1_an_unmap_beside_a_late_put)
 /* => the page in the first slot in use of a bucket of the past. */
 static uint64_t first_in_past(uint32_t bucket)
 {
-    uint32_t number = rig.table->buckets.now->past->first + bucket;
+    uint32_t number = rig.table->buckets.now[0]->past->first + bucket;
     struct hipt_page page;
     unsigned i;
     uint64_t pte;
@@ -594,7 +625,7 @@ Test(resize, grows_by_itself)
         cr_assert(stats.buckets == buckets || n >= 2u * buckets, "too early: at %llu", (unsigned long long)n);
         buckets = stats.buckets;
         cr_assert_lt(n, 5u * buckets + 8u, "too late: %llu buckets", (unsigned long long)buckets);
-        cr_assert_eq(stats.lines_linked, rig.table->buckets.lines);
+        cr_assert_eq(stats.lines_linked, rig.table->buckets.shard[0]->lines);
         cr_assert_eq(stats.mappings, n + 1u);
     }
     cr_assert_eq(grown, stats.resizes);
@@ -603,12 +634,93 @@ Test(resize, grows_by_itself)
     rig_destroy(&rig);
 }
 
+static uint64_t blocks_then; /* of the host's, when the other one had its array in place; 0: it had none */
+
+static void resize_beside(void)
+{
+    is_done = true;
+    blocks_then = hipt_resize(rig.table, 200, false) == HIPT_OK ? atomic_load(&rig.host.blocks) : 0;
+    atomic_store(&rig.host.waits, 0); /* another thread would be in no read side */
+}
+
+/* => as many pages as it takes to let the table grow with the last one. */
+static uint64_t pages_to_grow(void)
+{
+    uint64_t n = 0;
+
+    start_growing(100000);
+    while (stats_now().resizes == 0) {
+        map_many(n++, 1);
+    }
+    rig_destroy(&rig);
+    return n;
+}
+
+/* F2: wherever another resize comes in between, one of the two has its array in place; the other one is given back. */
+Test(resize, F2_grows_beside_another_resize)
+{
+    uint64_t pages = pages_to_grow();
+    unsigned given_back = 0;
+    unsigned n = 0;
+    bool more = true;
+
+    while (more) {
+        start_growing(100000);
+        map_many(0, pages - 1u);
+        blocks_then = 0;
+        step_interrupt(NULL, NULL, n++, resize_beside);
+        cr_assert_eq(map(0, pages - 1u, pages - 1u), HIPT_OK, "interrupted at %u", n);
+        more = step_interrupted();
+        cr_assert_eq(stats_now().resizes, 1, "interrupted at %u", n);
+        cr_assert(blocks_then != 0 || stats_now().buckets == 32u);
+        given_back += blocks_then > atomic_load(&rig.host.blocks);
+        move_all();
+        cr_assert_pages(pages);
+        cr_assert_eq(stats_now().buckets_past, 0);
+        rig_destroy(&rig);
+    }
+    cr_assert_gt(given_back, 0);
+}
+
+/* What a put does that finds it due. */
+static void ask_for(unsigned due)
+{
+    hipti_store_relaxed(&rig.table->buckets.shard[0]->due, due);
+    hipti_store_relaxed(&rig.table->buckets.due, 1u);
+}
+
+/* X1: who could not put his map is told to try again only if the secret is another one by what he has done. */
+Test(resize, X1_rekeys_beside_another_resize)
+{
+    unsigned begun[2] = {0, 0};
+    unsigned n = 0;
+    bool more = true;
+
+    while (more) {
+        bool has_begun;
+
+        start_growing(100000);
+        map_many(0, 10);
+        ask_for(HIPT_REKEY);
+        step_interrupt(NULL, NULL, n++, resize_beside);
+        has_begun = hipti_resize_on_own(rig.table, 0, HIPT_FULL);
+        more = step_interrupted();
+        cr_assert_eq(has_begun, hipti_buckets_now(&rig.table->buckets, 0)->secret == 2u, "interrupted at %u", n);
+        cr_assert_eq(stats_now().resizes, 1);
+        begun[has_begun]++;
+        move_all();
+        cr_assert_pages(10);
+        rig_destroy(&rig);
+    }
+    cr_assert(begun[false] > 5u && begun[true] > 1u);
+}
+
 /* Overflow lines have gone since they asked for more buckets. */
 Test(resize, does_not_grow_when_it_is_late)
 {
     start_growing(100000);
     map_many(0, 10);
-    hipti_store_relaxed(&rig.table->buckets.due, HIPT_GROW);
+    ask_for(HIPT_GROW);
     map_many(10, 1);
     cr_assert_eq(rig.table->buckets.due, 0);
     cr_assert_eq(stats_now().resizes, 0);
@@ -638,7 +750,7 @@ Test(resize, grows_to_the_maximum)
     calls = rig.host.calls;
     rig.host.fail_first = calls + 1u;
     rig.host.fail_last = UINT64_MAX;
-    cr_assert_eq(rig.table->buckets.now->crowd, UINT32_MAX);
+    cr_assert_eq(rig.table->buckets.now[0]->crowd, UINT32_MAX);
     cr_assert_eq(hipt_resize(rig.table, 100, false), HIPT_NOMEM);
     cr_assert_eq(hipt_resize(rig.table, 101, false), HIPT_MANY_BUCKETS);
     cr_assert_eq(rig.host.calls, calls + 1u, "one try for 100, none for 101");
@@ -650,7 +762,7 @@ Test(resize, grows_to_the_maximum)
 /* => pages, of which the last is in overflow line @lines. */
 static uint64_t map_until(uint64_t first, uint32_t lines)
 {
-    while (rig.table->buckets.lines < lines) {
+    while (rig.table->buckets.shard[0]->lines < lines) {
         map_many(first++, 1);
     }
     return first;
@@ -670,7 +782,7 @@ Test(resize, grows_later_without_memory)
     rig.host.never_hurries = true;
     n = map_until(n, 66);
     rig.host.never_hurries = false;
-    cr_assert_eq(rig.table->buckets.now->crowd, 66u + 8u + 1u, "put off");
+    cr_assert_eq(rig.table->buckets.now[0]->crowd, 66u + 8u + 1u, "put off");
     n = map_until(n, 74);
     cr_assert_eq(stats_now().resizes, 0);
     n = map_until(n, 75);
@@ -689,12 +801,12 @@ Test(resize, X1_rekeys_at_the_maximum)
     cr_assert(rig_create(&rig));
     asid = rig_asid(&rig).number;
     (void)map_until(0, 4);
-    hipti_store_relaxed(&rig.table->buckets.now->crowd, 4u);
-    hipti_store_relaxed(&rig.table->buckets.due, HIPT_GROW | HIPT_REKEY);
+    hipti_store_relaxed(&rig.table->buckets.now[0]->crowd, 4u);
+    ask_for(HIPT_GROW | HIPT_REKEY);
     map_many(RIG_FRAMES - 1u, 1);
     cr_assert_eq(stats_now().resizes, 1);
     cr_assert_eq(stats_now().buckets, 16);
-    cr_assert_eq(rig.table->buckets.now->secret, 2);
+    cr_assert_eq(rig.table->buckets.now[0]->secret, 2);
     rig_destroy(&rig);
 }
 
@@ -713,6 +825,17 @@ static void choose(struct hipt_mapping *m, size_t count)
             i++;
         }
     }
+}
+
+/* => the first vpn from @from on whose bucket is not that of @vpn. */
+static uint64_t vpn_elsewhere(uint64_t vpn, uint64_t from)
+{
+    struct hipt_page page = {.asid = asid, .vpn = vpn};
+    uint32_t bucket = hipti_page_place(rig.table, &page).bucket;
+
+    for (page.vpn = from; hipti_page_place(rig.table, &page).bucket == bucket; page.vpn++) {
+    }
+    return page.vpn;
 }
 
 static void start_rekeying(unsigned resize)
@@ -739,13 +862,13 @@ Test(resize, X1_rekeys_by_itself)
         for (at = 0; at < CHAIN; at++) {
             cr_assert_eq(hipt_map(rig.table, &m[at]), HIPT_OK);
         }
-        secret = rig.table->buckets.now->secret;
+        secret = rig.table->buckets.now[0]->secret;
         cr_assert_eq(stats_now().chains_full, 0);
         cr_assert_eq(hipt_map(rig.table, &m[CHAIN]), i == 0 ? HIPT_FULL : HIPT_OK);
         cr_assert_eq(stats_now().chains_full, 1);
         cr_assert_eq(stats_now().resizes, i);
         cr_assert_eq(stats_now().buckets, 64);
-        cr_assert_eq(rig.table->buckets.now->secret, secret + i);
+        cr_assert_eq(rig.table->buckets.now[0]->secret, secret + i);
         for (at = 0; at < CHAIN + i; at++) {
             cr_assert_eq(pfn_of(m[at].page.vpn), at);
         }
@@ -764,7 +887,7 @@ Test(resize, X1_batches_rekey)
     for (i = 0; i < 2u; i++) {
         start_rekeying(i == 0 ? 0 : HIPT_REKEY);
         choose(m, 2u * CHAIN + 1u);
-        m[2 * CHAIN + 1] = rig_mapping(asid, 0, 1u << 20, 4000);
+        m[2 * CHAIN + 1] = rig_mapping(asid, 0, vpn_elsewhere(m[0].page.vpn, 1u << 20), 4000);
         m[CHAIN + 2].page.vpn = RIG_VPNS; /* one that is refused, among them */
         cr_assert_eq(hipt_map_batch(rig.table, m, 2u * CHAIN + 2u, status), i == 0 ? CHAIN + 1u : 2u * CHAIN + 1u);
         for (at = 0; at < 2u * CHAIN + 2u; at++) {
@@ -859,7 +982,7 @@ Test(resize, T1_shrinks_too_far)
     cr_assert_eq(stats.chain_lines[HIPT_CHAIN_LINES_MAX], 1);
     cr_assert_eq(stats.mappings, PAGES);
     cr_assert_eq(stats.lines_linked, (PAGES + HIPT_SLOTS - 1u) / HIPT_SLOTS - 1u);
-    cr_assert_eq(stats.lines_linked, rig.table->buckets.lines);
+    cr_assert_eq(stats.lines_linked, rig.table->buckets.shard[0]->lines);
     cr_assert_eq(map(0, 1, 1), HIPT_FULL);
     cr_assert_eq(stats_now().chains_full, 1);
     cr_assert_eq(unmap(3), HIPT_OK); /* whichever line it is in */
@@ -902,8 +1025,8 @@ Test(resize, T1_claims_are_pushed_out_of_reach)
             cr_assert(status == HIPT_OK || status == HIPT_FULL || status == HIPT_BUSY, "%d", (int)status);
             full += status == HIPT_FULL;
             cr_assert_eq(pfn_of(1), status == HIPT_OK ? PAGES : UINT64_MAX);
-            cr_assert_not(rig.table->buckets.now->past &&
-                          hipti_buckets_line(&rig.table->buckets, rig.table->buckets.now->first)->header &
+            cr_assert_not(rig.table->buckets.now[0]->past &&
+                          hipti_buckets_line(&rig.table->buckets, rig.table->buckets.now[0]->first)->header &
                               HIPTI_HEADER_CLOSED);
             move_to_the_end();
             rig_destroy(&rig);

@@ -638,8 +638,8 @@ static uint64_t fail_each(void (*before)(void), enum hipt_status (*call)(uint32_
         cr_assert(rig_create(&rig));
         asid = rig_asid(&rig).number;
         before();
-        to_the_edge(&rig.table->buckets.overflow);
-        to_the_edge(&rig.table->frames.blocks);
+        to_the_edge(&rig.table->buckets.shard[0]->overflow);
+        to_the_edge(&rig.table->frames.aliases->blocks);
         to_the_edge(&rig.table->asids.blocks);
         rig_look(&rig, &picture);
         calls = atomic_load(&rig.host.calls);
@@ -1214,6 +1214,9 @@ Test(split, lines_in_a_table_of_one_size)
     rig.config.nsizes = 1;
     cr_assert(rig_create(&rig));
     asid = rig_asid(&rig).number;
+    cr_assert_eq(hipt_lookup_lines(rig.table, asid, VPN, &found), 0u, "it has never had a page");
+    cr_assert(!found);
+    cr_assert_eq(map(0, VPN + 1u, 1), HIPT_OK);
     cr_assert_eq(hipt_lookup_lines(rig.table, asid, VPN, &found), 1u);
     cr_assert(!found);
     rig_destroy(&rig);

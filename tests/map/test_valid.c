@@ -122,7 +122,9 @@ Test(valid, T1_keys_that_are_found_elsewhere)
     slot = slot_of(0, 9);
     cr_assert_geq(slot, HIPT_SLOTS);
     header = hipti_load_relaxed(&line->header);
-    hipti_store_release(&line->header, hipti_header_relink(header, HIPTI_NONE, 27));
+    hipti_store_release(&line->header, hipti_header_relink(header, HIPTI_NONE, 20));
+    cr_expect_fault("slot", slot, "T1");
+    hipti_store_release(&line->header, header & ~HIPTI_HEADER_FILTER);
     cr_expect_fault("slot", slot, "T1");
     hipti_store_release(&line->header, header);
     rig_destroy(&rig);

@@ -3,11 +3,13 @@
  * The verbs, one after another by one thread: every status that each can answer, and that whatever is refused has
  * changed nothing, by a picture of the whole table before and after.
  */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <criterion/criterion.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "map/gather.h"
 #include "map/table.h"
@@ -1137,6 +1139,7 @@ Test(map, T1_T2_batches)
             found += status[i] == HIPT_OK;
         }
         cr_assert_eq(got, found);
+        rig_check_words(&rig, pages, count, out, status);
     }
     rig_destroy(&rig);
 }
@@ -1172,6 +1175,7 @@ Test(map, T1_batches_of_one_size_each)
                      (unsigned long long)n);
         cr_assert(status[n] != HIPT_OK || rig_same(&one.mapping, &out[n].mapping));
     }
+    rig_check_words(&rig, pages, SPACES * PAGES, out, status);
     rig_destroy(&rig);
 }
 
@@ -1317,21 +1321,20 @@ static unsigned accesses(uint64_t vpn)
 }
 
 /*
- * A page that is there is found where it is looked for first. The careful lookup would find it too, and these counts
- * are all that tells the two apart.
+ * A page of the smallest size is found where it is looked for first, whatever other sizes there are. The careful lookup
+ * would find it too, and these counts are all that tells the two apart.
  */
 Test(map, T2_a_hit_takes_few_accesses)
 {
-    enum { OWN_LINE = 12, NEXT_LINE = 25 };
-    enum { FIRST_OF_TWO = 14, FIRST_NEXT_LINE = 27, SECOND_OF_TWO = 20, SECOND_NEXT_LINE = 47 };
+    enum { OWN_LINE = 12, NEXT_LINE = 18, LARGE = 32, LARGE_NEXT_LINE = 38 };
     uint64_t n;
 
     start();
     cr_assert_eq(map(0, 5, 5), HIPT_OK);
     cr_assert_eq(accesses(5), OWN_LINE);
     cr_assert_eq(map(1, RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
-    cr_assert_eq(accesses(5), FIRST_OF_TWO);
-    cr_assert_eq(accesses(RIG_MEDIUM), SECOND_OF_TWO);
+    cr_assert_eq(accesses(5), OWN_LINE);
+    cr_assert_eq(accesses(RIG_MEDIUM), LARGE);
     rig_destroy(&rig);
     rig_init(&rig);
     rig.config.buckets = 1;
@@ -1343,16 +1346,45 @@ Test(map, T2_a_hit_takes_few_accesses)
     cr_assert_eq(accesses(0), OWN_LINE);
     cr_assert_eq(accesses(4), NEXT_LINE);
     cr_assert_eq(map(1, RIG_MEDIUM, RIG_MEDIUM), HIPT_OK);
-    cr_assert_eq(accesses(0), FIRST_OF_TWO);
-    cr_assert_eq(accesses(4), FIRST_NEXT_LINE);
-    cr_assert_eq(accesses(RIG_MEDIUM), SECOND_NEXT_LINE);
+    cr_assert_eq(accesses(0), OWN_LINE);
+    cr_assert_eq(accesses(4), NEXT_LINE);
+    cr_assert_eq(accesses(RIG_MEDIUM), LARGE_NEXT_LINE);
+    rig_destroy(&rig);
+}
+
+static void inside_a_read_side(void)
+{
+    TEST_HOLDS(rig.host.reader[0].depth > 0);
+}
+
+/* R1: a batch makes each of its accesses inside its read side, those to lines behind the buckets' own too. */
+Test(map, R1_a_batch_stays_inside_its_read_side)
+{
+    enum { MOST = 7 };
+    struct hipt_page pages[MOST];
+    uint64_t ptes[MOST];
+    unsigned n = 0;
+
+    rig_init(&rig);
+    rig.config.buckets = 1;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    for (unsigned i = 0; i < MOST; i++) {
+        pages[i] = page(0, i);
+        cr_assert_eq(map(0, i, i), HIPT_OK);
+    }
+    do {
+        step_interrupt(NULL, NULL, n++, inside_a_read_side);
+        cr_assert_eq(hipt_lookup_pte_batch(rig.table, pages, MOST, ptes), MOST);
+    } while (step_interrupted());
+    cr_assert_gt(n, 3u * MOST);
     rig_destroy(&rig);
 }
 
 /* A miss is found out without a second look where there is one page size, or one in use. */
 Test(map, T1_a_miss_takes_few_accesses)
 {
-    enum { ONE_SIZE = 9, ONE_IN_USE = 16, TWO_IN_USE = 42 };
+    enum { ONE_SIZE = 11, ONE_IN_USE = 11, TWO_IN_USE = 58 };
 
     rig_init(&rig);
     rig.config.nsizes = 1;
@@ -1464,6 +1496,7 @@ Test(map, lookups_of_one_size_in_a_batch)
         cr_assert_eq(status[i], i % 2u ? HIPT_ABSENT : HIPT_OK, "page %zu", i);
         cr_assert(i % 2u || (out[i].mapping.pfn == i && out[i].mapping.page.vpn == i * 3u));
     }
+    rig_check_words(&rig, pages, 70, out, status);
     first = page(0, 0);
     cr_assert_eq(hipt_protect_range(rig.table, &first, 4, HIPT_EXEC, NULL), HIPT_OK);
     cr_assert_eq(lookup(0, &out[0]), HIPT_OK);
@@ -1532,5 +1565,79 @@ Test(map, a_range_of_more_frames_than_there_can_be)
         cr_expect_eq(done, 0);
     }
     cr_assert_eq(hipt_map_range(rig.table, &m, RIG_FRAMES, &done), HIPT_FULL, "64 buckets have room for 2048");
+    rig_destroy(&rig);
+}
+
+/* T1: in an address space that has used the smallest size alone a vpn that there is not is not merely absent. */
+Test(map, T1_beyond_the_last_vpn)
+{
+    struct hipt_translation translation;
+    enum hipt_status status;
+    struct hipt_page at;
+
+    start();
+    cr_assert_eq(map(0, 1, 1), HIPT_OK);
+    at = page(0, RIG_VPNS);
+    cr_assert_eq(lookup(RIG_VPNS, &translation), HIPT_BAD_VPN);
+    cr_assert_eq(hipt_lookup_batch(rig.table, &at, 1, &translation, &status), 0u);
+    cr_assert_eq(status, HIPT_BAD_VPN);
+    cr_assert_eq(hipt_lookup_pte(rig.table, asid, RIG_VPNS), 0u);
+    rig_destroy(&rig);
+}
+
+/* T1: a batch most of whose pages lie behind their bucket's own line, and that reads nothing behind the last page. */
+Test(map, T1_a_batch_in_overflow_lines)
+{
+    enum { KEYS = 20, MOST = 100, BYTES = 1 << 16 };
+    static struct hipt_translation out[MOST];
+    static enum hipt_status status[MOST];
+    char *memory = (char *)mmap(NULL, 2 * BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t count;
+    uint64_t n;
+
+    cr_assert(memory != MAP_FAILED && mprotect(memory + BYTES, BYTES, PROT_NONE) == 0);
+    rig_init(&rig);
+    rig.config.buckets = 1;
+    cr_assert(rig_create(&rig));
+    asid = rig_asid(&rig).number;
+    for (n = 0; n < KEYS; n++) {
+        cr_assert_eq(map(0, n, n), HIPT_OK);
+    }
+    for (count = 1; count <= MOST; count++) {
+        struct hipt_page *pages = (struct hipt_page *)(void *)(memory + BYTES) - count;
+        size_t i;
+
+        for (i = 0; i < count; i++) {
+            pages[i] = page(0, KEYS + 1u - i % (KEYS + 2u));
+        }
+        (void)hipt_lookup_batch(rig.table, pages, count, out, status);
+        for (i = 0; i < count; i++) {
+            cr_assert_eq(status[i], pages[i].vpn < KEYS ? HIPT_OK : HIPT_ABSENT);
+            cr_assert(status[i] != HIPT_OK || out[i].mapping.pfn == pages[i].vpn);
+        }
+        rig_check_words(&rig, pages, count, out, status);
+    }
+    rig_destroy(&rig);
+    cr_assert_eq(munmap(memory, 2 * BYTES), 0);
+}
+
+/* T1: a page that is held translates, also as a word, in a space that has used the smallest size alone. */
+Test(map, T1_the_word_of_a_held_page)
+{
+    struct hipt_page at;
+    hipti_slot slot;
+    uint64_t pte;
+    uint64_t word;
+
+    start();
+    at = page(0, 1);
+    cr_assert_eq(map(0, 1, 7), HIPT_OK);
+    hipt_read_enter(rig.table);
+    cr_assert_eq(hipti_hold(rig.table, &at, &slot, &pte), HIPT_OK);
+    cr_assert_eq(HIPT_PTE_PFN(hipt_lookup_pte(rig.table, asid, 1)), 7u);
+    cr_assert_eq(hipt_lookup_pte_batch(rig.table, &at, 1, &word), 1u);
+    cr_assert_eq(HIPT_PTE_PFN(word), 7u);
+    hipti_slot_publish(&rig.table->buckets, slot, pte);
+    hipt_read_exit(rig.table);
     rig_destroy(&rig);
 }

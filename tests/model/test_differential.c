@@ -379,6 +379,7 @@ static void do_batch(struct run *run)
     struct hipt_page pages[ROOM];
     struct hipt_translation got[ROOM];
     enum hipt_status status[ROOM];
+    uint64_t ptes[ROOM];
     size_t count = below(run, ROOM + 1), found = 0;
     run->verb = VERB_BATCH;
     for (size_t i = 0; i < count; i++) {
@@ -394,6 +395,13 @@ static void do_batch(struct run *run)
         }
     }
     REQUIRE(run, answered == found, "said %zu found, found %zu", answered, found);
+    answered = hipt_lookup_pte_batch(run->table, pages, count, ptes);
+    REQUIRE(run, answered == found, "said %zu words, found %zu", answered, found);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t pfn = status[i] == HIPT_OK ? got[i].mapping.pfn + (pages[i].vpn - got[i].mapping.page.vpn) : 0;
+        REQUIRE(run, (ptes[i] != 0) == (status[i] == HIPT_OK) && HIPT_PTE_PFN(ptes[i]) == pfn, "word %zu", i);
+        REQUIRE(run, hipt_lookup_pte(run->table, pages[i].asid, pages[i].vpn) == ptes[i], "word %zu of a batch", i);
+    }
 }
 
 static void do_lines(struct run *run)

@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 from operators import Mutant  # noqa: E402
 
 FOLDER = 'tests/mutants'
-FIELD = re.compile(r'^(name|letter|kind|file|breaks): *(.*)$')
+FIELD = re.compile(r'^(name|letter|kind|file|first|breaks): *(.*)$')
 
 
 class Mistake(Exception):
@@ -32,6 +32,16 @@ class Killer:
         """The command, its {program} and {root} still to be named. What is planted takes the place of {plant}."""
         plant = ['--plant', mutant.plant, '--for', mutant.function] if mutant and mutant.plant else []
         return [part for word in self.command for part in (plant if word == '{plant}' else [word])]
+
+
+def near_first(killers, mutant):
+    """
+    The killers in the order in which they are tried on a mutant: those that its .mut file names, then the tests that are
+    called after a file which it changes, as test_map_moves after lib/map/move.c, then the others.
+    """
+    nouns = tuple('test_' + os.path.splitext(path)[0][4:].replace('/', '_').rstrip('s') for path in mutant.changes)
+    return sorted(killers, key=lambda killer: (not mutant.first or mutant.first not in killer.name,
+                                               not killer.program.startswith(nouns)))
 
 
 def killers(root):
@@ -86,6 +96,7 @@ def hand(root):
             changes.setdefault(pair['file'], []).append((start, start + len(old), new))
         result.append(Mutant(f'hand/{fields["name"]}', 'hand', changes, fields.get('kind', 'code'), fields['breaks'],
                              fields['letter']))
+        result[-1].first = fields.get('first', '')
     return result
 
 
@@ -109,3 +120,12 @@ def equivalents(root):
     if unargued:
         raise Mistake(f'{path}: no argument for {", ".join(unargued)}')
     return result
+
+
+def purposes(root):
+    """The functions for whose orders tests/weak/programs.c has programs."""
+    path = os.path.join(root, 'tests/weak/programs.c')
+    if not os.path.exists(path):
+        return set()
+    with open(path, encoding='utf-8') as file:
+        return set(re.findall(r'\{"(\w+)", "[^"]+"\},', file.read()))

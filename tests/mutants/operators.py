@@ -26,8 +26,8 @@ import csource  # noqa: E402
 
 ROOMS = ['reclaim', 'table', 'frame', 'asid', 'shootdown', 'map']
 # No part of a protocol, but for their orders: the validators, by which the killers judge, the checks of arguments and
-# configurations, and figures.
-OTHERS = {f'lib/map/{name}.c' for name in ('valid', 'page', 'table', 'stats')}
+# configurations, figures, and the comparison of four words.
+OTHERS = {f'lib/map/{name}.c' for name in ('valid', 'page', 'table', 'stats')} | {'lib/base/simd.h'}
 
 STORE_OF = {'relaxed': 'relaxed', 'acquire': 'relaxed'}  # all others: release
 
@@ -51,13 +51,14 @@ ASSIGNMENT = re.compile(r'[^=!<>;{}]*[^=!<>|&+\-*/;{}]=(?!=)')
 class Mutant:
     """
     Replacements in files: .changes maps a path to a list of (start, end, text). Where .plant is set they are for people:
-    the order is weakened at run time, as hipt-weak's --plant has it, and may lead to programs for .function.
+    the order is weakened at run time, as hipt-weak's --plant has it, and may lead to programs for .function. Killers with
+    .first in their name are tried before the others.
     """
 
     def __init__(self, name, operator, changes, kind='code', breaks='', letter=''):
         self.name, self.operator, self.changes = name, operator, changes
         self.kind, self.breaks, self.letter = kind, breaks, letter
-        self.plant = self.function = ''
+        self.plant = self.function = self.first = ''
 
     @property
     def rooms(self):
@@ -267,10 +268,16 @@ class Maker:
         return self.mutants
 
 
+def sources(root):
+    """The files that mutants are made of; one of a lower room has orders too."""
+    files = csource.files(root, [f'lib/{room}' for room in ROOMS], ('.c', '.h'))
+    return [path for path in ['lib/base/simd.h'] if os.path.exists(os.path.join(root, path))] + files
+
+
 def generate(root):
     """All mutants of the rooms, in the order of their files."""
     mutants = []
-    for path in csource.files(root, [f'lib/{room}' for room in ROOMS], ('.c', '.h')):
+    for path in sources(root):
         source = csource.Source(root, path)
         for function in source.functions():
             maker = Maker(source, path.split('/')[1], function)

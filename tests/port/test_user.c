@@ -19,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -253,6 +255,41 @@ Test(port_user, memory_huge_is_counted)
     if (file) {
         fclose(file);
     }
+    port_close(user);
+}
+
+/* => whether the page at @at has memory. */
+static bool is_there(const void *at)
+{
+    uintptr_t page = (uintptr_t)at & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1);
+    unsigned char there = 0;
+
+    cr_assert_eq(mincore((void *)page, 1, &there), 0);
+    return there & 1u;
+}
+
+/*
+ * The pages behind a block's last huge page have memory of their own from the beginning, if the system can say so: who
+ * writes to one that others read would interrupt them. What can be huge has none before it is used.
+ */
+Test(port_user, memory_behind_huge_pages_is_there)
+{
+    const size_t huge = (size_t)2 * 1024 * 1024;
+    const size_t bytes = huge + huge / 2 + 64;
+    struct hipt_user *user = port_open(HIPT_USER_URCU);
+    const struct hipt_ops *ops = hipt_user_ops(user);
+    char *block = ops->alloc(ops->ctx, bytes, 64, HIPT_ANY_NODE, true);
+    bool populates = false;
+
+    cr_assert_not_null(block);
+    cr_assert_not(is_there(block));
+#ifdef MADV_POPULATE_WRITE
+    populates = hipt_user_huge_bytes(user) > 0 && madvise(block, 1, MADV_POPULATE_WRITE) == 0;
+#endif
+    if (populates) {
+        cr_assert(is_there(block + huge) && is_there(block + bytes - 1));
+    }
+    ops->free(ops->ctx, block, bytes);
     port_close(user);
 }
 

@@ -13,10 +13,12 @@
 #include "support/step.h"
 
 static struct test_host host;
+static struct hipti_memory memory;
 
 static void start_host(void)
 {
     test_host_init(&host);
+    memory = hipti_memory_anywhere(&host.ops);
 }
 
 /* Everything that was given out has come back, with the sizes it was given out with. */
@@ -35,7 +37,7 @@ Test(arena, numbers_from_one, .init = start_host)
     uint32_t number;
     bool full;
 
-    cr_assert(hipti_arena_init(&arena, &host.ops, ITEM, LIMIT, BLOCK, true));
+    cr_assert(hipti_arena_init(&arena, &memory, ITEM, LIMIT, BLOCK, true));
     for (number = 1; number <= LIMIT; number++) {
         char *item;
 
@@ -77,7 +79,7 @@ Test(arena, blocks_are_had_when_needed, .init = start_host)
         uint32_t number;
         bool full;
 
-        cr_assert(hipti_arena_init(&arena, &host.ops, cases[i].item, cases[i].limit, cases[i].block, true));
+        cr_assert(hipti_arena_init(&arena, &memory, cases[i].item, cases[i].limit, cases[i].block, true));
         cr_assert_eq(atomic_load(&host.blocks), 1u, "only the directory");
         directory = atomic_load(&host.bytes);
         cr_assert_eq(hipti_arena_bytes(&arena), directory);
@@ -113,7 +115,7 @@ Test(arena, blocks_grow_before_the_directory, .init = start_host)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct hipti_arena arena = {0};
 
-        cr_assert(hipti_arena_init(&arena, &host.ops, cases[i].item, cases[i].limit, cases[i].block, true));
+        cr_assert(hipti_arena_init(&arena, &memory, cases[i].item, cases[i].limit, cases[i].block, true));
         cr_assert_eq(hipti_arena_bytes(&arena), cases[i].directory, "case %zu: %zu", i, hipti_arena_bytes(&arena));
         hipti_arena_end(&arena);
         cr_expect_no_leak();
@@ -127,7 +129,7 @@ Test(arena, a_host_that_never_hurries, .init = start_host)
     bool full;
 
     atomic_store(&host.never_hurries, true);
-    cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64, true));
+    cr_assert(hipti_arena_init(&arena, &memory, 8, 100, 64, true));
     cr_assert(!hipti_arena_prepare(&arena, 1, false));
     cr_assert(hipti_arena_prepare(&arena, 1, true));
     cr_assert_eq(hipti_arena_carve(&arena, false, &full), 1u);
@@ -156,7 +158,7 @@ Test(arena, two_carve_at_once, .init = start_host)
         bool full;
 
         memset(&carved_from, 0, sizeof(carved_from));
-        cr_assert(hipti_arena_init(&carved_from, &host.ops, 8, 10, 16, true));
+        cr_assert(hipti_arena_init(&carved_from, &memory, 8, 10, 16, true));
         carved_beside = HIPTI_NONE;
         step_interrupt(NULL, NULL, steps, carve_beside);
         number = hipti_arena_carve(&carved_from, false, &full);
@@ -177,9 +179,9 @@ Test(arena, no_memory, .init = start_host)
     bool full = true;
 
     test_host_fail(&host, 1, 1);
-    cr_assert(!hipti_arena_init(&arena, &host.ops, 8, 100, 64, true));
+    cr_assert(!hipti_arena_init(&arena, &memory, 8, 100, 64, true));
     hipti_arena_end(&arena); /* allowed, also after that */
-    cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64, true));
+    cr_assert(hipti_arena_init(&arena, &memory, 8, 100, 64, true));
     test_host_fail(&host, 1, 2);
     cr_assert_eq(hipti_arena_carve(&arena, false, &full), HIPTI_NONE);
     cr_assert(!full);
@@ -198,7 +200,7 @@ Test(arena, prepare_and_find, .init = start_host)
     uint32_t number;
     bool full;
 
-    cr_assert(hipti_arena_init(&arena, &host.ops, 8, 20, 32, true));
+    cr_assert(hipti_arena_init(&arena, &memory, 8, 20, 32, true));
     cr_assert(!hipti_arena_prepare(&arena, 21, true), "beyond the limit");
     cr_assert(hipti_arena_prepare(&arena, 8, true));
     cr_assert_eq(atomic_load(&host.blocks), 1u + 2u, "two blocks of four, and no more");

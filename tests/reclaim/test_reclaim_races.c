@@ -18,6 +18,7 @@
 enum { THINGS = 10 };
 
 static struct test_host host;
+static struct hipti_memory memory;
 static struct hipti_freelist list;
 static _Atomic uint32_t link_of[THINGS + 1];
 static uint32_t popped; /* by the other thread */
@@ -39,6 +40,7 @@ static const struct hipti_links links = {link_get, link_set};
 static void start(void)
 {
     test_host_init(&host);
+    memory = hipti_memory_anywhere(&host.ops);
     memset(&list, 0, sizeof(list));
     popped = HIPTI_NONE;
 }
@@ -238,7 +240,7 @@ Test(arena_races, two_carve_at_once)
 
         start();
         memset(&arena, 0, sizeof(arena));
-        cr_assert(hipti_arena_init(&arena, &host.ops, 8, 100, 64, true));
+        cr_assert(hipti_arena_init(&arena, &memory, 8, 100, 64, true));
         if (at_block) {
             step_interrupt("cas", &arena.directory[0], 0, carve);
         } else {
@@ -258,7 +260,7 @@ Test(arena_races, the_largest_block)
 {
     start();
     memset(&arena, 0, sizeof(arena));
-    cr_assert(hipti_arena_init(&arena, &host.ops, 1, UINT32_MAX, SIZE_MAX, true));
+    cr_assert(hipti_arena_init(&arena, &memory, 1, UINT32_MAX, SIZE_MAX, true));
     cr_assert_eq(arena.block_shift, 31u);
     hipti_arena_end(&arena);
     cr_assert_eq(atomic_load(&host.bytes), 0);

@@ -13,10 +13,12 @@
 #include "support/step.h"
 
 static struct test_host host;
+static struct hipti_memory memory;
 
 static void start_threads(void)
 {
     test_host_init(&host);
+    memory = hipti_memory_anywhere(&host.ops);
     test_host_free_run(&host);
     step_yield_one_in(8);
 }
@@ -57,7 +59,7 @@ Test(arena, threads_race_for_a_block, .init = start_threads)
         uint32_t number;
 
         memset(&carving, 0, sizeof(carving));
-        cr_assert(hipti_arena_init(&carving.arena, &host.ops, 8, CARVERS * CARVED, 32, true));
+        cr_assert(hipti_arena_init(&carving.arena, &memory, 8, CARVERS * CARVED, 32, true));
         test_threads(CARVERS, carve, &carving);
         for (number = 1; number <= CARVERS * CARVED; number++) {
             cr_assert(atomic_load(&carving.taken[number]));

@@ -16,6 +16,7 @@ struct test_buckets {
     unsigned nsizes;        /* size classes */
     unsigned version_bits;  /* 0: as many as there are */
     unsigned sequence_bits; /* 0: as many as there are */
+    unsigned nshards;       /* 0: one */
 };
 
 /* Make @host, with grace periods by hand, and @buckets on it. No read side is open. */

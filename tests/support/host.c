@@ -38,7 +38,7 @@
 
 #define MAGIC UINT64_C(0x68697074686f7374)
 #define DEAD_BYTE 0xdd
-#define BEYOND_BYTES 64u /* behind each block */
+#define BEYOND_BYTES 64u /* behind each block; in front of it, what its gap has beside the stamp */
 #define BEYOND_BYTE 0x01 /* neither 0, nor the address of anything, and true */
 
 /* What stands in front of each block. */
@@ -46,6 +46,7 @@ struct stamp {
     uint64_t magic;
     size_t bytes;
     size_t gap; /* from the start of what malloc gave to the block */
+    int node;
 };
 
 static _Thread_local unsigned thread_number; /* 0: the test's own thread */
@@ -73,10 +74,10 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     uint64_t call = atomic_fetch_add(&host->calls, 1u) + 1u;
     size_t gap = align > 64u ? align : 64u;
     size_t whole = (gap + bytes + BEYOND_BYTES + gap - 1u) / gap * gap;
-    struct stamp stamp = {MAGIC, bytes, gap};
+    bool is_placed = node != HIPT_ANY_NODE && !(atomic_load(&host->full) >> node & 1u);
+    struct stamp stamp = {MAGIC, bytes, gap, is_placed ? node : HIPT_ANY_NODE};
     char *memory;
 
-    (void)node;
     TEST_HOLDS(bytes > 0 && align > 0 && align <= 4096u && (align & (align - 1u)) == 0);
     host_interrupt(host);
     if (may_wait && host->reader[thread_number].depth > 0) {
@@ -91,13 +92,34 @@ static void *host_alloc(void *ctx, size_t bytes, size_t align, int node, bool ma
     }
     memory = (char *)aligned_alloc(gap, whole);
     TEST_HOLDS(memory != NULL);
+    memset(memory, BEYOND_BYTE, gap - sizeof(stamp));
     memory += gap;
     memset(memory, 0, bytes);
     memset(memory + bytes, BEYOND_BYTE, BEYOND_BYTES); /* who reads on finds nonsense, who writes on is found out */
     memcpy(memory - sizeof(stamp), &stamp, sizeof(stamp));
     atomic_fetch_add(&host->bytes, bytes);
     atomic_fetch_add(&host->blocks, 1u);
+    if (is_placed) {
+        atomic_fetch_add(&host->on_node[node], bytes);
+    }
     return memory;
+}
+
+static void *host_alloc_strict(void *ctx, size_t bytes, size_t align, int node, bool may_wait)
+{
+    struct test_host *host = (struct test_host *)ctx;
+
+    TEST_HOLDS(node >= 0 && node < (int)HIPT_NODES_MAX);
+    if (atomic_load(&host->full) >> node & 1u) {
+        atomic_fetch_add(&host->calls, 1u);
+        return NULL;
+    }
+    return host_alloc(ctx, bytes, align, node, may_wait);
+}
+
+void test_host_nodes(struct test_host *host)
+{
+    host->ops.alloc_strict = host_alloc_strict;
 }
 
 static void host_free(void *ctx, void *ptr, size_t bytes)
@@ -114,9 +136,15 @@ static void host_free(void *ctx, void *ptr, size_t bytes)
     for (i = bytes; i < bytes + BEYOND_BYTES; i++) {
         TEST_HOLDS(memory[i] == BEYOND_BYTE);
     }
+    for (i = sizeof(stamp); i < stamp.gap; i++) {
+        TEST_HOLDS(memory[-(ptrdiff_t)i - 1] == BEYOND_BYTE);
+    }
     memset(memory - sizeof(stamp), DEAD_BYTE, sizeof(stamp) + bytes);
     atomic_fetch_sub(&host->bytes, bytes);
     atomic_fetch_sub(&host->blocks, 1u);
+    if (stamp.node != HIPT_ANY_NODE) {
+        atomic_fetch_sub(&host->on_node[stamp.node], bytes);
+    }
     free(memory - stamp.gap);
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include <hipt/ops.h>
+#include <hipt/topology.h>
 
 #define TEST_THREADS_MAX 8u
 
@@ -42,6 +43,8 @@ struct test_host {
     _Atomic uint64_t bytes;      /* given out and not back */
     _Atomic uint64_t blocks;
     _Atomic uint64_t waits;      /* calls of alloc in a read side that would have let it sleep */
+    _Atomic uint64_t full;       /* bit n: node n has no room for a block */
+    _Atomic uint64_t on_node[HIPT_NODES_MAX]; /* of .bytes, those that lie on a node */
     _Atomic bool never_hurries;  /* calls of alloc that may not sleep fail */
     _Atomic bool no_random;
     void (*meanwhile)(void); /* run once inside the next alloc or gp_start, as another thread might run then */
@@ -51,6 +54,9 @@ struct test_host {
 
 /* => a host whose grace periods end by hand only. */
 void test_host_init(struct test_host *host);
+
+/* From now on the host has the hook alloc_strict. */
+void test_host_nodes(struct test_host *host);
 
 /* Every grace period asked for so far may end: it does unless a read side that was open then still is. */
 void test_host_tick(struct test_host *host);

@@ -64,6 +64,32 @@ void rig_pass(struct rig *rig)
     test_host_tick(&rig->host);
 }
 
+static bool says_the_same(uint64_t pte, const struct hipt_page *page, const struct hipt_mapping *m)
+{
+    return HIPT_PTE_PFN(pte) == m->pfn + (page->vpn - m->page.vpn) && HIPT_PTE_PROT(pte) == m->prot &&
+           HIPT_PTE_MARKS(pte) == m->marks && HIPT_PTE_ATTR(pte) == m->attr && HIPT_PTE_SWAP(pte) == m->swap;
+}
+
+void rig_check_words(struct rig *rig, const struct hipt_page *pages, size_t count, const struct hipt_translation *out,
+                     const enum hipt_status *status)
+{
+    uint64_t *ptes = (uint64_t *)malloc((count + 1u) * sizeof(*ptes));
+    size_t found = 0;
+    size_t got;
+    size_t i;
+
+    TEST_HOLDS(ptes != NULL);
+    got = hipt_lookup_pte_batch(rig->table, pages, count, ptes);
+    for (i = 0; i < count; i++) {
+        TEST_HOLDS((ptes[i] != 0) == (status[i] == HIPT_OK));
+        TEST_HOLDS(ptes[i] == 0 || says_the_same(ptes[i], &pages[i], &out[i].mapping));
+        TEST_HOLDS(hipt_lookup_pte(rig->table, pages[i].asid, pages[i].vpn) == ptes[i]);
+        found += ptes[i] != 0;
+    }
+    TEST_HOLDS(got == found);
+    free(ptes);
+}
+
 struct hipt_mapping rig_mapping(uint32_t asid, uint32_t size, uint64_t vpn, uint64_t pfn)
 {
     struct hipt_mapping mapping = {

@@ -56,6 +56,10 @@ void rig_pass(struct rig *rig);
 /* The table is what hipt_table_is_valid() says it should be. */
 void rig_check(struct rig *rig);
 
+/* hipt_lookup_pte_batch() and hipt_lookup_pte() say of all @pages what hipt_lookup_batch() has said. */
+void rig_check_words(struct rig *rig, const struct hipt_page *pages, size_t count, const struct hipt_translation *out,
+                     const enum hipt_status *status);
+
 struct hipt_mapping rig_mapping(uint32_t asid, uint32_t size, uint64_t vpn, uint64_t pfn);
 
 bool rig_same(const struct hipt_mapping *a, const struct hipt_mapping *b);

@@ -30,6 +30,13 @@ static _Thread_local struct {
     void (*meanwhile)(void);
 } interrupt;
 
+/* Where the first access is to be noted; bytes is 0 where none is, or no more. */
+static _Thread_local struct {
+    uintptr_t start;
+    size_t bytes;
+    const char *operation;
+} first;
+
 void step_yield_one_in(unsigned steps)
 {
     atomic_store(&yield_one_in, steps);
@@ -55,6 +62,28 @@ bool step_interrupted(void)
 
     interrupt.meanwhile = NULL;
     return has_run;
+}
+
+void step_note_first(const volatile void *start, size_t bytes)
+{
+    first.start = (uintptr_t)start;
+    first.bytes = bytes;
+    first.operation = NULL;
+    left = 1; /* look at every access from now on */
+}
+
+const char *step_first(void)
+{
+    first.bytes = 0;
+    return first.operation;
+}
+
+static void step_note(const char *operation, const volatile void *word)
+{
+    if ((uintptr_t)word - first.start < first.bytes) {
+        first.operation = operation;
+        first.bytes = 0;
+    }
 }
 
 static void step_meet(const char *operation, const volatile void *word)
@@ -113,10 +142,11 @@ void hipt_port_step(const char *operation, const volatile void *word, const char
         left--;
         return;
     }
+    step_note(operation, word);
     if (interrupt.meanwhile) {
         step_meet(operation, word);
     }
-    if (!interrupt.meanwhile) {
+    if (!interrupt.meanwhile && first.bytes == 0) {
         step_event();
     }
 }

@@ -4,6 +4,7 @@
 #define TEST_SUPPORT_STEP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Stand aside before one of @steps accesses to shared state, at random; 0: never. */
 void step_yield_one_in(unsigned steps);
@@ -20,6 +21,12 @@ void step_interrupt(const char *operation, const volatile void *word, unsigned s
 
 /* => whether it has run; if not, it will not any more. */
 bool step_interrupted(void);
+
+/* Note the first access that this thread, from now on, makes to the @bytes bytes at @start. */
+void step_note_first(const volatile void *start, size_t bytes);
+
+/* => the name of its operation, NULL: there was none; nothing is noted any more. */
+const char *step_first(void);
 
 void hipt_port_step(const char *operation, const volatile void *word, const char *file, int line);
 

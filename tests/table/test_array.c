@@ -32,21 +32,29 @@ static void stop(void)
 /* => an array like the present one, for the other half. */
 static struct hipti_array *other_array(uint64_t count)
 {
-    const struct hipti_array *now = hipti_buckets_now(&buckets);
+    const struct hipti_array *now = hipti_buckets_now(&buckets, 0);
     struct hipti_array *array;
 
     host.ops.read_exit(host.ops.ctx);
-    array = hipti_array_create(&host.ops, 1u - (now->first >> HIPTI_HALF_BITS), count, &now->hash, true);
+    array = hipti_array_create(buckets.shard[0]->memory,
+                               hipti_buckets_first(&buckets, 0, hipti_array_other_half(now)), count, &now->hash,
+                               true);
     host.ops.read_enter(host.ops.ctx);
     cr_assert_not_null(array);
     array->secret = now->secret;
+    array->resizes = buckets.shard[0]->resizes;
     return array;
 }
 
 /* All has moved to the present array. */
 static void leave(void)
 {
-    hipti_store_release(&hipti_buckets_now(&buckets)->past, NULL);
+    hipti_store_release(&hipti_buckets_now(&buckets, 0)->past, NULL);
+}
+
+static struct hipti_place place_of(uint64_t n)
+{
+    return hipti_buckets_place(&buckets, 0, n << (64 - WIDTH));
 }
 
 static hipti_slot put(uint64_t n)
@@ -54,9 +62,7 @@ static hipti_slot put(uint64_t n)
     struct hipt_mapping mapping = {.pfn = PFN + n, .prot = HIPT_READ};
     struct hipti_claim claim;
 
-    cr_assert_eq(hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, n << (64 - WIDTH)),
-                                    hipti_pte_pack(&mapping), &claim),
-                 HIPT_OK);
+    cr_assert_eq(hipti_bucket_claim(&buckets, place_of(n), hipti_pte_pack(&mapping), &claim), HIPT_OK);
     cr_assert_eq(hipti_bucket_commit(&buckets, &claim), HIPT_OK);
     return claim.slot;
 }
@@ -69,29 +75,29 @@ Test(array, R1_comes_and_goes)
     uint64_t bytes;
 
     start(4);
-    first = hipti_buckets_now(&buckets);
+    first = hipti_buckets_now(&buckets, 0);
     bytes = atomic_load(&host.bytes);
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 1);
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 1);
     second = other_array(8);
-    cr_assert(hipti_buckets_replace(&buckets, second, 0));
-    cr_assert_eq(hipti_buckets_now(&buckets), second);
+    cr_assert(hipti_buckets_replace(&buckets, 0, second));
+    cr_assert_eq(hipti_buckets_now(&buckets, 0), second);
     cr_assert_eq(second->past, first);
-    cr_assert_eq(buckets.resizes, 1);
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 2, "it is being left");
+    cr_assert_eq(buckets.shard[0]->resizes, 1);
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 2, "it is being left");
     test_host_pass(&host);
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 2);
     leave();
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 2, "its grace period begins");
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
-    cr_assert_eq(buckets.half[0], first);
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 2, "its grace period begins");
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 2);
+    cr_assert_eq(buckets.shard[0]->half[0], first);
     test_host_pass(&host);
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 0);
-    cr_assert_null(buckets.half[0]);
-    hipti_buckets_collect(&buckets);
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 0);
+    cr_assert_null(buckets.shard[0]->half[0]);
+    hipti_buckets_collect(&buckets, 0);
     cr_assert_gt(atomic_load(&host.bytes), bytes, "somebody may look at it still");
     test_host_pass(&host);
-    hipti_buckets_collect(&buckets);
-    cr_assert_null(buckets.junk);
+    hipti_buckets_collect(&buckets, 0);
+    cr_assert_null(buckets.shard[0]->junk);
     cr_assert_lt(atomic_load(&host.bytes), bytes + 64u * 8u + sizeof(*second));
     stop();
 }
@@ -103,12 +109,12 @@ Test(array, T4_stopped_before_it_took_its_place)
     struct hipti_array *second;
 
     start(4);
-    first = hipti_buckets_now(&buckets);
+    first = hipti_buckets_now(&buckets, 0);
     second = other_array(8);
-    cr_assert(hipti_buckets_replace(&buckets, second, 0));
-    hipti_store_release(&buckets.now, first);
-    cr_assert_eq(hipti_buckets_free_half(&buckets), 2);
-    cr_assert_eq(hipti_buckets_now(&buckets), second);
+    cr_assert(hipti_buckets_replace(&buckets, 0, second));
+    hipti_store_release(&buckets.now[0], first);
+    cr_assert_eq(hipti_buckets_free_half(&buckets, 0), 2);
+    cr_assert_eq(hipti_buckets_now(&buckets, 0), second);
     stop();
 }
 
@@ -117,7 +123,7 @@ static struct hipti_array *coming;
 static void replace_and_leave(void)
 {
     is_done = true;
-    cr_assert(hipti_buckets_replace(&buckets, coming, 0));
+    cr_assert(hipti_buckets_replace(&buckets, 0, coming));
     leave();
 }
 
@@ -131,7 +137,7 @@ Test(array, R1_the_present_array_has_not_been_left)
         coming = other_array(8);
         is_done = false;
         step_interrupt(NULL, NULL, n, replace_and_leave);
-        (void)hipti_buckets_free_half(&buckets);
+        (void)hipti_buckets_free_half(&buckets, 0);
         if (!step_interrupted()) {
             replace_and_leave();
             is_done = false;
@@ -147,7 +153,7 @@ static bool is_in;
 static void replace_too(void)
 {
     is_done = true;
-    is_in = hipti_buckets_replace(&buckets, coming, 0);
+    is_in = hipti_buckets_replace(&buckets, 0, coming);
 }
 
 /* Of two that would take the place of the same array one does; the other one is the caller's still. */
@@ -165,11 +171,11 @@ Test(array, T1_two_at_once)
         is_done = false;
         is_in = false;
         step_interrupt(NULL, NULL, n, replace_too);
-        was_in = hipti_buckets_replace(&buckets, array, 0);
+        was_in = hipti_buckets_replace(&buckets, 0, array);
         (void)step_interrupted();
         cr_assert_neq(was_in, is_in, "interrupted at %u", n);
-        cr_assert_eq(hipti_buckets_now(&buckets), was_in ? array : coming);
-        cr_assert_eq(buckets.resizes, 1);
+        cr_assert_eq(hipti_buckets_now(&buckets, 0), was_in ? array : coming);
+        cr_assert_eq(buckets.shard[0]->resizes, 1);
         hipti_array_destroy(was_in ? coming : array);
         stop();
         n++;
@@ -185,22 +191,23 @@ Test(array, T1_made_for_what_has_gone)
     start(4);
     late = other_array(8);
     for (i = 0; i < 2u; i++) {
-        cr_assert(hipti_buckets_replace(&buckets, other_array(4), i));
+        cr_assert(hipti_buckets_replace(&buckets, 0, other_array(4)));
         leave();
-        (void)hipti_buckets_free_half(&buckets);
+        (void)hipti_buckets_free_half(&buckets, 0);
         test_host_pass(&host);
-        cr_assert_neq(hipti_buckets_free_half(&buckets), HIPTI_NO_HALF);
+        cr_assert_neq(hipti_buckets_free_half(&buckets, 0), HIPTI_NO_HALF);
     }
-    cr_assert_not(hipti_buckets_replace(&buckets, late, 0));
-    cr_assert(hipti_buckets_replace(&buckets, late, 2));
+    cr_assert_not(hipti_buckets_replace(&buckets, 0, late));
+    late->resizes = 2;
+    cr_assert(hipti_buckets_replace(&buckets, 0, late));
     stop();
 }
 
 static void put_into_junk(void)
 {
     is_done = true;
-    coming->next = hipti_load_acquire(&buckets.junk);
-    hipti_store_release(&buckets.junk, coming);
+    coming->next = hipti_load_acquire(&buckets.shard[0]->junk);
+    hipti_store_release(&buckets.shard[0]->junk, coming);
 }
 
 /* Arrays that wait are not lost where two give back at once. */
@@ -209,6 +216,7 @@ Test(array, R1_junk_from_two)
     unsigned n = 0;
 
     do {
+        const struct hipti_array *first;
         struct hipti_array *array;
 
         start(4);
@@ -216,19 +224,20 @@ Test(array, R1_junk_from_two)
         coming = other_array(2);
         array->cookie = host.ops.gp_start(host.ops.ctx) + 1u;
         coming->cookie = array->cookie;
-        hipti_store_release(&buckets.junk, array);
+        hipti_store_release(&buckets.shard[0]->junk, array);
         is_done = false;
         step_interrupt(NULL, NULL, n, put_into_junk);
-        hipti_buckets_collect(&buckets);
+        hipti_buckets_collect(&buckets, 0);
         if (!step_interrupted()) {
             put_into_junk();
             is_done = false;
         }
-        cr_assert(buckets.junk == coming ? coming->next == array : buckets.junk == array && array->next == coming,
+        first = hipti_load_relaxed(&buckets.shard[0]->junk);
+        cr_assert(first == coming ? coming->next == array : first == array && array->next == coming,
                   "interrupted at %u", n);
         test_host_pass(&host);
-        hipti_buckets_collect(&buckets);
-        cr_assert_null(buckets.junk);
+        hipti_buckets_collect(&buckets, 0);
+        cr_assert_null(buckets.shard[0]->junk);
         stop();
         n++;
     } while (is_done);
@@ -259,11 +268,11 @@ Test(array, T1_follow)
 
         start(4);
         slot = put(1);
-        cr_assert(hipti_buckets_replace(&buckets, other_array(4), 0));
-        word = &hipti_buckets_line(&buckets, hipti_buckets_now(&buckets)->first)->pte[2];
+        cr_assert(hipti_buckets_replace(&buckets, 0, other_array(4)));
+        word = &hipti_buckets_line(&buckets, hipti_buckets_now(&buckets, 0)->first)->pte[2];
         copy = hipti_pte_with_state(PFN, copies[i].state) | UINT64_C(5) << HIPTI_PTE_VERSION_SHIFT;
         pte = hipti_pte_forward(hipti_slot_load(&buckets, slot),
-                                hipti_buckets_now(&buckets)->first * HIPT_SLOTS + 2u, copy);
+                                hipti_buckets_now(&buckets, 0)->first * HIPT_SLOTS + 2u, copy);
         copy += (uint64_t)copies[i].version << HIPTI_PTE_VERSION_SHIFT;
         hipti_store_release(word, copy);
         hipti_slot_publish(&buckets, slot, pte);
@@ -271,7 +280,7 @@ Test(array, T1_follow)
         cr_assert_eq(hipti_slot_follow(&buckets, &found, &pte), copies[i].is_there, "case %zu", i);
         cr_assert_eq(*word, hipti_pte_with_state(copy, copies[i].after), "case %zu", i);
         if (copies[i].is_there) {
-            cr_assert_eq(found, hipti_buckets_now(&buckets)->first * HIPT_SLOTS + 2u);
+            cr_assert_eq(found, hipti_buckets_now(&buckets, 0)->first * HIPT_SLOTS + 2u);
             cr_assert_eq(pte, *word);
         }
         stop();
@@ -293,12 +302,12 @@ static void close_and_leave(unsigned version_max)
     for (i = 0; i < 6u; i++) {
         slot[i] = put(i);
     }
-    cr_assert_eq(buckets.lines, 1);
-    cr_assert_eq(hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, UINT64_C(9) << (64 - WIDTH)), PFN, &early),
+    cr_assert_eq(buckets.shard[0]->lines, 1);
+    cr_assert_eq(hipti_bucket_claim(&buckets, place_of(9), PFN, &early),
                  HIPT_OK);
     cr_assert(hipti_bucket_close(&buckets, 0));
     cr_assert(hipti_bucket_close(&buckets, 0), "it is closed already");
-    cr_assert_eq(hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, UINT64_C(8) << (64 - WIDTH)), PFN, &late),
+    cr_assert_eq(hipti_bucket_claim(&buckets, place_of(8), PFN, &late),
                  HIPT_CHANGED);
     cr_assert_eq(hipti_bucket_commit(&buckets, &early), HIPT_CHANGED);
     cr_assert_not(hipti_bucket_is_left(&buckets, 0));
@@ -312,7 +321,7 @@ static void close_and_leave(unsigned version_max)
     }
     cr_assert(hipti_bucket_is_left(&buckets, 0));
     cr_assert(hipti_bucket_is_left(&buckets, 0));
-    cr_assert_eq(buckets.lines, 0);
+    cr_assert_eq(buckets.shard[0]->lines, 0);
     line = hipti_buckets_line(&buckets, 0);
     for (i = 0; i < HIPT_SLOTS; i++) {
         cr_assert_eq(line->pte[i], hipti_pte_parked(HIPTI_COOKIE_LEFT));
@@ -352,9 +361,9 @@ Test(array, T1_an_overflow_line_waits_at_the_gate)
     }
     (void)hipti_gate_cross(&buckets.gate, buckets.ops); /* somebody else's: now a grace period has to pass */
     cr_assert_not(hipti_bucket_is_left(&buckets, 0));
-    cr_assert_eq(buckets.lines, 1);
+    cr_assert_eq(buckets.shard[0]->lines, 1);
     test_host_pass(&host);
     cr_assert(hipti_bucket_is_left(&buckets, 0));
-    cr_assert_eq(buckets.lines, 0);
+    cr_assert_eq(buckets.shard[0]->lines, 0);
     stop();
 }

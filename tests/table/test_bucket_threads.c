@@ -18,7 +18,7 @@ static struct hipti_buckets buckets;
 
 static void start(unsigned version_bits, unsigned sequence_bits)
 {
-    test_buckets_open(&host, &buckets, (struct test_buckets){BUCKETS, 1, version_bits, sequence_bits});
+    test_buckets_open(&host, &buckets, (struct test_buckets){BUCKETS, 1, version_bits, sequence_bits, 0});
     test_host_free_run(&host);
     step_yield_one_in(64);
 }
@@ -51,7 +51,7 @@ static enum hipt_status put(unsigned n, uint64_t serial)
     enum hipt_status status;
 
     host.ops.read_enter(host.ops.ctx);
-    status = hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, key_of(n)), word_of(n, serial), &claim);
+    status = hipti_bucket_claim(&buckets, hipti_buckets_place(&buckets, 0, key_of(n)), word_of(n, serial), &claim);
     if (status == HIPT_OK) {
         /* T1: nobody commits a claim but its put */
         TEST_HOLDS(hipti_pte_state(hipti_slot_load(&buckets, claim.slot)) == HIPTI_CLAIMED);
@@ -72,7 +72,7 @@ static bool look(unsigned n)
     bool found;
 
     host.ops.read_enter(host.ops.ctx);
-    found = hipti_bucket_find(&buckets, hipti_buckets_place(&buckets, key_of(n)), &slot, &pte, NULL);
+    found = hipti_bucket_find(&buckets, hipti_buckets_place(&buckets, 0, key_of(n)), &slot, &pte, NULL);
     host.ops.read_exit(host.ops.ctx);
     TEST_HOLDS(!found || hipti_pte_pfn(pte) >> SERIAL_BITS == n);
     return found;
@@ -86,7 +86,7 @@ static bool take(unsigned n, uint64_t *serial)
     uint64_t pte;
 
     host.ops.read_enter(host.ops.ctx);
-    if (hipti_bucket_find(&buckets, hipti_buckets_place(&buckets, key_of(n)), &slot, &pte, NULL) &&
+    if (hipti_bucket_find(&buckets, hipti_buckets_place(&buckets, 0, key_of(n)), &slot, &pte, NULL) &&
         hipti_pte_state(pte) == HIPTI_LIVE &&
         hipti_slot_change(&buckets, slot, &pte, hipti_pte_with_state(pte, HIPTI_FROZEN))) {
         uint64_t frozen;

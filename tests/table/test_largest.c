@@ -33,9 +33,11 @@ static void unreserve(void *ctx, void *ptr, size_t bytes)
 Test(largest, the_largest_table_numbers_its_slots)
 {
     static const uint64_t secret[4] = {11, 22, 33, 44};
+    static struct hipti_memory anywhere;
     static struct hipti_buckets buckets;
     static struct test_host host;
-    struct hipti_split split = {.asid_bits = 20, .vpn_bits = 44, .nsizes = 1};
+    const struct hipti_memory *memory = &anywhere;
+    struct hipti_shape shape = {.nshards = 1, .width = 64, .secret = secret, .memory = &memory};
     struct hipt_config config;
 
     hipt_config_init(&config);
@@ -43,9 +45,12 @@ Test(largest, the_largest_table_numbers_its_slots)
     host.ops.alloc = reserve;
     host.ops.free = unreserve;
     host.ops.block_max = SIZE_MAX;
-    cr_assert(hipti_buckets_init(&buckets, &host.ops, &split, &config, HIPTI_BUCKETS_MAX, HIPTI_BUCKETS_MAX, secret));
-    cr_assert_leq((HIPTI_OVERFLOW_FIRST + UINT64_C(1) * buckets.overflow.limit) * HIPT_SLOTS, UINT64_C(1) << 31);
+    anywhere = hipti_memory_anywhere(&host.ops);
+    shape.count = shape.count_max = HIPTI_BUCKETS_MAX;
+    cr_assert(hipti_buckets_init(&buckets, &host.ops, &config, &shape));
+    cr_assert_leq((HIPTI_OVERFLOW_FIRST + UINT64_C(1) * buckets.shard[0]->overflow.limit) * HIPT_SLOTS,
+                  UINT64_C(1) << 31);
     cr_assert_leq(2u * HIPTI_BUCKETS_MAX, HIPTI_OVERFLOW_FIRST);
-    cr_assert_lt(buckets.overflow.limit, UINT32_C(1) << HIPTI_LINK_BITS, "a link names every line");
+    cr_assert_lt(buckets.shard[0]->overflow.limit, UINT32_C(1) << HIPTI_LINK_BITS, "a link names every line");
     hipti_buckets_end(&buckets);
 }

@@ -43,7 +43,7 @@ struct bounds {
     bool is_narrow; /* keys */
 };
 
-#define PROGRAMS_MAX 256u
+#define PROGRAMS_MAX 320u
 #define JOBS_MAX 64u
 #define GROUPS_MAX 32u
 
@@ -397,6 +397,10 @@ int main(int count, char **words)
     }
     if (purpose_lost()) {
         fprintf(stderr, "hipt-weak: no program \"%s\", for %s\n", purpose_lost()->program, purpose_lost()->function);
+        return 2;
+    }
+    if (nprograms > PROGRAMS_MAX) {
+        fprintf(stderr, "hipt-weak: %zu programs, there is room for %u\n", nprograms, PROGRAMS_MAX);
         return 2;
     }
     (void)signal(SIGSEGV, crashed);

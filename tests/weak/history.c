@@ -14,6 +14,7 @@
 #include "weak/memory.h"
 
 #define ASID_NUMBERS 4u /* asid_bits = 2 */
+#define SECRET_OF_TWO 1359441u /* check_secret() */
 #define UNKNOWN_VPN (UINT64_C(1) << 63)
 
 /* What a thread holds between a lookup and the end of its read side. */
@@ -45,23 +46,41 @@ bool record_is_known(const struct record *a, const struct record *b)
     return a->thread == b->thread || a->index * 2u - 1u <= b->after[a->thread];
 }
 
-/* Vpns of one asid whose keys hash to remainders that are alike in their upper 16 bits. One bucket, one page size. */
+#define ALIKE 12u /* the first of the vpns that are alike in their lower 32 bits */
+
+/* => whether the key in @place of the one bucket is a page's of @asid; then *vpn is the page's. Keys have 48 bits. */
+static bool place_is_of(struct hipti_place place, uint32_t asid, uint64_t *vpn)
+{
+    uint64_t key = hipti_array_key(hipti_buckets_now(&history.table->buckets, 0), place);
+    struct hipt_page page = hipti_key_unpack(&history.table->split, key);
+
+    *vpn = page.vpn;
+    return page.asid == asid;
+}
+
+/*
+ * Vpns of one asid whose keys hash to remainders that are alike in their upper 16 bits; but 12, 13 and 14 are like 0, 1
+ * and 2 of asid 0 in the lower 32 bits, and have another filter bit. One bucket, one page size.
+ */
 static void find_vpns(uint32_t asid)
 {
-    const struct hipti_buckets *buckets = &history.table->buckets;
-    const struct hipti_array *array = hipti_buckets_now(buckets);
+    static uint64_t first[PROGRAM_VPNS];
+    uint64_t lo = UINT64_C(1) << 20; /* larger than any link that may be taken for one */
     struct hipti_place place = {0, 0};
-    unsigned found = 0;
-    uint64_t i;
+    unsigned n;
 
-    for (i = UINT64_C(1) << 20; found < PROGRAM_VPNS; i++) { /* larger than any link that may be taken for one */
-        struct hipt_page page;
-
-        place.rest = UINT64_C(0x5a) << 48 | i << (64u - array->hash.width);
-        page = hipti_key_unpack(&history.table->split, hipti_array_key(array, place));
-        if (page.asid == asid) {
-            vpns[asid][found++] = page.vpn;
+    for (n = 0; n < PROGRAM_VPNS; n++) {
+        do {
+            place.rest = UINT64_C(0x5a) << 48 | lo++ << 16;
+        } while (!place_is_of(place, asid, &vpns[asid][n]));
+        first[n] = asid == 0 ? place.rest : first[n];
+        if (n + ALIKE < PROGRAM_VPNS - 1u) {
+            place.rest = first[n] | UINT64_C(0x8000) << 48;
+            while (!place_is_of(place, asid, &vpns[asid][n + ALIKE])) {
+                place.rest += UINT64_C(1) << 48;
+            }
         }
+        n = n == ALIKE - 1u ? PROGRAM_VPNS - 2u : n;
     }
 }
 
@@ -258,16 +277,22 @@ static enum hipt_status run_verb(struct record *record)
     return status;
 }
 
-/* Into other buckets, and on. */
+/* Into other buckets, and on; or to another node. */
 static enum hipt_status run_move(const struct op *op)
 {
     uint64_t capacity = op->pfn > 1u ? ((op->pfn - 1u) * 14u + 4u) / 5u : op->pfn; /* 2.8 a bucket */
+    unsigned i;
 
+    if (op->kind == PLACE) {
+        return hipt_asid_migrate(history.table, history.asid[op->asid], (int)op->pfn);
+    }
     if (op->kind == RESIZE) {
-        return hipt_resize(history.table, capacity, op->pfn == 0);
+        return hipt_resize(history.table, capacity * history.table->buckets.nshards, op->pfn == 0);
     }
     hipt_read_enter(history.table);
-    hipti_move_on(history.table, op->pfn);
+    for (i = 0; i < history.table->buckets.nshards; i++) {
+        hipti_move_on(history.table, i, op->pfn);
+    }
     hipt_read_exit(history.table);
     return HIPT_OK;
 }
@@ -309,6 +334,7 @@ static enum hipt_status run_op(struct record *record)
         return HIPT_OK;
     case RESIZE:
     case MOVE:
+    case PLACE:
         return run_move(&record->op);
     case MAP:
     case UNMAP:
@@ -435,10 +461,59 @@ void history_body(unsigned thread)
     cpus_leave(thread);
 }
 
+/* Pages that programs of two sizes want in one bucket, of four: asid, size, vpn. */
+static const struct hipt_page beside[][2] = {
+    {{0, 0, 13}, {0, 0, 0}}, {{0, 0, 13}, {0, 0, 4}}, {{0, 0, 13}, {0, 0, 5}}, {{0, 0, 13}, {0, 0, 8}},
+    {{0, 0, 13}, {0, 0, 9}}, {{0, 1, 0}, {1, 0, 0}},  {{0, 1, 0}, {1, 0, 4}},  {{0, 1, 0}, {1, 0, 7}},
+    {{0, 1, 0}, {1, 0, 8}},
+};
+
+static uint32_t bucket_with(uint64_t last, struct hipt_page page)
+{
+    const struct hipti_split *split = &history.table->split;
+    uint64_t secret[4] = {1, 2, 3, last};
+    struct hipti_quotient quotient;
+    struct hipti_hash hash;
+
+    hipti_hash_init(&hash, hipti_split_width(split), secret);
+    hipti_quotient_init(&quotient, 4);
+    return hipti_quotient_place(&quotient, hipti_hash_mix(&hash, hipti_key_pack(split, page.asid, page.size, page.vpn)))
+        .bucket;
+}
+
+/* => whether they are so with that secret, and 16K page 12 is in the other half of the buckets than page 13. */
+static bool places_fit(uint64_t last)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+        if (bucket_with(last, beside[i][0]) != bucket_with(last, beside[i][1])) {
+            return false;
+        }
+    }
+    return bucket_with(last, (struct hipt_page){0, 1, 12}) / 2u != bucket_with(last, beside[0][0]) / 2u;
+}
+
+/* The last word of the secret of two sizes; with another hash it is another one. */
+static void check_secret(uint64_t last)
+{
+    uint64_t other = 1;
+
+    if (!places_fit(last)) {
+        while (!places_fit(other)) {
+            other++;
+        }
+        fprintf(stderr, "the pages of two sizes are not where the programs want them: with secret %llu they are\n",
+                (unsigned long long)other);
+        exit(2);
+    }
+}
+
 static void make_table(const struct weak_program *program, bool is_narrow)
 {
     static const struct hipt_range range = {0, PROGRAM_FRAMES, false};
-    static const uint64_t secret[4] = {1, 2, 3, 4};
+    static const struct hipt_topology topology = {.size = sizeof(topology), .nodes = 2};
+    uint64_t secret[4] = {1, 2, 3, program->sizes == 2u ? SECRET_OF_TWO : 4};
     struct hipt_config config;
     enum hipt_status status;
     unsigned i;
@@ -446,9 +521,13 @@ static void make_table(const struct weak_program *program, bool is_narrow)
     hipt_config_init(&config);
     config.ops = &host_ops;
     config.buckets = program->sizes > 1u && !is_narrow ? 4 : 1; /* pages that overlap meet in several buckets too */
+    if (program->flags & NODES) {
+        config.topology = &topology;
+        config.buckets *= topology.nodes;
+    }
     config.capacity_max = 64;
     config.asid_bits = 2;
-    config.va_bits = !is_narrow ? 57 : program->sizes > 2u ? 17 : 16;
+    config.va_bits = !is_narrow ? 58 : program->sizes > 2u ? 17 : 16; /* keys of 48 bits, or more */
     config.nsizes = program->sizes;
     config.page_shift[0] = 12;
     config.page_shift[1] = 14;
@@ -472,6 +551,9 @@ static void make_table(const struct weak_program *program, bool is_narrow)
         exit(2);
     }
     history.asid[2].number = history.asid[3].number = 3; /* not issued */
+    if (program->sizes == 2u && !is_narrow) {
+        check_secret(SECRET_OF_TWO);
+    }
     choose_vpns(program->sizes == 1u && !is_narrow);
 }
 
@@ -489,7 +571,7 @@ void history_prepare(const struct weak_program *program, bool is_joined, bool is
         struct record *record = record_new(&program->setup[i], CREW_THREADS, 0);
         enum hipt_status status = run_op(record);
 
-        if (status != HIPT_OK) {
+        if (status != HIPT_OK && (record->op.kind != PLACE || status != HIPT_PENDING)) {
             fprintf(stderr, "%s: operation %u of the setup (%s): %s\n", program->name, i,
                     kind_name(program->setup[i].kind), hipt_strerror(status));
             exit(2);

@@ -466,6 +466,7 @@ static void judge_walk(const struct record *walk)
     for (asid = 0; asid < 2; asid++) {
         for (vpn = 0; vpn < PROGRAM_VPNS; vpn++) {
             bool is_wanted;
+            unsigned times;
 
             if (!is_settled(walk, asid, vpn) ||
                 history_lookup(asid, vpn, &found) != HIPT_OK) {
@@ -476,9 +477,10 @@ static void judge_walk(const struct record *walk)
                 continue;
             }
             is_wanted = walk->op.kind == NEXT || walk->op.pfn - found.mapping.pfn < pages_of(found.mapping.page.size);
-            if (times_seen(walk, &found.mapping) != is_wanted) {
-                crew_fail("F1: %s gives vpn %u %u times", kind_name(walk->op.kind), vpn,
-                          times_seen(walk, &found.mapping));
+            times = times_seen(walk, &found.mapping);
+            /* a walk over the table may give what moves to another shard again */
+            if (times != is_wanted && !(times > 1u && walk->op.kind == NEXT && (history.program->flags & NODES))) {
+                crew_fail("F1: %s gives vpn %u %u times", kind_name(walk->op.kind), vpn, times);
             }
         }
     }

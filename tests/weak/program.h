@@ -49,6 +49,7 @@ enum kind {
     COLLAPSE, /* four pages into the larger one */
     RESIZE,   /* to .pfn buckets; 0: to as many, with another secret */
     MOVE,     /* see to .pfn buckets of it */
+    PLACE,    /* have the asid moved to node .pfn, as far as can be done now */
     KINDS
 };
 
@@ -67,12 +68,14 @@ struct op {
 #define STALER(n) ((n) << 4) /* so many stale loads more than the others: what it shows takes as many */
 #define UNISSUED 2u /* no asid is issued before the setup; asids 0 and 1 are the numbers 0 and 1 all the same */
 
+#define NODES 4u /* the table has two nodes, and spaces begin on node 0 */
+
 struct weak_program {
     const char *name;
     unsigned sizes; /* size classes: 4 KiB, 16 KiB, 64 KiB */
     unsigned version_bits;
     unsigned sequence_bits;
-    unsigned flags;   /* REFUSING, UNISSUED, CPUS(), STALER() */
+    unsigned flags;   /* REFUSING, UNISSUED, NODES, CPUS(), STALER() */
     unsigned lighter; /* so many preemptions fewer than the others: it is long */
     struct op setup[PROGRAM_SETUP];
     struct op thread[CREW_THREADS][PROGRAM_OPS];

@@ -51,8 +51,8 @@ static void kicked(int number)
 }
 
 /*
- * The highest real-time signal that the program has left alone. It is never given back: one that is still pending would
- * end the process.
+ * The highest real-time signal that the program has left alone and that can be sent: QEMU's user mode accepts handlers
+ * of some that it cannot deliver. It is never given back: one that is still pending would end the process.
  */
 static void signal_claim(void)
 {
@@ -65,7 +65,11 @@ static void signal_claim(void)
 
         if (sigaction(number, NULL, &before) == 0 && !(before.sa_flags & SA_SIGINFO) &&
             before.sa_handler == SIG_DFL && sigaction(number, &action, NULL) == 0) {
-            signal_number = number;
+            if (raise(number) == 0) {
+                signal_number = number;
+            } else {
+                (void)sigaction(number, &before, NULL);
+            }
         }
     }
 }

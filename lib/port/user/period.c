@@ -22,6 +22,8 @@
  *              reads sleeping                            reads requested
  *
  * With anything less both could read the old value: the caller would not post, and the thread would sleep on a request.
+ * The writes are exchanges, where in C11 stores would do: QEMU 7.2 lets a later load pass such a store when it emulates
+ * 64-bit Arm on x86-64, which Arm does not (docs/decisions/0014-emulated-arm.md).
  * A caller that finds its cookie requested already reads .sleeping as well: whoever requested it may have been stopped
  * before it could post.
  */
@@ -74,7 +76,7 @@ static bool thread_wanted(struct hipti_period *period)
 
 static void thread_sleep(struct hipti_period *period)
 {
-    atomic_store_explicit(&period->sleeping, true, memory_order_seq_cst); /* [publish:sleeping] */
+    (void)atomic_exchange_explicit(&period->sleeping, true, memory_order_seq_cst); /* [publish:sleeping] */
     if ((thread_wanted(period) || thread_stopped(period)) &&
         atomic_exchange_explicit(&period->sleeping, false, memory_order_relaxed)) {
         return; /* nobody has taken the flag, so nobody posts */
@@ -146,7 +148,7 @@ bool hipti_period_open(struct hipti_period *period, const struct hipti_grace *gr
 
 void hipti_period_close(struct hipti_period *period)
 {
-    atomic_store_explicit(&period->stop, true, memory_order_seq_cst); /* [publish:stop] */
+    (void)atomic_exchange_explicit(&period->stop, true, memory_order_seq_cst); /* [publish:stop] */
     thread_wake(period);
     (void)pthread_join(period->thread, NULL);
     (void)sem_destroy(&period->wake);

@@ -4,6 +4,9 @@
  * and does not mind whether the program uses liburcu too. Why this flavour: docs/decisions/0001-liburcu-flavour.md. The
  * library is called, not inlined (no _LGPL_SOURCE).
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* liburcu's headers want the system's clocks on some machines */
+#endif
 #include "port/user/grace.h"
 #include "port/user/token.h"
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What the checks are written with. */
+#ifndef HIPT_PORT_CHECK_RUN_H
+#define HIPT_PORT_CHECK_RUN_H
+
+#include <stdatomic.h>
+
+#include "port_check.h"
+
+#define HELD_NAPS 12u /* how long a grace period is watched that must not end */
+
+/* Hooks that a check is about; where one is not set, there is nothing to check. */
+#define NEEDS_READ_ENTER 0x1u
+#define NEEDS_GP_WAIT 0x2u
+#define NEEDS_THIS_CPU 0x4u
+#define NEEDS_CAN_WAIT 0x8u
+#define NEEDS_KICK 0x10u
+#define NEEDS_BARRIER 0x20u
+#define NEEDS_RELAX 0x40u
+#define NEEDS_CLOCK 0x80u
+#define NEEDS_SLOW 0x100u
+#define NEEDS_ALLOC_STRICT 0x200u
+#define NEEDS_THIS_NODE 0x400u
+#define NEEDS_BYTES 0x800u      /* of the host's, not of the port's */
+#define NEEDS_IMPOSSIBLE 0x1000u
+
+/* One check under way. Field key: constant, but findings, and seen, which belongs to whoever found first. */
+struct run {
+    const struct hipt_port_check *port;
+    struct hipt_ops ops; /* hooks that the port does not know are NULL */
+    _Atomic unsigned findings;
+    char seen[240];
+};
+
+struct check {
+    const char *name;
+    unsigned needs;
+    unsigned threads; /* 0: it is the caller's alone */
+    void (*look)(struct run *run);
+    const char *promised;
+    const char *right;
+};
+
+struct checks {
+    const struct check *check;
+    size_t count;
+};
+
+extern const struct checks memory_checks;
+extern const struct checks grace_checks;
+extern const struct checks protection_checks;
+extern const struct checks cpu_checks;
+extern const struct checks kick_checks;
+extern const struct checks table_checks;
+
+/* What was seen that should not be; the first is kept. %u takes a uint64_t, %s a text. */
+void found(struct run *run, const char *format, ...);
+
+/* => the crew has run; where it was not to be had, that was found. */
+bool crew(struct run *run, unsigned count, void (*body)(void *argument, unsigned number), void *argument);
+
+/* A turn of a wait outside read sides. */
+void idle(struct run *run);
+
+/* => *word came to @least, outside read sides; false: it did not for as long as things may take. */
+bool wait_for(struct run *run, _Atomic unsigned *word, unsigned least);
+
+/* The same inside a read side, where nobody naps; whoever is waited for always comes, found or not. */
+void spin_for(_Atomic unsigned *word, unsigned least);
+
+/* => the grace period has ended. */
+bool wait_elapsed(struct run *run, uint64_t cookie);
+
+/* => it has not ended for HELD_NAPS. */
+bool is_held(struct run *run, uint64_t cookie);
+
+void section_enter(struct run *run);
+void section_exit(struct run *run);
+
+/* Random enough for sizes and turns. */
+uint32_t draw(uint64_t *seed);
+
+#endif

@@ -48,14 +48,24 @@ static void forget_tag(void *ctx, uint32_t tag)
     forget(ctx);
 }
 
+/* One target after the other is asked alone in its turn, then all of them at once. => who is; count: all. */
+static unsigned who_is_asked(const struct shooting *shooting, unsigned turn)
+{
+    return turn % (shooting->count + 1u);
+}
+
 /* --- the CPUs */
 
-static bool use_both(struct shooting *shooting, struct target *target)
+/*
+ * The one that the turn unmaps in comes last: its pages are forgotten before the acknowledgement. Those of the other
+ * may wait until it is used again.
+ */
+static bool use_both(struct shooting *shooting, struct target *target, bool is_alone)
 {
     uint32_t tag;
 
-    return hipt_cpu_use(&target->cpu, target->asid, &tag) == HIPT_OK &&
-           hipt_cpu_use(&target->cpu, shooting->shared, &tag) == HIPT_OK;
+    return hipt_cpu_use(&target->cpu, is_alone ? shooting->shared : target->asid, &tag) == HIPT_OK &&
+           hipt_cpu_use(&target->cpu, is_alone ? target->asid : shooting->shared, &tag) == HIPT_OK;
 }
 
 /* Whether to go on computing: neither asked for anything nor told of another turn. */
@@ -73,7 +83,7 @@ static void compute(struct shooting *shooting, struct target *target)
         unsigned turn = atomic_load_explicit(&shooting->turn, memory_order_acquire);
         uint64_t served;
 
-        if (!use_both(shooting, target)) {
+        if (!use_both(shooting, target, who_is_asked(shooting, turn) < shooting->count)) {
             found(shooting->run, "hipt_cpu_use() refused an asid");
             return;
         }
@@ -182,11 +192,10 @@ static bool wait_ready(struct shooting *shooting, unsigned turn)
     return true;
 }
 
-/* One target after the other is asked alone, then all of them at once. */
 static void be_shooter(struct shooting *shooting)
 {
     for (unsigned turn = 1; turn <= ROUNDS; turn++) {
-        unsigned one = turn % (shooting->count + 1u);
+        unsigned one = who_is_asked(shooting, turn);
         bool is_alone = one < shooting->count;
 
         atomic_store_explicit(&shooting->turn, turn, memory_order_release);
@@ -220,7 +229,7 @@ static void meet(struct shooting *shooting, struct target *target, unsigned turn
 {
     struct target *other = &shooting->target[target == &shooting->target[0]];
 
-    (void)use_both(shooting, target);
+    (void)use_both(shooting, target, false);
     atomic_store_explicit(&target->ready, turn, memory_order_release);
     while (atomic_load_explicit(&other->ready, memory_order_acquire) < turn &&
            atomic_load_explicit(&shooting->is_over, memory_order_acquire) == 0) {

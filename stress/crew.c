@@ -33,7 +33,7 @@ static const char help[] =
     "  --buckets N        of the table (1)\n"
     "  --sizes N          page sizes, 1 to 3, where the program has several (3)\n"
     "  --frames N         how many, where the program does not say (16)\n"
-    "  --version-bits N   lives of a slot between two grace periods, 2^N (11)\n"
+    "  --version-bits N   lives of a slot between two grace periods, 2^N (10)\n"
     "  --sequence-bits N  commits of a bucket in three grace periods, 2^N (20)\n"
     "  --yield N          stand aside before one of N accesses to shared words, 0: never (64)\n"
     "  --give N           of these, give the processor away one in N times, and else wait up to 200 ns (8)\n"

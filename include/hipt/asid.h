@@ -71,8 +71,8 @@ enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asi
  * Owns:     the caller owns the asid until hipt_asid_retire().
  * Errors:   HIPT_BAD_VPN: @count, or the regions' vpns, are not as said, or beyond the virtual address width;
  *           HIPT_BAD_NODE: there is no such node; HIPT_BUSY: what says where pages are waits for a grace period;
- *           HIPT_FULL: there are 65 535 of these; HIPT_NO_ASID, HIPT_NOMEM as for hipt_asid_alloc(). Nothing has
- *           changed then.
+ *           HIPT_FULL: there are 65 535 of these, or twice as many as asids; HIPT_NO_ASID, HIPT_NOMEM as for
+ *           hipt_asid_alloc(). Nothing has changed then.
  * Upholds:  A1, N1.
  */
 enum hipt_status hipt_asid_alloc_placed(struct hipt_table *table, const struct hipt_region_place *regions,
@@ -99,10 +99,10 @@ enum hipt_status hipt_asid_alloc_placed(struct hipt_table *table, const struct h
  * Errors:   HIPT_PENDING: call again; a page that is being unmapped or changed, or a reader that stays inside its read
  *           side, may be in the way. HIPT_NOMEM, HIPT_FULL: no memory, or no overflow lines, on the node for what moves
  *           there: the space stays between both places, new pages of it are refused for the same reason, and it cannot
- *           be called back before there is room; also no memory for what says where pages are, or 65 535 of these.
- *           HIPT_BUSY: those wait for a grace period. Call again: nothing is lost. HIPT_BAD_VPN, HIPT_BAD_NODE as for
- *           hipt_asid_alloc_placed(); HIPT_BAD_ASID: it is not issued, or of another generation. Nothing has changed
- *           then.
+ *           be called back before there is room; also no memory for what says where pages are, or too many of
+ *           these. HIPT_BUSY: those wait for a grace period. Call again: nothing is lost. HIPT_BAD_VPN,
+ *           HIPT_BAD_NODE as for hipt_asid_alloc_placed(); HIPT_BAD_ASID: it is not issued, or of another generation.
+ *           Nothing has changed then.
  * Upholds:  T1, T2, T3, T4, F1, A1, N1.
  */
 enum hipt_status hipt_asid_place(struct hipt_table *table, struct hipt_asid asid,

@@ -127,7 +127,7 @@ void hipt_cpu_detach(struct hipt_cpu *cpu);
  * @cpu: attached, outside.
  *
  * Shape:    O(1), and what hipt_cpu_serve() does.
- * Progress: wait-free.
+ * Progress: lock-free, as hipt_cpu_serve() is.
  * Order:    acquire: of every shootdown that did not find it inside.
  * Context:  any; does not sleep.
  * Owns:     one hipt_cpu_exit().
@@ -170,7 +170,7 @@ bool hipt_cpu_serve(struct hipt_cpu *cpu);
  * @cpu: attached.
  *
  * Shape:    as hipt_cpu_serve().
- * Progress: wait-free.
+ * Progress: lock-free, as hipt_cpu_serve() is.
  * Order:    as hipt_cpu_serve().
  * Context:  on the CPU's own thread, interrupting whatever it does.
  * Owns:     nothing.
@@ -198,7 +198,7 @@ void hipt_cpu_mask(struct hipt_cpu *cpu);
  * @cpu: masked.
  *
  * Shape:    as hipt_cpu_serve().
- * Progress: wait-free.
+ * Progress: lock-free, as hipt_cpu_serve() is.
  * Order:    as hipt_cpu_serve().
  * Context:  the CPU's own thread.
  * Owns:     ends what hipt_cpu_mask() began.
@@ -215,7 +215,7 @@ void hipt_cpu_unmask(struct hipt_cpu *cpu);
  *
  * Shape:    O(1) for the asids used last; otherwise one more word, and the cache's work if it is behind. Where all tags
  *           are in use, the whole cache is flushed and tags are given out anew.
- * Progress: wait-free.
+ * Progress: lock-free, as hipt_cpu_serve() is.
  * Order:    acquire: a walk that follows sees every unmap that did not find this CPU among the asid's.
  * Context:  the CPU's own thread; does not sleep; serves at its end, unless the CPU is masked.
  * Owns:     nothing; the CPU leaves an asid's CPUs by itself.

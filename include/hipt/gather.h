@@ -72,8 +72,9 @@ struct hipt_gather {
  * Order:    none.
  * Context:  any thread; does not sleep.
  * Owns:     the caller owns @gather until hipt_gather_finish() answers HIPT_OK.
- * Errors:   HIPT_BAD_ASID: out of range, or never allocated; HIPT_BAD_MODE: HIPT_TTL without config.ttl and a clock;
- *           HIPT_FULL: HIPT_GATHERS_MAX are under way. On every error there is nothing to finish.
+ * Errors:   HIPT_BAD_ASID: out of range, or, with config.cpus, never allocated; HIPT_BAD_MODE: HIPT_TTL without
+ *           config.ttl and a clock; HIPT_FULL: HIPT_GATHERS_MAX are under way. On every error there is nothing to
+ *           finish.
  * Upholds:  nothing beyond its text.
  */
 enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table *table, uint32_t asid,
@@ -121,7 +122,7 @@ void hipt_gather_dispatch(struct hipt_gather *gather);
  * @gather: dispatched.
  *
  * Shape:    O(CPUs of the asid).
- * Progress: wait-free.
+ * Progress: lock-free, as hipt_cpu_serve() is.
  * Order:    acquire when true: uses of the old translations happen before.
  * Context:  any thread; does not sleep; the caller's own CPU is served, unless it is masked. Now and then it kicks
  *           again whom it waits for.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hipt: a lock-free hashed inverted page table. This is the front door; it includes the rest.
+ * hipt: a lock-free hashed inverted page table. This is the front door; it includes all but port.h, user.h and mmu.h.
  *
  * Two questions in constant time, from any number of CPUs at once: which frame holds (asid, vpn), and which (asid,
  * vpn)s map a frame.
@@ -8,9 +8,9 @@
  *     config -> hipt_table_create -> hipt_asid_alloc -> hipt_map -> hipt_lookup, hipt_reverse -> hipt_unmap
  *
  * Read on in: map.h (the verbs), asid.h, frame.h, cpu.h (CPUs with translation caches), gather.h (unmapping much at
- * once), huge.h (splitting and collapsing large pages), table.h (geometry, growth,
- * walks, counts), ops.h (your host at run time), port.h (your
- * host at compile time), user.h (a ready-made host for user space), mmu.h (CPUs with modelled caches), status.h.
+ * once), huge.h (splitting and collapsing large pages), table.h (geometry, growth, walks, counts), topology.h (nodes),
+ * ops.h (your host at run time), port.h (your host at compile time), user.h (a ready-made host for user space), mmu.h
+ * (CPUs with modelled caches), status.h.
  *
  * Words
  *   asid          number of an address space; its generation tells one life of the number from the next
@@ -65,7 +65,7 @@
  *   wait-free         done in a bounded number of own steps
  *   lock-free         repeats only because another operation succeeded; each contract names which
  *   obstruction-free  done when nobody else moves: not used
- *   blocking          on what, is said: creating, destroying, reserving, resizing; where CPUs are attached, also the
+ *   blocking          on what, is said: creating, reserving, resizing; where CPUs are attached, also the
  *                     verbs that end or narrow a translation: on the acknowledgements of the CPUs that use the asid
  */
 #ifndef HIPT_HIPT_H

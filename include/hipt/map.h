@@ -34,8 +34,8 @@ extern "C" {
 struct hipt_table;
 
 /*
- * HIPT_BAD_ASID of hipt_map() and hipt_map_range() also means that the asid is not allocated. For every other verb an
- * asid in range that is not allocated has nothing mapped: HIPT_ABSENT.
+ * HIPT_BAD_ASID of hipt_map(), its batch and its range also means that the asid is not allocated. For every other verb
+ * an asid in range that is not allocated has nothing mapped: HIPT_ABSENT; of a range, HIPT_OK.
  */
 
 /* Protection: at least one of the first three. */
@@ -172,7 +172,7 @@ uint64_t hipt_lookup_pte(struct hipt_table *table, uint32_t asid, uint64_t vpn);
  * @out:    receives the translation of each that is found.
  * @status: receives the outcome of each.
  *
- * Shape:    expected O(count); lines are prefetched in groups. Returns how many were found.
+ * Shape:    expected O(count); lines are prefetched 32 ahead. Returns how many were found.
  * Progress: lock-free, as hipt_lookup() is.
  * Order:    acquire, each for itself; the batch is not one instant.
  * Context:  as hipt_lookup().
@@ -296,8 +296,8 @@ enum hipt_status hipt_unmap(struct hipt_table *table, const struct hipt_page *pa
  * Order:    acq_rel on OK; other answers order nothing.
  * Context:  any thread; enters a read side of its own; does not allocate.
  * Owns:     nothing.
- * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_BAD_PROT,
- *           HIPT_UNALIGNED. On every error nothing has changed.
+ * Errors:   HIPT_ABSENT; HIPT_BUSY; HIPT_CANNOT_WAIT, also where the protection only grows; HIPT_BAD_ASID,
+ *           HIPT_BAD_VPN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_UNALIGNED. On every error nothing has changed.
  * Upholds:  T1, T3, S1.
  */
 enum hipt_status hipt_protect(struct hipt_table *table, const struct hipt_page *page, uint8_t prot);
@@ -386,7 +386,8 @@ enum hipt_status hipt_map_range(struct hipt_table *table, const struct hipt_mapp
  * @done:   receives how many mappings were ended; may be NULL.
  *
  * Shape:    O(npages), twice where CPUs are attached.
- * Progress: lock-free, as hipt_unmap() is; one round of acknowledgements for all pages.
+ * Progress: lock-free, as hipt_unmap() is; one round of acknowledgements for all pages,
+ *           or for each while HIPT_GATHERS_MAX gathers of the asid are under way.
  * Order:    as hipt_unmap().
  * Context:  as hipt_unmap().
  * Owns:     as hipt_unmap().

@@ -102,9 +102,9 @@ struct hipt_ops {
 
     /*
      * kick: make the CPUs whose numbers are set in @set (bit n % 64 of word n / 64, @words words) call
-     * hipt_cpu_interrupt() or hipt_cpu_serve() soon; an inter-processor interrupt. One call for each round. Kicks may
-     * come late, out of order or merged, and may be lost if the CPU calls one of the two by itself. The caller is not
-     * in @set. Not set: the CPUs poll. Must not sleep.
+     * hipt_cpu_interrupt() or hipt_cpu_serve() soon; an inter-processor interrupt. One call for each round, and
+     * again for those that are late. Kicks may come late, out of order or merged, and may be lost if the
+     * CPU calls one of the two by itself. The caller is not in @set. Not set: the CPUs poll. Must not sleep.
      */
     void (*kick)(void *ctx, const uint64_t *set, unsigned words);
 

@@ -211,10 +211,10 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
 /**
  * hipt_resize_help() - Go on with a move, as maps and unmaps do, for tables that see few of them.
  * @table:    table.
- * @nbuckets: buckets to see to, at most; at least 1.
+ * @nbuckets: buckets of each node to see to, at most; at least 1.
  *
- * Shape:    O(@nbuckets); may ask for overflow lines, without which some mappings stay; gives the old buckets back
- *           when the last is left.
+ * Shape:    O(nodes * @nbuckets); may ask for overflow lines, without which some mappings stay; gives the old buckets
+ *           back when the last is left.
  * Progress: lock-free; a mapping that another verb holds is passed by, and its bucket is seen to again later.
  * Order:    none.
  * Context:  any thread; enters a read side of its own; does not sleep.
@@ -290,7 +290,7 @@ enum hipt_status hipt_node_stats(struct hipt_table *table, int node, struct hipt
  * Context:  quiesced.
  * Owns:     nothing.
  * Errors:   false, with the text.
- * Upholds:  checks T1, F1, F2.
+ * Upholds:  checks T1, F1, A1.
  */
 bool hipt_table_is_valid(struct hipt_table *table, char *text, size_t bytes);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of the user-space port on a machine with several nodes, on any machine: this binary is linked so that the
- * port's calls of mbind(), move_pages() and realloc() come here. tools/test-numa does it with real nodes.
+ * port's calls of mbind(), move_pages(), madvise() and realloc() come here. tools/test-numa does it with real nodes.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <criterion/criterion.h>
 
 #include <stdbool.h>
@@ -10,8 +13,11 @@
 #include <string.h>
 
 #include <numaif.h>
+#include <sys/mman.h>
 
 #include "port/user/heap.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static struct hipti_heap heap;
 static int policies[8]; /* of the calls of mbind(), in their order */
@@ -25,16 +31,26 @@ static void *last_page;
 static unsigned long asked; /* pages that it was asked about */
 static bool hides;
 static bool refuses_records;
+static unsigned populated;        /* calls of madvise() that had pages come */
+static unsigned populated_before; /* how many of them each call of mbind() came after, together */
 
 long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned long *mask, unsigned long bits,
                   unsigned flags);
 long __wrap_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags);
+int __real_madvise(void *start, size_t bytes, int advice);
+int __wrap_madvise(void *start, size_t bytes, int advice);
 void *__real_realloc(void *block, size_t bytes);
 void *__wrap_realloc(void *block, size_t bytes);
 
 void *__wrap_realloc(void *block, size_t bytes)
 {
     return refuses_records ? NULL : __real_realloc(block, bytes);
+}
+
+int __wrap_madvise(void *start, size_t bytes, int advice)
+{
+    populated += advice == MADV_POPULATE_WRITE;
+    return __real_madvise(start, bytes, advice);
 }
 
 long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned long *mask, unsigned long bits,
@@ -47,6 +63,7 @@ long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned lon
     policies[calls++] = mode;
     bound_to = mask[0];
     bound_block = start;
+    populated_before += populated;
     return calls == refused_call ? -1 : 0;
 }
 
@@ -75,6 +92,7 @@ static void start(void)
     hipti_heap_open(&heap);
     cr_assert(hipti_places_parse(&heap.places, text, strlen(text), error, sizeof(error)), "%s", error);
     heap.places.is_real = true;
+    heap.has_huge = true; /* so that the end of a block is had at once on any machine */
     lies_on = last_lies_on = 2;
 }
 
@@ -85,7 +103,7 @@ static void end(void)
     hipti_heap_close(&heap);
 }
 
-static const size_t sizes[] = {1, 4096, 4097, 65536, (size_t)2 << 20, ((size_t)2 << 20) + 1u};
+static const size_t sizes[] = {1, 4096, 4097, 65536, HUGE_PAGE, HUGE_PAGE + 1u};
 
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
@@ -98,7 +116,7 @@ Test(bound, N1_preferred, .init = start, .fini = end)
         size_t bytes = sizes[s / 2u];
         char *block;
 
-        calls = 0;
+        calls = populated = 0;
         refused_call = s % 2u;
         block = hipti_heap_alloc(&heap, bytes, 64, 39, false);
         cr_assert_not_null(block);
@@ -108,6 +126,8 @@ Test(bound, N1_preferred, .init = start, .fini = end)
         cr_expect_eq(bound_to, 1ul << 39);
         cr_expect_eq(bound_block, block);
         cr_expect_eq(asked, 0u, "nobody looks where it lies");
+        cr_expect_eq(populated, bytes > HUGE_PAGE, "what is in small pages behind huge ones is had at once");
+        cr_expect_eq(populated_before, 0u, "but not before it is bound");
         block[0] = block[bytes - 1u] = 1;
         hipti_heap_free(&heap, block, bytes);
     }
@@ -138,13 +158,14 @@ Test(bound, N1_strict, .init = start, .fini = end)
     for (s = 0; s < SIZES; s++) {
         char *block;
 
-        calls = 0;
+        calls = populated = populated_before = 0;
         asked = 0;
         block = hipti_heap_alloc(&heap, sizes[s], 64, 2, true);
         cr_assert_not_null(block);
         cr_expect_eq(calls, 2u);
         cr_expect_eq(policies[0], MPOL_PREFERRED);
         cr_expect_eq(policies[1], MPOL_BIND);
+        cr_expect_eq(populated_before, populated, "after the first call, before the second");
         cr_expect_eq(bound_to, 4ul);
         cr_expect_eq(asked, (sizes[s] + heap.page - 1u) / heap.page);
         cr_expect_eq(hipti_ledger_bytes(&heap.ledger, 2), sizes[s]);

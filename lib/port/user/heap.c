@@ -123,25 +123,6 @@ static void *map_huge(const struct hipti_heap *heap, size_t bytes)
 }
 
 /*
- * What lies behind a block's last huge page is in small ones. They are had at once: small pages that are read before
- * they are written to are all one page of zeroes at first, and to put another one in its place the system interrupts
- * every processor that runs the program, for each page. A huge page is one interruption, and is left until it is used.
- */
-static void populate_end(char *block, size_t bytes)
-{
-#ifdef MADV_POPULATE_WRITE
-    size_t huge = bytes & ~(HUGE_PAGE - 1);
-
-    if (bytes > huge) {
-        (void)madvise(block + huge, bytes - huge, MADV_POPULATE_WRITE); /* Linux 5.14; else they come one by one */
-    }
-#else
-    (void)block;
-    (void)bytes;
-#endif
-}
-
-/*
  * Smaller blocks are advised too: the system puts neighbouring mappings of one kind together, and where blocks are
  * mapped in a row and touched later, as a table's are, it then finds huge pages in them (64 blocks of 1 MiB: 62 MiB in
  * huge pages; none without the advice).
@@ -152,11 +133,29 @@ static void *map_block(const struct hipti_heap *heap, size_t bytes)
 
     if (block != NULL) {
         (void)madvise(block, bytes, MADV_HUGEPAGE);
-        if (heap->has_huge && bytes >= HUGE_PAGE) {
-            populate_end(block, bytes);
-        }
     }
     return block;
+}
+
+/*
+ * What lies behind a block's last huge page is in small ones. They are had at once, but not before the block is bound:
+ * small pages that are read before they are written to are all one page of zeroes at first, and to put another one in
+ * its place the system interrupts every processor that runs the program, for each page. A huge page is one
+ * interruption, and is left until it is used.
+ */
+static void populate_end(const struct hipti_heap *heap, char *block, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    size_t huge = bytes & ~(HUGE_PAGE - 1);
+
+    if (heap->has_huge && huge > 0 && bytes > huge) {
+        (void)madvise(block + huge, bytes - huge, MADV_POPULATE_WRITE); /* Linux 5.14; else they come one by one */
+    }
+#else
+    (void)heap;
+    (void)block;
+    (void)bytes;
+#endif
 }
 
 /*
@@ -172,6 +171,7 @@ static void *map_on(const struct hipti_heap *heap, size_t bytes, int node, bool 
     }
     /* Not strict: a node that is full, offline or forbidden costs locality, not the block. */
     (void)bind_block(block, bytes, node, MPOL_PREFERRED);
+    populate_end(heap, block, bytes);
     if (is_strict && (!block_lies_on(heap, block, bytes, node) || !bind_block(block, bytes, node, MPOL_BIND))) {
         (void)munmap(block, bytes);
         return NULL;
@@ -198,7 +198,12 @@ static size_t huge_bytes(const struct hipti_heap *heap, size_t bytes)
 
 static void *any_block(const struct hipti_heap *heap, size_t bytes, size_t align)
 {
-    return bytes >= MAPPED_MIN ? map_block(heap, bytes) : heap_block(bytes, align);
+    void *block = bytes >= MAPPED_MIN ? map_block(heap, bytes) : heap_block(bytes, align);
+
+    if (block != NULL) {
+        populate_end(heap, block, bytes);
+    }
+    return block;
 }
 
 /* A block that is in the ledger. Where there is one node, or none is real, it lies on its node by being somewhere. */

@@ -107,7 +107,8 @@ enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_p
  * hipt_gather_dispatch() - Ask the CPUs that may have the pages in their caches to forget them.
  * @gather: started. Once dispatched, a second call does nothing.
  *
- * Shape:    O(ranges + CPUs of the asid); one kick for all of them.
+ * Shape:    O(ranges + CPUs of the asid); one kick for all of them but the caller's own CPU, which serves when the
+ *           caller polls, waits or looks.
  * Progress: lock-free; retries only because another shootdown asked the same CPU.
  * Order:    release.
  * Context:  any thread; does not sleep.

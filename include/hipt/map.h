@@ -275,7 +275,8 @@ enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *m
  *           blocking, on their acknowledgements (S1); the caller's own CPU is served meanwhile.
  * Order:    acq_rel on OK: uses of the mapping's frame through an earlier lookup happen before hipt_frame_reap()
  *           returns it. Other answers order nothing.
- * Context:  any thread; enters a read side of its own; does not allocate, except as above while the table moves.
+ * Context:  any thread; enters a read side of its own; does not allocate, except as above while the table moves, when
+ *           it is not signal-safe.
  * Owns:     gives the mapping's reference on its frame back.
  * Errors:   HIPT_ABSENT, also where another thread is unmapping it: then S1 holds for that too; HIPT_BUSY: another
  *           thread is remapping, splitting or collapsing it; HIPT_CANNOT_WAIT; HIPT_BAD_ASID, HIPT_BAD_VPN,

@@ -11,8 +11,14 @@
  * A thread runs on the node of the machine's CPU that it is on, or, where nodes are made up, of the CPU that it stands
  * for; address spaces begin there (asid.h).
  *
- * A thread may stand for a CPU (cpu.h): it says so with hipt_user_cpu(). The port also has a clock, in nanoseconds, and
- * a line on stderr for a CPU that does not acknowledge; who wants something else copies the hooks and sets its own.
+ * A thread may stand for a CPU (cpu.h), for one at a time: it says so with hipt_user_cpu(). The port also has a clock,
+ * in nanoseconds, and a line on stderr for a CPU that does not acknowledge; who wants something else copies the hooks
+ * and sets its own.
+ *
+ * Its memory comes from the C library, and under locks: a thread that is stopped there holds up others that want memory
+ * or give some back, and no verb that may do so is signal-safe (map.h). A thread's first read side takes a lock, too.
+ * After fork() a child uses no port, neither one from before nor a new one, until it has called exec(): grace periods
+ * would wait for threads that it does not have.
  *
  *     hipt_user_create -> hipt_user_deliver, if CPUs are not to poll -> hipt_user_ops -> hipt_table_create
  *     in a thread: hipt_cpu_attach -> hipt_user_cpu -> enter ... exit -> hipt_user_cpu(NULL) -> hipt_cpu_detach
@@ -38,7 +44,8 @@ enum hipt_user_grace {
 enum hipt_user_delivery {
     HIPT_USER_POLL = 0,  /* it looks: hipt_cpu_serve(), and every verb that waits */
     HIPT_USER_SIGNAL,    /* a real-time signal interrupts its thread; where it reads a translation and uses it without
-                            looking again, it holds that off with hipt_cpu_mask() */
+                            looking again, it holds that off with hipt_cpu_mask(). While the user's queue of signals is
+                            full (RLIMIT_SIGPENDING) none comes, and who waits for the CPU sends it again */
     HIPT_USER_MEMBARRIER /* it looks; hipt_cpu_enter() and _exit() cost two stores, a shootdown a membarrier(): for CPUs
                             that enter and exit around each access */
 };
@@ -51,8 +58,9 @@ struct hipt_topology;
  * @grace: where grace periods come from.
  * @user:  receives the port on OK, NULL otherwise.
  *
- * Shape:    O(1); starts one thread, which sleeps while nobody asks for a grace period.
- * Progress: blocking, on thread creation.
+ * Shape:    O(1), and O(memory blocks of the machine) for its nodes; starts one thread, which sleeps while nobody asks
+ *           for a grace period.
+ * Progress: blocking, on thread creation and the file system.
  * Order:    none.
  * Context:  may sleep.
  * Owns:     the caller owns the port until hipt_user_destroy().
@@ -214,13 +222,13 @@ enum hipt_status hipt_user_deliver(struct hipt_user *user, enum hipt_user_delive
                                    void (*interrupt)(struct hipt_cpu *cpu));
 
 /**
- * hipt_user_cpu() - The calling thread stands for a CPU from here on.
+ * hipt_user_cpu() - The calling thread stands for a CPU from here on, and for no other, of this port or another one.
  * @user: port of the CPU's table.
- * @cpu:  attached and outside; or NULL: it stands for none any more, to be said before hipt_cpu_detach() and before the
- *        thread ends.
+ * @cpu:  attached and outside, as is the one that it has stood for; or NULL: it stands for none any more, to be said
+ *        before hipt_cpu_detach() and before the thread ends.
  *
  * Shape:    O(1); with HIPT_USER_SIGNAL O(threads that stand for CPUs), and its signal is let in meanwhile. One that
- *           comes too late does nothing.
+ *           comes too late does nothing but interrupt a system call of the thread that waits.
  * Progress: lock-free; retries only because another thread took a place.
  * Order:    none.
  * Context:  any thread; not signal-safe.

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of the user-space port on a machine with several nodes, on any machine: this binary is linked so that the
- * port's calls of mbind(), move_pages(), madvise() and realloc() come here. tools/test-numa does it with real nodes.
+ * port's calls of mbind(), move_pages(), madvise(), munmap() and realloc() come here. tools/test-numa does it with real
+ * nodes.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -31,12 +33,16 @@ static void *last_page;
 static unsigned long asked; /* pages that it was asked about */
 static bool hides;
 static bool refuses_records;
+static bool keeps_addresses; /* munmap() fails */
+static size_t given_back;    /* bytes, by madvise() */
 static unsigned populated;        /* calls of madvise() that had pages come */
 static unsigned populated_before; /* how many of them each call of mbind() came after, together */
 
 long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned long *mask, unsigned long bits,
                   unsigned flags);
 long __wrap_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags);
+int __real_munmap(void *start, size_t bytes);
+int __wrap_munmap(void *start, size_t bytes);
 int __real_madvise(void *start, size_t bytes, int advice);
 int __wrap_madvise(void *start, size_t bytes, int advice);
 void *__real_realloc(void *block, size_t bytes);
@@ -47,8 +53,18 @@ void *__wrap_realloc(void *block, size_t bytes)
     return refuses_records ? NULL : __real_realloc(block, bytes);
 }
 
+int __wrap_munmap(void *start, size_t bytes)
+{
+    if (keeps_addresses) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return __real_munmap(start, bytes);
+}
+
 int __wrap_madvise(void *start, size_t bytes, int advice)
 {
+    given_back += advice == MADV_DONTNEED ? bytes : 0;
     populated += advice == MADV_POPULATE_WRITE;
     return __real_madvise(start, bytes, advice);
 }
@@ -240,6 +256,20 @@ Test(bound, no_memory_for_records, .init = start, .fini = end)
         cr_expect_eq(hipti_ledger_node(&heap.ledger, blocks[i]), 2);
         hipti_heap_free(&heap, blocks[i], 100);
     }
+}
+
+/* The system cannot take the addresses of a block back; its memory goes all the same. */
+Test(bound, a_mapping_that_stays, .init = start, .fini = end)
+{
+    char *block = hipti_heap_alloc(&heap, HUGE_PAGE, 64, 2, false);
+
+    cr_assert_not_null(block);
+    memset(block, 1, HUGE_PAGE);
+    keeps_addresses = true;
+    hipti_heap_free(&heap, block, HUGE_PAGE);
+    cr_expect_eq(given_back, HUGE_PAGE);
+    cr_expect_eq(block[0], 0);
+    cr_expect_eq(block[HUGE_PAGE - 1u], 0);
 }
 
 /* One real node: all memory is there, and nothing is asked of the kernel. */

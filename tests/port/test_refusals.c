@@ -33,6 +33,7 @@ static bool refuses_thread;
 static bool refuses_semaphore;
 static bool refuses_key;
 static bool refuses_membarrier;
+static unsigned barriers_short; /* calls for which the kernel has no memory, to come */
 static bool refuses_action;
 static int random_error;
 static unsigned random_at_most;
@@ -114,6 +115,11 @@ long __wrap_syscall(long number, ...)
         argument[i] = va_arg(list, long);
     }
     va_end(list);
+    if (number == SYS_membarrier && barriers_short > 0) {
+        barriers_short--;
+        errno = ENOMEM;
+        return -1;
+    }
     if (number == SYS_membarrier && refuses_membarrier) {
         errno = ENOSYS;
         return -1;
@@ -205,6 +211,33 @@ Test(refusals, S1_no_such_delivery)
     cr_expect_eq(hipt_user_deliver(user, HIPT_USER_POLL, NULL), HIPT_OK);
     cr_expect_null(hipt_user_ops(user)->barrier);
     cr_expect_works(user);
+}
+
+static const struct hipt_ops *ops_with_barrier(void)
+{
+    struct hipt_user *user;
+
+    cr_assert_eq(hipt_user_create(HIPT_USER_URCU, &user), HIPT_OK);
+    cr_assert_eq(hipt_user_deliver(user, HIPT_USER_MEMBARRIER, NULL), HIPT_OK);
+    return hipt_user_ops(user);
+}
+
+/* A barrier that does not happen is asked for again: until it has, a CPU that goes inside may be overlooked. */
+Test(refusals, S1_a_barrier_that_is_short_of_memory)
+{
+    const struct hipt_ops *ops = ops_with_barrier();
+
+    barriers_short = 3;
+    ops->barrier(ops->ctx);
+    cr_expect_eq(barriers_short, 0u);
+}
+
+Test(refusals, S1_a_barrier_that_is_forbidden, .signal = SIGABRT)
+{
+    const struct hipt_ops *ops = ops_with_barrier();
+
+    refuses_membarrier = true;
+    ops->barrier(ops->ctx);
 }
 
 /* X1: an interrupted draw is made again, a short one goes on, and one that fails makes no table. */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -203,10 +204,20 @@ bool hipti_delivery_membarrier(void)
            syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
+/*
+ * It worked when it was registered. The kernel may be short of memory for it, for now; if it is forbidden since then, a
+ * stale translation could be used (S1), and nothing goes on.
+ */
 void hipti_delivery_barrier(void *ctx)
 {
     (void)ctx;
-    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    while (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+        if (errno != ENOMEM) {
+            (void)fputs("hipt: the kernel refuses membarrier(), which it did not when CPUs were told of it\n", stderr);
+            abort();
+        }
+        sched_yield();
+    }
 }
 
 void hipti_delivery_relax(void *ctx)

@@ -251,7 +251,9 @@ void hipti_heap_free(struct hipti_heap *heap, void *block, size_t bytes)
 
     (void)hipti_ledger_remove(&heap->ledger, block, &placed); /* before somebody else gets its address */
     if (placed.is_mapped) {
-        (void)munmap(block, bytes);
+        if (munmap(block, bytes) != 0) { /* it cannot split a mapping any more: the addresses stay, the memory goes */
+            (void)madvise(block, bytes, MADV_DONTNEED);
+        }
     } else {
         free(block);
     }

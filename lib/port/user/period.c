@@ -25,7 +25,8 @@
  * The writes are exchanges, where in C11 stores would do: QEMU 7.2 lets a later load pass such a store when it emulates
  * 64-bit Arm on x86-64, which Arm does not (docs/decisions/0014-emulated-arm.md).
  * A caller that finds its cookie requested already reads .sleeping as well: whoever requested it may have been stopped
- * before it could post.
+ * before it could post. One that is stopped between taking .sleeping and the post stops grace periods until it goes on;
+ * hipt's own calls are made inside read sides, and there it stops them anyhow.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

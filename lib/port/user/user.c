@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hooks of a user-space host. A child of fork() has no grace-period thread: it must make a port of its own.
+ * The hooks of a user-space host.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

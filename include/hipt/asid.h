@@ -71,8 +71,9 @@ enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asi
  * Owns:     the caller owns the asid until hipt_asid_retire().
  * Errors:   HIPT_BAD_VPN: @count, or the regions' vpns, are not as said, or beyond the virtual address width;
  *           HIPT_BAD_NODE: there is no such node; HIPT_BUSY: what says where pages are waits for a grace period;
- *           HIPT_FULL: there are 65 535 of these, or twice as many as asids; HIPT_NO_ASID, HIPT_NOMEM as for
- *           hipt_asid_alloc(). Nothing has changed then.
+ *           HIPT_FULL: there are 65 535 of these, or twice as many as asids; those of a retired asid count
+ *           until a call has met it a grace period after its end. HIPT_NO_ASID, HIPT_NOMEM as for hipt_asid_alloc().
+ *           Nothing has changed then.
  * Upholds:  A1, N1.
  */
 enum hipt_status hipt_asid_alloc_placed(struct hipt_table *table, const struct hipt_region_place *regions,

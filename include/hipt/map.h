@@ -464,8 +464,8 @@ size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages,
  * @mappings: how many calls of hipt_map(), or entries or pages of its other forms, shall not ask for memory, ...
  * @asids:    ... as long as they are in at most so many address spaces.
  *
- * Shape:    O(memory blocks that there are). Up to 64 bytes for each of @mappings, 4 more where they are in few
- *           address spaces, and 256 for each of @asids.
+ * Shape:    O(memory blocks that there are). Up to 64 bytes for each of @mappings on each node, 4 more where they
+ *           are in few address spaces, and 256 for each of @asids.
  * Progress: blocking, on the host's memory hook.
  * Order:    none.
  * Context:  may sleep; outside a read side.
@@ -473,9 +473,9 @@ size_t hipt_unmap_batch(struct hipt_table *table, const struct hipt_page *pages,
  * Errors:   HIPT_NOMEM; HIPT_FULL: more than there can ever be; what was reserved before, or by this call, stays.
  * Upholds:  nothing beyond its text: the next @mappings maps in at most @asids address spaces, whichever buckets they
  *           fall into and whatever is unmapped in between, do not call ops->alloc unless the frame has another mapping
- *           (see hipt_frame_reserve()), or the table moves or begins to. A map that is refused counts too. So does one
- *           for each time that two maps at the same time extend the same bucket or the same asid's page list: one of
- *           them takes a second piece, and what it had comes back after a grace period.
+ *           (see hipt_frame_reserve()), or the table or a space moves or begins to. A map that is refused counts too.
+ *           So does one for each time that two maps at the same time extend the same bucket or the same asid's page
+ *           list: one of them takes a second piece, and what it had comes back after a grace period.
  */
 enum hipt_status hipt_reserve(struct hipt_table *table, uint64_t mappings, uint32_t asids);
 

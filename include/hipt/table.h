@@ -51,7 +51,8 @@ struct hipt_range {
 struct hipt_config {
     size_t size; /* sizeof(struct hipt_config) as the host was compiled */
     const struct hipt_ops *ops;
-    uint64_t capacity;                   /* mappings to be sized for: buckets are derived from it at 2.8 a bucket */
+    uint64_t capacity;                   /* mappings to be sized for: buckets are derived from it at 2.8 a bucket; a
+                                            node has its part, and a table that does not grow is full there first */
     uint64_t buckets;                    /* 64-byte lines; 0: derived from capacity */
     uint64_t capacity_max;               /* mappings that it may grow to; not above what it is made for: it does not */
     unsigned resize;                     /* HIPT_GROW, HIPT_REKEY: what a map begins by itself; 0: nothing */
@@ -88,7 +89,7 @@ struct hipt_stats {
     uint64_t bytes_forward;                                 /* lines, from the allocator's own count */
     uint64_t bytes_frames;                                  /* frame records */
     uint64_t bytes_aliases;                                 /* alias blocks */
-    uint64_t bytes_asids;                                   /* asid records and page lists */
+    uint64_t bytes_asids;                                   /* asid records, page lists, and where pages are */
     uint64_t bytes_cpus;                                    /* what shootdowns keep for asids and CPUs */
     uint64_t rounds;                                        /* shootdowns that had a CPU to ask, since the creation */
     uint64_t kicks;                                         /* CPUs kicked by them */
@@ -203,7 +204,8 @@ void hipt_table_destroy(struct hipt_table *table);
  *           have passed, by whoever maps, unmaps or helps then. What another verb holds keeps the move from its end
  *           until it lets go.
  * Errors:   HIPT_BUSY: a move is under way, or what the last one left waits for a grace period; HIPT_MANY_BUCKETS;
- *           HIPT_NOMEM: memory, or randomness, was not to be had. Nothing has changed then.
+ *           HIPT_NOMEM: memory, or randomness, was not to be had. Nothing has changed then. HIPT_PENDING, with several
+ *           nodes only: somebody else began a move of some of them first, the others are as wanted; call again.
  * Upholds:  T1, T2, T4, F1, X1.
  */
 enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool new_secret);

@@ -336,6 +336,17 @@ bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, uint
     return true;
 }
 
+bool hipti_asid_unplan(struct hipti_asids *asids, struct hipti_asid *asid)
+{
+    uint32_t word = hipti_load_relaxed(hipti_asid_word(asids, asid->number)); /* the caller's own */
+
+    if (!(word & HIPTI_WORD_PLANNED) || hipti_load_acquire(&asid->cells) != 0) { /* [observe:cells] */
+        return false;
+    }
+    asid_empty(asids, asid, hipti_word_at(0));
+    return true;
+}
+
 void hipti_asid_put_back(struct hipti_asids *asids, struct hipti_asid *asid)
 {
     hipti_freelist_push(&asids->limbo, &record_links, asids, asid->number + 1u);

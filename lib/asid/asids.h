@@ -23,7 +23,8 @@
  * Each asid has a word, which a lookup reads first: what its pages may be, and where they are.
  *
  *   bit  0  sizes in use    4    a bit for each size class; they stay until the asid ends
- *        4  (free)          3
+ *        4  SETTLED         1    if PLANNED: nothing is where it was before the plan, nor will be
+ *        5  (free)          2
  *        7  PLANNED         1    one shard does not say it all
  *        8  shard           8    of the buckets that hold its pages, if not PLANNED
  *       16  plan           16    its number, if PLANNED (plans.h)
@@ -32,15 +33,16 @@
  *
  *   row  from               to                         who                           by
  *   W1   a shard            a plan with that past      place                         CAS seq_cst
- *   W2   a plan, no past    another, with its past     place, a grace period later   CAS seq_cst
- *   W3   a plan with past   the same without           who found no page out of      CAS seq_cst
+ *   W2   a settled plan     another, with its regions  place, a grace period later   CAS seq_cst
+ *                           as the past
+ *   W3   a plan             the same, SETTLED          who found no page out of      CAS seq_cst
  *                                                      place, in a walk that began
  *                                                      a grace period later
- *   W4   a plan, no past,   that shard                 place, a grace period later   CAS seq_cst
+ *   W4   a settled plan     that shard                 place, a grace period later   CAS seq_cst
  *        of one shard
  *   W5   sizes              one more                   a map, before its commit      fetch_or seq_cst
- *   W6   any                a shard, or a plan         (re)issue                     store release
- *                           without past; no sizes
+ *   W6   any                a shard, or a settled      (re)issue; or nobody, when    store release
+ *                           plan; no sizes             plans are short
  *
  * W1 to W4 keep the sizes. A plan that no word names any more goes back: whoever took it out gives it back.
  */
@@ -62,8 +64,9 @@
 #include "reclaim/gate.h"
 
 #define HIPTI_WORD_SIZES UINT32_C(0xf)
+#define HIPTI_WORD_SETTLED UINT32_C(0x10)
 #define HIPTI_WORD_PLANNED UINT32_C(0x80)
-#define HIPTI_WORD_KIND UINT32_C(0xff) /* the sizes, and PLANNED */
+#define HIPTI_WORD_KIND UINT32_C(0xff) /* the sizes, SETTLED and PLANNED */
 #define HIPTI_WORD_SHARD_SHIFT 8u
 #define HIPTI_WORD_PLAN_SHIFT 16u
 
@@ -160,6 +163,12 @@ struct hipti_asid *hipti_asid_take(struct hipti_asids *asids);
  */
 bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t word, struct hipt_asid *issued);
 
+/*
+ * Let the caller's own number have no plan any more (W6). => whether it had one; not while cells are in use: who left
+ * them may still look where it says.
+ */
+bool hipti_asid_unplan(struct hipti_asids *asids, struct hipti_asid *asid);
+
 /* Put it into limbo (again) (A3). */
 void hipti_asid_put_back(struct hipti_asids *asids, struct hipti_asid *asid);
 
@@ -203,7 +212,7 @@ static inline uint32_t hipti_word_at(unsigned shard)
     return (uint32_t)shard << HIPTI_WORD_SHARD_SHIFT;
 }
 
-/* => the word of an asid that begins with a plan. */
+/* => the word of an asid that has a plan, which is not settled. */
 static inline uint32_t hipti_word_planned(uint32_t plan)
 {
     return plan << HIPTI_WORD_PLAN_SHIFT | HIPTI_WORD_PLANNED;
@@ -212,12 +221,19 @@ static inline uint32_t hipti_word_planned(uint32_t plan)
 /* => what of a word says where pages are. */
 static inline uint32_t hipti_word_place(uint32_t word)
 {
-    return word & ~(HIPTI_WORD_KIND & ~HIPTI_WORD_PLANNED);
+    return word & ~HIPTI_WORD_SIZES;
 }
 
+/* Of a word that is PLANNED. */
 static inline uint32_t hipti_word_plan(uint32_t word)
 {
     return word >> HIPTI_WORD_PLAN_SHIFT;
+}
+
+/* As above. */
+static inline bool hipti_word_is_settled(uint32_t word)
+{
+    return (word & HIPTI_WORD_SETTLED) != 0;
 }
 
 /* => where @word, read with acquire in this read side, says that the page is whose first base page is @vpn. */
@@ -225,7 +241,10 @@ static inline struct hipti_where hipti_asid_where(const struct hipti_asids *asid
 {
     struct hipti_where where = {hipti_word_shard(word), HIPTI_NO_SHARD};
 
-    return word & HIPTI_WORD_PLANNED ? hipti_plan_where(&asids->plans, hipti_word_plan(word), vpn) : where;
+    if (word & HIPTI_WORD_PLANNED) {
+        where = hipti_plan_where(&asids->plans, hipti_word_plan(word), hipti_word_is_settled(word), vpn);
+    }
+    return where;
 }
 
 /* Let the asid whose word was read as @word be where @place says (W1 to W4). => false: it has another word by now. */

@@ -36,10 +36,14 @@ void hipti_plans_end(struct hipti_plans *plans)
     hipti_arena_end(&plans->arena);
 }
 
+size_t hipti_plans_bytes(const struct hipti_plans *plans)
+{
+    return plans->nshards == 1u ? 0 : hipti_arena_bytes(&plans->arena);
+}
+
 uint32_t hipti_plan_new(struct hipti_plans *plans, const struct hipti_regions *now, const struct hipti_regions *past,
                         enum hipt_status *status)
 {
-    static const struct hipti_regions none;
     uint32_t number = hipti_freelist_pop(&plans->spare, &spare_links, plans, plans->ops);
     struct hipti_plan *plan;
     bool full;
@@ -53,9 +57,10 @@ uint32_t hipti_plan_new(struct hipti_plans *plans, const struct hipti_regions *n
     }
     plan = plan_at(plans, number);
     plan->now = *now;
-    plan->past = past ? *past : none;
+    plan->past = *past;
     plan->serial = hipti_fetch_add_relaxed(&plans->serials, 1u) + 1u; /* only has to be another one */
-    hipti_store_relaxed(&plan->cookie, 0u);                           /* the word that will name it publishes */
+    hipti_store_relaxed(&plan->cookie[0], 0u);                        /* the word that will name it publishes */
+    hipti_store_relaxed(&plan->cookie[1], 0u);                        /* as above */
     return number;
 }
 
@@ -69,17 +74,17 @@ const struct hipti_plan *hipti_plan_at(const struct hipti_plans *plans, uint32_t
     return plan_at(plans, number);
 }
 
-bool hipti_plan_is_due(struct hipti_plans *plans, uint32_t number)
+bool hipti_plan_is_due(struct hipti_plans *plans, uint32_t number, bool is_settled)
 {
-    struct hipti_plan *plan = plan_at(plans, number);
-    uint64_t cookie = hipti_load_relaxed(&plan->cookie); /* a number; who sees it elapsed knows what its maker knew */
+    HIPTI_ATOMIC(uint64_t) *cookie = &plan_at(plans, number)->cookie[is_settled];
+    uint64_t begun = hipti_load_relaxed(cookie); /* a number; who sees it elapsed knows what its maker knew */
 
-    if (cookie == 0) {
+    if (begun == 0) {
         /* relaxed: as above; each caller's is right, for he has acquired the word that names the plan */
-        hipti_store_relaxed(&plan->cookie, plans->ops->gp_start(plans->ops->ctx) + 1u);
+        hipti_store_relaxed(cookie, plans->ops->gp_start(plans->ops->ctx) + 1u);
         return false;
     }
-    return plans->ops->gp_elapsed(plans->ops->ctx, cookie - 1u);
+    return plans->ops->gp_elapsed(plans->ops->ctx, begun - 1u);
 }
 
 static unsigned regions_shard(const struct hipti_regions *regions, uint64_t vpn, unsigned nshards)
@@ -95,13 +100,13 @@ static unsigned regions_shard(const struct hipti_regions *regions, uint64_t vpn,
     return (unsigned)(((vpn * SPREAD) >> 32) * nshards >> 32);
 }
 
-struct hipti_where hipti_plan_where(const struct hipti_plans *plans, uint32_t number, uint64_t vpn)
+struct hipti_where hipti_plan_where(const struct hipti_plans *plans, uint32_t number, bool is_settled, uint64_t vpn)
 {
     const struct hipti_plan *plan = plan_at(plans, number);
     struct hipti_where where;
 
     where.now = regions_shard(&plan->now, vpn, plans->nshards);
-    where.past = plan->past.count ? regions_shard(&plan->past, vpn, plans->nshards) : HIPTI_NO_SHARD;
+    where.past = is_settled ? HIPTI_NO_SHARD : regions_shard(&plan->past, vpn, plans->nshards);
     if (where.past == where.now) {
         where.past = HIPTI_NO_SHARD;
     }

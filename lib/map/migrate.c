@@ -3,8 +3,8 @@
  * Moving a live asid to where it is wanted. Its word names a plan with a past first (W1, W2): from then on pages are
  * put where they are to be, and looked for in both places. Whoever calls walks over the asid's cells and moves what is
  * out of place, one mapping after another (move.h). When a walk that began a grace period after the word had changed
- * finds nothing out of place, nothing is, nor will be: nobody puts pages elsewhere any more. Then the plan goes on
- * without a past (W3), and one of a single shard makes way for that shard (W4), a grace period later each.
+ * finds nothing out of place, nothing is, nor will be: nobody puts pages elsewhere any more. Then the plan is settled
+ * (W3), and one of a single shard makes way for that shard (W4), a grace period later. Neither needs memory.
  *
  * Why W3 is right: the walk sees every page of the asid by its cell; a mapping that moves within its shard changes the
  * cell it has, which is looked at again. One whose move was not finished is named where it was, unless frame and space
@@ -42,15 +42,14 @@ static uint32_t word_of(const struct migration *migration)
 }
 
 /*
- * Let the asid whose word is @word have a plan of these regions. => HIPT_OK; HIPT_CHANGED: it has another word by now;
- * HIPT_NOMEM, HIPT_FULL, HIPT_BUSY. Inside a read side.
+ * Let the asid whose word is @word, and says that it is at @past, move to where it is wanted. => HIPT_CHANGED: all
+ * looks again; HIPT_NOMEM, HIPT_FULL, HIPT_BUSY. Inside a read side.
  */
-static enum hipt_status replace_plan(const struct migration *migration, uint32_t word, const struct hipti_regions *now,
-                                     const struct hipti_regions *past)
+static enum hipt_status begin(const struct migration *migration, uint32_t word, const struct hipti_regions *past)
 {
     struct hipti_asids *asids = &migration->table->asids;
     enum hipt_status status = HIPT_OK;
-    uint32_t plan = hipti_plan_new(&asids->plans, now, past, &status);
+    uint32_t plan = hipti_place_plan(migration->table, &migration->wanted, past, &status);
 
     if (plan == 0) {
         return status;
@@ -62,13 +61,7 @@ static enum hipt_status replace_plan(const struct migration *migration, uint32_t
     if (word & HIPTI_WORD_PLANNED) {
         hipti_plan_free(&asids->plans, hipti_word_plan(word));
     }
-    return HIPT_OK;
-}
-
-/* => what is to be done behind a change of the word: all looks again. */
-static enum hipt_status changed(enum hipt_status status)
-{
-    return status == HIPT_OK ? HIPT_CHANGED : status;
+    return HIPT_CHANGED;
 }
 
 /* The word names a shard: begin to move from there (W1), unless that is what is wanted. */
@@ -80,16 +73,16 @@ static enum hipt_status leave_shard(const struct migration *migration, uint32_t 
     if (hipti_regions_are_equal(&migration->wanted, &past)) {
         return HIPT_OK;
     }
-    return changed(replace_plan(migration, word, &migration->wanted, &past));
+    return begin(migration, word, &past);
 }
 
-/* It names a plan without a past, which has stood for a grace period: begin to move from there (W2), or end it (W4). */
+/* It names a plan that has been settled for a grace period: begin to move from there (W2), or end it (W4). */
 static enum hipt_status leave_plan(const struct migration *migration, uint32_t word, const struct hipti_regions *now)
 {
     struct hipti_asids *asids = &migration->table->asids;
 
     if (!hipti_regions_are_equal(&migration->wanted, now)) {
-        return changed(replace_plan(migration, word, &migration->wanted, now));
+        return begin(migration, word, now);
     }
     if (hipti_asid_replace(asids, migration->asid.number, word, hipti_word_at(now->shard[0]))) {
         hipti_plan_free(&asids->plans, hipti_word_plan(word));
@@ -99,8 +92,8 @@ static enum hipt_status leave_plan(const struct migration *migration, uint32_t w
 
 /*
  * What can be done now without a walk. => HIPT_OK: all is as wanted; HIPT_CHANGED: look again; HIPT_PENDING: a grace
- * period has to pass, or, if there is a .serial, a walk is to be made; HIPT_BAD_ASID, and as for replace_plan(). Inside
- * a read side.
+ * period has to pass, or, if there is a .serial, a walk is to be made; HIPT_BAD_ASID, and as for begin(). Inside a read
+ * side.
  */
 static enum hipt_status place_step(struct migration *migration)
 {
@@ -108,6 +101,7 @@ static enum hipt_status place_step(struct migration *migration)
     bool is_issued = hipti_asid_issued(asids, migration->asid) != NULL;
     uint32_t word = is_issued ? word_of(migration) : 0;
     const struct hipti_plan *plan;
+    bool is_settled = hipti_word_is_settled(word);
 
     migration->serial = 0;
     if (!is_issued) {
@@ -117,32 +111,28 @@ static enum hipt_status place_step(struct migration *migration)
         return leave_shard(migration, word);
     }
     plan = hipti_plan_at(&asids->plans, hipti_word_plan(word));
-    if (plan->past.count == 0 && !is_single(&plan->now) && hipti_regions_are_equal(&migration->wanted, &plan->now)) {
+    if (is_settled && !is_single(&plan->now) && hipti_regions_are_equal(&migration->wanted, &plan->now)) {
         return HIPT_OK;
     }
-    migration->is_ripe = hipti_plan_is_due(&asids->plans, hipti_word_plan(word));
-    if (plan->past.count != 0) {
+    migration->is_ripe = hipti_plan_is_due(&asids->plans, hipti_word_plan(word), is_settled);
+    if (!is_settled) {
         migration->serial = plan->serial;
         return HIPT_PENDING;
     }
     return migration->is_ripe ? leave_plan(migration, word, &plan->now) : HIPT_PENDING;
 }
 
-/* => the plan that the walk is for, if the asid lives and that is still its plan; or NULL. Inside a read side. */
-static const struct hipti_plan *plan_of(const struct migration *migration, uint32_t *word)
+/* => whether the asid lives, and its word, *word, names the plan that the walk is for. Inside a read side. */
+static bool is_still_its_plan(const struct migration *migration, uint32_t *word)
 {
     const struct hipti_asids *asids = &migration->table->asids;
-    const struct hipti_plan *plan;
 
     if (!hipti_asid_issued(asids, migration->asid)) {
-        return NULL;
+        return false;
     }
     *word = word_of(migration);
-    if (!(*word & HIPTI_WORD_PLANNED)) {
-        return NULL;
-    }
-    plan = hipti_plan_at(&asids->plans, hipti_word_plan(*word));
-    return plan->serial == migration->serial ? plan : NULL;
+    return (*word & (HIPTI_WORD_PLANNED | HIPTI_WORD_SETTLED)) == HIPTI_WORD_PLANNED &&
+           hipti_plan_at(&asids->plans, hipti_word_plan(*word))->serial == migration->serial;
 }
 
 /* Move what is in a slot that a cell names, if it is out of place. => whether nothing is, there, any more. */
@@ -193,7 +183,7 @@ static bool walk_turn(struct migration *migration, struct hipti_asid_walk *walk)
     hipti_slot slot;
     uint32_t word;
 
-    if (!plan_of(migration, &word)) {
+    if (!is_still_its_plan(migration, &word)) {
         return false;
     }
     if (!walk->asids) {
@@ -216,17 +206,16 @@ static bool walk_turn(struct migration *migration, struct hipti_asid_walk *walk)
 /* What a walk that has been made allows (W3). => as place_step(). Inside a read side. */
 static enum hipt_status end_walk(const struct migration *migration)
 {
-    const struct hipti_plan *plan;
     uint32_t word;
 
-    plan = plan_of(migration, &word);
-    if (!plan) {
-        return HIPT_CHANGED;
+    if (is_still_its_plan(migration, &word)) {
+        if (!migration->is_ripe || migration->out != 0) {
+            return migration->status;
+        }
+        (void)hipti_asid_replace(&migration->table->asids, migration->asid.number, word,
+                                 hipti_word_place(word) | HIPTI_WORD_SETTLED);
     }
-    if (!migration->is_ripe || migration->out != 0) {
-        return migration->status;
-    }
-    return changed(replace_plan(migration, word, &plan->now, NULL));
+    return HIPT_CHANGED;
 }
 
 static enum hipt_status walk_all(struct migration *migration)

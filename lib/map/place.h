@@ -18,6 +18,13 @@ int hipti_place_here(const struct hipt_table *table);
 enum hipt_status hipti_place_check(const struct hipt_table *table, const struct hipt_region_place *regions,
                                    unsigned count, struct hipti_regions *placed);
 
+/*
+ * => as hipti_plan_new(). Where there are too few plans, some retired asids, which keep theirs until they are issued
+ * again, give them up: HIPT_BUSY. Inside a read side.
+ */
+uint32_t hipti_place_plan(struct hipt_table *table, const struct hipti_regions *now, const struct hipti_regions *past,
+                          enum hipt_status *status);
+
 /* => the shard on the caller's node, or on the nearest node that has one. */
 unsigned hipti_place_home(const struct hipt_table *table);
 

@@ -156,21 +156,28 @@ static enum hipt_status resize_make_all(struct hipt_table *table, const struct r
     return status;
 }
 
-/* All shards. One that somebody else has replaced since is left to him. => HIPT_OK: not all were. */
+/* All shards. One that somebody else has replaced since is left to him: => HIPT_PENDING; HIPT_BUSY: all were. */
 static enum hipt_status resize_all(struct hipt_table *table, const struct resize *wanted)
 {
     struct hipti_array *made = NULL;
     enum hipt_status status = resize_look_at_others(table, wanted);
     bool is_any = false;
+    bool is_all = true;
 
     status = status == HIPT_OK ? resize_make_all(table, wanted, &made) : status;
     while (made) {
         struct hipti_array *next = made->next;
 
-        is_any |= resize_replace(table, made);
+        bool is_in = resize_replace(table, made);
+
+        is_any |= is_in;
+        is_all &= is_in;
         made = next;
     }
-    return status == HIPT_OK && !is_any ? HIPT_BUSY : status;
+    if (status == HIPT_OK && !is_all) {
+        return is_any ? HIPT_PENDING : HIPT_BUSY;
+    }
+    return status;
 }
 
 enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool new_secret)
@@ -232,7 +239,8 @@ static bool is_crowded(struct hipt_table *table, unsigned shard)
     return is_so;
 }
 
-bool hipti_resize_on_own(struct hipt_table *table, unsigned shard, enum hipt_status status)
+/* => whether a move of the shard has begun, because it asked for it. */
+static bool begin_due(struct hipt_table *table, unsigned shard)
 {
     unsigned due = hipti_buckets_take_due(&table->buckets, shard);
     struct resize resize = {.shard = shard,
@@ -247,5 +255,15 @@ bool hipti_resize_on_own(struct hipt_table *table, unsigned shard, enum hipt_sta
     if (resize.doubles && (begun == HIPT_FULL || begun == HIPT_NOMEM)) {
         crowd_put_off(table, shard, begun == HIPT_FULL);
     }
-    return begun == HIPT_OK && status == HIPT_FULL;
+    return begun == HIPT_OK;
+}
+
+bool hipti_resize_on_own(struct hipt_table *table, uint64_t due, enum hipt_status status)
+{
+    bool has_begun = false;
+
+    for (; due != 0; due &= due - 1u) {
+        has_begun |= begin_due(table, hipti_lowest_bit64(due));
+    }
+    return has_begun && status == HIPT_FULL;
 }

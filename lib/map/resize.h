@@ -5,15 +5,18 @@
 
 #include "map/table.h"
 
-/* => whether the map that came to @status, and found a chain full, is to be tried again: in other buckets. */
-bool hipti_resize_on_own(struct hipt_table *table, unsigned shard, enum hipt_status status);
+/*
+ * Begin what the shards of @due have asked for. => whether the map that came to @status, and found a chain full, is to
+ * be tried again: in other buckets.
+ */
+bool hipti_resize_on_own(struct hipt_table *table, uint64_t due, enum hipt_status status);
 
 /* Begin what the table was made to begin by itself, if it is due. Outside read sides. => as above. */
 static inline bool hipti_resize_if_due(struct hipt_table *table, enum hipt_status status)
 {
     uint64_t due = hipti_load_relaxed(&table->buckets.due); /* a hint */
 
-    return due != 0 && hipti_resize_on_own(table, hipti_lowest_bit64(due), status);
+    return due != 0 && hipti_resize_on_own(table, due, status);
 }
 
 #endif

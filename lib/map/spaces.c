@@ -3,6 +3,8 @@
 #include "map/move.h"
 #include "map/place.h"
 
+#define UNPLANNED 64u /* plans that retired asids give up at once */
+
 /*
  * Freeze one slot if it maps a page of the asid. => HIPT_OK; anything else: there is nothing to do here, or others are
  * at it.
@@ -108,6 +110,30 @@ enum hipt_status hipt_asid_alloc(struct hipt_table *table, struct hipt_asid *asi
     return status;
 }
 
+/* => whether any retired asid had a plan to give up. Inside a read side, in which none is taken a second time. */
+static bool unplan_retired(struct hipt_table *table)
+{
+    struct hipti_asid *asid;
+    unsigned given = 0;
+
+    while (given < UNPLANNED && (asid = hipti_asid_take(&table->asids)) != NULL) {
+        given += hipti_asid_unplan(&table->asids, asid);
+        hipti_asid_put_back(&table->asids, asid);
+    }
+    return given > 0;
+}
+
+uint32_t hipti_place_plan(struct hipt_table *table, const struct hipti_regions *now, const struct hipti_regions *past,
+                          enum hipt_status *status)
+{
+    uint32_t plan = hipti_plan_new(&table->asids.plans, now, past, status);
+
+    if (plan == 0 && *status == HIPT_FULL && unplan_retired(table)) {
+        *status = HIPT_BUSY;
+    }
+    return plan;
+}
+
 /* One shard, or a plan. Inside a read side. */
 static enum hipt_status alloc_placed(struct hipt_table *table, const struct hipti_regions *placed,
                                      struct hipt_asid *asid)
@@ -118,11 +144,11 @@ static enum hipt_status alloc_placed(struct hipt_table *table, const struct hipt
     if (placed->count == 1u && placed->shard[0] != HIPTI_ALL_SHARDS) {
         return alloc_at(table, hipti_word_at(placed->shard[0]), asid);
     }
-    plan = hipti_plan_new(&table->asids.plans, placed, NULL, &status);
+    plan = hipti_place_plan(table, placed, placed, &status);
     if (plan == 0) {
         return status;
     }
-    status = alloc_at(table, hipti_word_planned(plan), asid);
+    status = alloc_at(table, hipti_word_planned(plan) | HIPTI_WORD_SETTLED, asid);
     if (status != HIPT_OK) {
         hipti_plan_free(&table->asids.plans, plan);
     }

@@ -128,6 +128,7 @@ void hipt_table_stats(struct hipt_table *table, struct hipt_stats *stats)
     stats->bytes_frames = hipti_arena_bytes(&table->frames.records);
     stats->bytes_aliases = hipti_frames_alias_bytes(&table->frames);
     stats->bytes_asids = hipti_arena_bytes(&table->asids.records) + hipti_arena_bytes(&table->asids.blocks) +
+                         hipti_plans_bytes(&table->asids.plans) +
                          table->asids.count * sizeof(*table->asids.words);
     if (table->shootdown.ncpus) {
         stats->bytes_cpus = hipti_arena_bytes(&table->shootdown.spaces) +

@@ -655,7 +655,10 @@ static void shard_ask(struct hipti_buckets *buckets, unsigned shard, unsigned du
     }
 }
 
-/* The bit goes first: what is asked for behind it sets it again. */
+/*
+ * The bit goes first: what is asked for behind it sets it again. Where relaxed accesses change places a request may be
+ * lost all the same, until the next overflow line asks again.
+ */
 unsigned hipti_buckets_take_due(struct hipti_buckets *buckets, unsigned shard)
 {
     uint64_t bit = UINT64_C(1) << shard;

@@ -60,28 +60,26 @@ static uint32_t plan_of(const struct hipti_regions *now, const struct hipti_regi
     return number;
 }
 
-static void expect_where(uint32_t plan, uint64_t vpn, unsigned now, unsigned past)
+static void expect_where(uint32_t plan, bool is_settled, uint64_t vpn, unsigned now, unsigned past)
 {
-    struct hipti_where where = hipti_plan_where(&plans, plan, vpn);
+    struct hipti_where where = hipti_plan_where(&plans, plan, is_settled, vpn);
 
     cr_assert(where.now == now && where.past == past, "vpn %llu: %u, before %u", (unsigned long long)vpn, where.now,
               where.past);
 }
 
-/* N1: up to each bound and from it on; where the past is the same, there is none. */
+/* N1: up to each bound and from it on; where the past is the same, or the plan settled, there is none. */
 Test(plans, N1_where, .init = start, .fini = stop)
 {
     struct hipti_regions now = regions(2, 10, 1, 2);
     struct hipti_regions past = regions(1, 0, 1, 0);
-    uint32_t plan = plan_of(&now, NULL);
+    uint32_t plan = plan_of(&now, &past);
 
-    expect_where(plan, 0, 1, HIPTI_NO_SHARD);
-    expect_where(plan, 9, 1, HIPTI_NO_SHARD);
-    expect_where(plan, 10, 2, HIPTI_NO_SHARD);
-    plan = plan_of(&now, &past);
-    expect_where(plan, 9, 1, HIPTI_NO_SHARD);
-    expect_where(plan, 10, 2, 1);
-    cr_assert_eq(hipti_plan_at(&plans, plan)->past.count, 1);
+    expect_where(plan, true, 0, 1, HIPTI_NO_SHARD);
+    expect_where(plan, true, 9, 1, HIPTI_NO_SHARD);
+    expect_where(plan, true, 10, 2, HIPTI_NO_SHARD);
+    expect_where(plan, false, 9, 1, HIPTI_NO_SHARD);
+    expect_where(plan, false, 10, 2, 1);
 }
 
 /* Two are the same if all of their regions are, whatever lies behind these. */
@@ -103,42 +101,57 @@ Test(plans, equal_regions)
     cr_assert_not(hipti_regions_are_equal(&two, &other), "another shard");
 }
 
-/* W2 to W4: a plan is due a whole grace period after it was asked about first; that begins once. */
+static uint64_t cookie_of(uint32_t plan, bool is_settled)
+{
+    return hipti_load_relaxed(&hipti_plan_at(&plans, plan)->cookie[is_settled]);
+}
+
+/*
+ * W2 to W4: a plan is due a whole grace period after it was asked about first, and again after it was asked about first
+ * when it was settled; each begins once.
+ */
 Test(plans, W2_W3_W4_due, .init = start, .fini = stop)
 {
     struct hipti_regions now = regions(1, 0, 1, 0);
-    uint32_t one = plan_of(&now, NULL);
-    uint32_t other = plan_of(&now, NULL);
-    uint64_t cookie;
+    uint32_t one = plan_of(&now, &now);
+    uint32_t other = plan_of(&now, &now);
+    unsigned settled;
 
     cr_assert_neq(hipti_plan_at(&plans, one)->serial, hipti_plan_at(&plans, other)->serial);
-    cr_assert_not(hipti_plan_is_due(&plans, one));
-    cookie = hipti_load_relaxed(&hipti_plan_at(&plans, one)->cookie);
-    cr_assert_not(hipti_plan_is_due(&plans, one));
-    test_host_pass(&host);
-    cr_assert(hipti_plan_is_due(&plans, one));
-    cr_assert_eq(hipti_load_relaxed(&hipti_plan_at(&plans, one)->cookie), cookie);
-    cr_assert_not(hipti_plan_is_due(&plans, other));
+    for (settled = 0; settled < 2u; settled++) {
+        uint64_t cookie;
+
+        cr_assert_not(hipti_plan_is_due(&plans, one, settled));
+        cookie = cookie_of(one, settled);
+        cr_assert_not(hipti_plan_is_due(&plans, one, settled));
+        test_host_pass(&host);
+        cr_assert(hipti_plan_is_due(&plans, one, settled));
+        cr_assert_eq(cookie_of(one, settled), cookie);
+    }
+    cr_assert_not(hipti_plan_is_due(&plans, other, false));
+    cr_assert_not(hipti_plan_is_due(&plans, other, true));
 }
 
 /* One that is used again has not begun. */
 Test(plans, R1_used_again, .init = start, .fini = stop)
 {
     struct hipti_regions now = regions(1, 0, 1, 0);
-    uint32_t plan = plan_of(&now, NULL);
+    uint32_t plan = plan_of(&now, &now);
     uint64_t serial = hipti_plan_at(&plans, plan)->serial;
     uint32_t again = 0;
     unsigned i;
 
-    (void)hipti_plan_is_due(&plans, plan);
+    (void)hipti_plan_is_due(&plans, plan, false);
+    (void)hipti_plan_is_due(&plans, plan, true);
     hipti_plan_free(&plans, plan);
     for (i = 0; i < 6u && again != plan; i++) {
         test_host_pass(&host);
-        again = plan_of(&now, NULL);
+        again = plan_of(&now, &now);
     }
     cr_assert_eq(again, plan);
     cr_assert_neq(hipti_plan_at(&plans, plan)->serial, serial);
-    cr_assert_eq(hipti_load_relaxed(&hipti_plan_at(&plans, plan)->cookie), 0);
+    cr_assert_eq(cookie_of(plan, false), 0);
+    cr_assert_eq(cookie_of(plan, true), 0);
 }
 
 /* As many as may be in use and wait; none, and no memory for any, where there is one shard. */

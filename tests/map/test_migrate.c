@@ -43,6 +43,13 @@ static const struct hipti_plan *plan(void)
     return hipti_plan_at(&rig.table->asids.plans, hipti_word_plan(word()));
 }
 
+/* => whether the asid has a plan that is settled: nothing is any more where it was before. */
+static bool is_settled(void)
+{
+    (void)plan();
+    return hipti_word_is_settled(word());
+}
+
 static hipti_slot slot_of(uint64_t vpn)
 {
     return nodes_slot(&rig, asid.number, vpn);
@@ -73,13 +80,13 @@ Test(migrate, N1_F1_W1_W3_W4_a_space_goes_to_a_node)
 {
     start(PAGES);
     cr_assert_eq(migrate(3), HIPT_PENDING);
-    cr_assert(plan()->past.count == 1 && plan()->past.shard[0] == 0 && plan()->now.shard[0] == 2);
+    cr_assert(!is_settled() && plan()->past.shard[0] == 0 && plan()->now.shard[0] == 2);
     expect_pages(PAGES, 2);
     cr_assert_eq(migrate(3), HIPT_PENDING, "no grace period has passed");
-    cr_assert_eq(plan()->past.count, 1);
+    cr_assert_not(is_settled());
     rig_pass(&rig);
     cr_assert_eq(migrate(3), HIPT_PENDING);
-    cr_assert_eq(plan()->past.count, 0, "W3");
+    cr_assert(is_settled(), "W3");
     cr_assert_eq(migrate(3), HIPT_PENDING);
     rig_pass(&rig);
     cr_assert_eq(migrate(3), HIPT_OK);
@@ -125,7 +132,7 @@ Test(migrate, N1_W2_between_plans)
     start(PAGES);
     (void)migrate_all(HIPT_ALL_NODES);
     expect_pages(PAGES, SHARDS);
-    cr_assert_eq(plan()->past.count, 0);
+    cr_assert(is_settled());
     for (calls = 0; status == HIPT_PENDING && calls < 9u; calls++) {
         status = hipt_asid_place(rig.table, asid, regions, 3);
         rig_pass(&rig);
@@ -177,7 +184,7 @@ Test(migrate, T1_W3_waits_for_readers)
     for (i = 0; i < 3u; i++) {
         test_host_tick(&rig.host);
         cr_assert_eq(migrate(1), HIPT_PENDING);
-        cr_assert_eq(plan()->past.count, 1);
+        cr_assert_not(is_settled());
     }
     HIPT_PORT_READ_EXIT(&rig.table->ops);
     (void)migrate_all(1);
@@ -421,7 +428,7 @@ static void expect_in_the_way(enum hipti_state state)
     cr_assert_eq(shard_of(6), 1);
     rig_pass(&rig);
     cr_assert_eq(migrate(1), HIPT_PENDING);
-    cr_assert_eq(plan()->past.count, 1);
+    cr_assert_not(is_settled());
     hipti_slot_publish(&rig.table->buckets, slot, live);
     (void)migrate_all(1);
     expect_pages(PAGES, 1);
@@ -474,7 +481,7 @@ Test(migrate, T4_two_who_want_different_places)
     cr_assert_eq(plan()->now.shard[0], 1);
     rig_pass(&rig);
     cr_assert_eq(migrate(3), HIPT_PENDING);
-    cr_assert_eq(plan()->past.count, 0);
+    cr_assert(is_settled());
     rig_pass(&rig);
     cr_assert_eq(migrate(3), HIPT_PENDING);
     cr_assert(plan()->now.shard[0] == 2 && plan()->past.shard[0] == 1);
@@ -654,7 +661,7 @@ Test(migrate, F1_settle_before_the_next_move)
 static void only_announce_and_wait(int node)
 {
     only_announce(node);
-    cr_assert_not(hipti_plan_is_due(&rig.table->asids.plans, hipti_word_plan(word())));
+    cr_assert_not(hipti_plan_is_due(&rig.table->asids.plans, hipti_word_plan(word()), false));
     rig_pass(&rig);
 }
 
@@ -667,7 +674,7 @@ Test(migrate, T4_W3_a_move_that_was_stopped)
     only_announce_and_wait(1);
     copy = switch_only();
     cr_assert_eq(migrate(1), HIPT_PENDING);
-    cr_assert_eq(plan()->past.count, 0);
+    cr_assert(is_settled());
     cr_assert_eq(slot_of(5), copy);
     (void)migrate_all(1);
     expect_pages(6, 1);
@@ -686,7 +693,7 @@ static void migrate_beside(void)
     cr_assert_eq(migrate(1), HIPT_PENDING);
     if (!is_there) {
         empty_ones++;
-        cr_assert_eq(plan()->past.count, 0);
+        cr_assert(is_settled());
     }
 }
 
@@ -740,7 +747,7 @@ Test(migrate, T4_W3_a_slot_that_is_anothers_by_now)
     cr_assert_neq(cell, 0);
     only_announce_and_wait(1);
     cr_assert_eq(migrate(1), HIPT_PENDING);
-    cr_assert_eq(plan()->past.count, 0);
+    cr_assert(is_settled());
     cr_assert_eq(hipti_pte_state(word_in(slot)), HIPTI_LIVE);
     HIPT_PORT_READ_ENTER(&rig.table->ops);
     hipti_asid_forget(&rig.table->asids, own.number, cell);
@@ -1048,30 +1055,110 @@ Test(migrate, a_host_that_is_always_inside)
     rig_destroy(&rig);
 }
 
-/* Plans run out, and are to be had again when a grace period has passed. */
-Test(migrate, plans_are_scarce)
+/* A table of a few asids with as many plans as are possible in other hands, but @left. */
+static void start_with_plans(unsigned asid_bits, unsigned left)
 {
+    static const struct hipti_regions anywhere = {.count = 1};
     enum hipt_status status = HIPT_OK;
-    struct hipt_asid others[2];
     unsigned i;
 
     start(0);
     rig_destroy(&rig);
-    rig.config.asid_bits = 1; /* 4 plans */
+    rig.config.asid_bits = asid_bits;
     cr_assert(rig_create(&rig));
-    others[0] = rig_asid(&rig);
-    others[1] = rig_asid(&rig);
-    for (i = 0; i < 20u && status != HIPT_BUSY; i++) {
-        asid = others[i % 2u];
-        status = migrate(i / 2u % 2u ? 0 : 1);
-        test_host_tick(&rig.host);
+    HIPT_PORT_READ_ENTER(&rig.table->ops);
+    for (i = left; i < 2u << asid_bits; i++) {
+        cr_assert_neq(hipti_plan_new(&rig.table->asids.plans, &anywhere, &anywhere, &status), 0);
     }
-    cr_assert_eq(status, HIPT_BUSY);
-    for (i = 0; i < 20u && (status == HIPT_BUSY || status == HIPT_PENDING); i++) {
-        rig_pass(&rig);
-        status = migrate(3);
+    HIPT_PORT_READ_EXIT(&rig.table->ops);
+}
+
+/* Plans run out, and are to be had again when a grace period has passed. What has begun ends without one. */
+Test(migrate, W1_W3_W4_plans_are_scarce)
+{
+    struct hipt_asid other;
+
+    start_with_plans(1, 1);
+    asid = rig_asid(&rig);
+    other = rig_asid(&rig);
+    nodes_map_many(&rig, asid.number, 10);
+    cr_assert_eq(migrate(1), HIPT_PENDING);
+    cr_assert_eq(hipt_asid_migrate(rig.table, other, 1), HIPT_FULL);
+    rig_pass(&rig);
+    cr_assert_eq(migrate(1), HIPT_PENDING);
+    cr_assert(is_settled(), "W3");
+    cr_assert_eq(migrate(1), HIPT_PENDING);
+    rig_pass(&rig);
+    cr_assert_eq(migrate(1), HIPT_OK);
+    expect_pages(10, 1);
+    cr_assert_eq(hipt_asid_migrate(rig.table, other, 1), HIPT_BUSY, "the plan waits for a grace period");
+    rig_pass(&rig);
+    cr_assert_eq(hipt_asid_migrate(rig.table, other, 1), HIPT_PENDING);
+    rig_destroy(&rig);
+}
+
+static const struct hipt_region_place everywhere = {0, HIPT_ALL_NODES};
+
+static enum hipt_status alloc_everywhere(void)
+{
+    return hipt_asid_alloc_placed(rig.table, &everywhere, 1, &asid);
+}
+
+/* A retired asid keeps its plan until it is issued again, or somebody needs it; not while a page's cell is in use. */
+Test(migrate, W6_plans_of_retired_asids)
+{
+    struct hipti_asid *record;
+    struct hipt_asid plain[2];
+
+    start_with_plans(2, 1);
+    plain[0] = rig_asid(&rig);
+    plain[1] = rig_asid(&rig);
+    cr_assert_eq(alloc_everywhere(), HIPT_OK);
+    cr_assert_eq(hipt_asid_retire(rig.table, plain[0], NULL), HIPT_OK);
+    cr_assert_eq(hipt_asid_migrate(rig.table, plain[1], 1), HIPT_FULL, "who is retired may still be used");
+    rig_pass(&rig);
+    cr_assert_eq(hipt_asid_migrate(rig.table, plain[1], 1), HIPT_FULL, "and has none");
+    record = hipti_asid_record(&rig.table->asids, asid.number);
+    cr_assert_eq(hipt_asid_retire(rig.table, asid, NULL), HIPT_OK);
+    cr_assert_eq(alloc_everywhere(), HIPT_FULL);
+    rig_pass(&rig);
+    (void)hipti_fetch_add_relaxed(&record->cells, 1u);
+    cr_assert_eq(alloc_everywhere(), HIPT_FULL, "a page of it is being unmapped");
+    (void)hipti_fetch_sub_release(&record->cells, 1u);
+    rig_pass(&rig);
+    cr_assert_eq(alloc_everywhere(), HIPT_BUSY);
+    cr_assert_eq(nodes_word(&rig, record->number), hipti_word_at(0));
+    cr_assert_eq(alloc_everywhere(), HIPT_BUSY, "it waits for a grace period itself");
+    rig_pass(&rig);
+    cr_assert_eq(alloc_everywhere(), HIPT_OK);
+    rig_destroy(&rig);
+}
+
+/* Some give theirs up at once, not all: each goes through the list of those that wait. */
+Test(migrate, W6_some_plans_of_retired_asids)
+{
+    struct hipt_asid all[100];
+    unsigned kept = 0;
+    unsigned i;
+
+    start_with_plans(7, 100);
+    for (i = 0; i < 100u; i++) {
+        cr_assert_eq(alloc_everywhere(), HIPT_OK);
+        all[i] = asid;
     }
-    cr_assert_eq(status, HIPT_OK);
+    for (i = 0; i < 100u; i++) {
+        cr_assert_eq(hipt_asid_retire(rig.table, all[i], NULL), HIPT_OK);
+    }
+    cr_assert_eq(alloc_everywhere(), HIPT_FULL, "who is retired may still be used");
+    rig_pass(&rig);
+    cr_assert_eq(alloc_everywhere(), HIPT_BUSY);
+    cr_assert_eq(alloc_everywhere(), HIPT_BUSY, "nobody else gives one up while these wait");
+    for (i = 0; i < 100u; i++) {
+        kept += nodes_word(&rig, all[i].number) != hipti_word_at(0);
+    }
+    cr_assert_eq(kept, 36);
+    rig_pass(&rig);
+    cr_assert_eq(alloc_everywhere(), HIPT_OK);
     rig_destroy(&rig);
 }
 

@@ -10,8 +10,10 @@
 #include <hipt/hipt.h>
 
 #include "map/place.h"
+#include "map/resize.h"
 #include "map/touch.h"
 #include "support/nodes.h"
+#include "support/step.h"
 
 enum { BUCKETS = 150, PAGES = 300 };
 
@@ -229,6 +231,68 @@ Test(nodes, stats_of_nodes)
     nodes_map_many(&rig, asid_on(0), 5);
     cr_assert_eq(stats_of(0).mappings, 5);
     rig_destroy(&rig);
+}
+
+static void ask(unsigned shard, unsigned due)
+{
+    hipti_store_relaxed(&hipti_buckets_now(&rig.table->buckets, shard)->crowd, 0u);
+    hipti_store_relaxed(&rig.table->buckets.shard[shard]->due, due);
+    (void)hipti_fetch_or_relaxed(&rig.table->buckets.due, UINT64_C(1) << shard);
+}
+
+/* => how many other secrets a shard has had. */
+static uint32_t rekeys_of(unsigned shard)
+{
+    return hipti_buckets_now(&rig.table->buckets, shard)->secret - 1u;
+}
+
+/* What each shard has asked for begins, whichever of them the caller has met. */
+Test(nodes, X1_each_shard_gets_what_it_has_asked_for)
+{
+    start();
+    rig_destroy(&rig);
+    rig.config.resize = HIPT_GROW | HIPT_REKEY;
+    cr_assert(rig_create(&rig));
+    ask(0, 0);
+    ask(2, HIPT_REKEY);
+    cr_assert(hipti_resize_if_due(rig.table, HIPT_FULL), "the map that met the full chain is tried again");
+    cr_assert(rekeys_of(0) == 0 && rekeys_of(2) == 1 && rig.table->buckets.due == 0);
+    ask(1, HIPT_GROW);
+    cr_assert_not(hipti_resize_if_due(rig.table, HIPT_OK));
+    cr_assert(rig.table->buckets.shard[0]->resizes == 0 && rig.table->buckets.shard[1]->resizes == 1);
+    rig_destroy(&rig);
+}
+
+static void grow_the_second(void)
+{
+    ask(1, HIPT_GROW);
+    (void)hipti_resize_on_own(rig.table, 2, HIPT_OK);
+}
+
+/* X1: who asks for another secret is told whether all shards have one by him, only some, or none. */
+Test(nodes, X1_a_resize_beside_that_of_one_shard)
+{
+    unsigned met[3] = {0, 0, 0};
+    unsigned n = 0;
+    bool more = true;
+
+    while (more) {
+        enum hipt_status status;
+
+        start();
+        rig.table->buckets.resize = HIPT_GROW;
+        step_interrupt(NULL, NULL, n++, grow_the_second);
+        status = hipt_resize(rig.table, 0, true);
+        more = step_interrupted();
+        met[0] += status == HIPT_OK;
+        met[1] += status == HIPT_PENDING;
+        met[2] += status == HIPT_BUSY;
+        cr_assert(status == HIPT_OK || status == HIPT_PENDING || status == HIPT_BUSY);
+        cr_assert_eq(rekeys_of(0) + rekeys_of(1) + rekeys_of(2),
+                     status == HIPT_OK ? SHARDS : status == HIPT_PENDING ? SHARDS - 1u : 0, "interrupted at %u", n);
+        rig_destroy(&rig);
+    }
+    cr_assert(met[0] > 1u && met[1] > 0 && met[2] > 0);
 }
 
 struct touched {

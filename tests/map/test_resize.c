@@ -703,7 +703,7 @@ Test(resize, X1_rekeys_beside_another_resize)
         map_many(0, 10);
         ask_for(HIPT_REKEY);
         step_interrupt(NULL, NULL, n++, resize_beside);
-        has_begun = hipti_resize_on_own(rig.table, 0, HIPT_FULL);
+        has_begun = hipti_resize_on_own(rig.table, 1, HIPT_FULL);
         more = step_interrupted();
         cr_assert_eq(has_begun, hipti_buckets_now(&rig.table->buckets, 0)->secret == 2u, "interrupted at %u", n);
         cr_assert_eq(stats_now().resizes, 1);

@@ -16,7 +16,7 @@
 #include "map/place.h"
 #include "map/resize.h"
 
-#define TURN (HIPTI_BLOCK_CELLS - 1u) /* cells in one read side: a block */
+#define TURN (HIPTI_BLOCK_CELLS - 1u) /* cells in one read side: a block; unused ones behind them are passed over */
 
 struct migration {
     struct hipt_table *table;

@@ -77,7 +77,6 @@ static ck_epoch_record_t *acquire(void)
     return mine;
 }
 
-/* The first entry of a thread, or one without memory. */
 /*
  * Nothing of the section comes before the epoch is read: ck_epoch_begin() orders its mark before that load, and not
  * that load before what follows. On machines that keep loads in order this is nothing.
@@ -88,6 +87,7 @@ static void begin(void)
     ck_pr_fence_acquire();
 }
 
+/* The first entry of a thread, or one without memory. */
 static void enter_slow(void)
 {
     if (orphaned == 0) {

@@ -115,13 +115,13 @@ static void user_kick(void *ctx, const uint64_t *set, unsigned words)
 enum hipt_status hipt_user_create(enum hipt_user_grace grace, struct hipt_user **user)
 {
     const struct hipti_grace *backend = grace == HIPT_USER_CK ? &hipti_grace_ck : &hipti_grace_urcu;
-    struct hipt_user *made = aligned_alloc(_Alignof(struct hipt_user), sizeof(*made));
+    struct hipt_user *made;
 
     *user = NULL;
     if (grace != HIPT_USER_URCU && grace != HIPT_USER_CK) {
-        free(made);
         return HIPT_BAD_OPS;
     }
+    made = aligned_alloc(_Alignof(struct hipt_user), sizeof(*made));
     if (made == NULL) {
         return HIPT_NOMEM;
     }

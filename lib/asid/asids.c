@@ -326,9 +326,15 @@ static void asid_empty(struct hipti_asids *asids, struct hipti_asid *asid, uint3
     }
 }
 
+/* => whether all cells of the caller's own have been given back. */
+static bool asid_is_unused(const struct hipti_asid *asid)
+{
+    return hipti_load_acquire(&asid->cells) == 0; /* [observe:cells] */
+}
+
 bool hipti_asid_reissue(struct hipti_asids *asids, struct hipti_asid *asid, uint32_t word, struct hipt_asid *issued)
 {
-    if (hipti_load_acquire(&asid->cells) != 0) { /* [observe:cells] */
+    if (!asid_is_unused(asid)) {
         return false;
     }
     asid_empty(asids, asid, word);
@@ -340,7 +346,7 @@ bool hipti_asid_unplan(struct hipti_asids *asids, struct hipti_asid *asid)
 {
     uint32_t word = hipti_load_relaxed(hipti_asid_word(asids, asid->number)); /* the caller's own */
 
-    if (!(word & HIPTI_WORD_PLANNED) || hipti_load_acquire(&asid->cells) != 0) { /* [observe:cells] */
+    if (!(word & HIPTI_WORD_PLANNED) || !asid_is_unused(asid)) {
         return false;
     }
     asid_empty(asids, asid, hipti_word_at(0));

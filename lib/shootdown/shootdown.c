@@ -42,7 +42,9 @@ void hipti_shootdown_end(struct hipti_shootdown *shootdown)
 
 bool hipti_space_prepare(struct hipti_shootdown *shootdown, uint32_t asid)
 {
-    return shootdown->ncpus == 0 || hipti_arena_prepare(&shootdown->spaces, asid + 1u, false);
+    struct hipti_arena *spaces = &shootdown->spaces;
+
+    return shootdown->ncpus == 0 || hipti_arena_fill(spaces, asid >> spaces->block_shift, spaces->memory, false);
 }
 
 struct hipti_space *hipti_space_find(const struct hipti_shootdown *shootdown, uint32_t asid)

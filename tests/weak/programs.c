@@ -420,7 +420,7 @@ const struct purpose purposes[] = {
     {"hipti_asid_remember", "first overflow line, retire"},
     {"hipti_asid_forget", "retired, mapped late, unmapped by a third"},
     {"asid_activate", "issued again, sizes"},
-    {"hipti_asid_reissue", "retired, mapped late, unmapped by a third"},
+    {"asid_is_unused", "retired, mapped late, unmapped by a third"},
     {"hipti_asid_end", "first overflow line, retire"},
     {"hipti_asid_walk_start", "first block of cells, retire"},
     {"hipti_asid_walk_next", "first overflow line, retire"},

@@ -1109,6 +1109,7 @@ Test(migrate, W6_plans_of_retired_asids)
 {
     struct hipti_asid *record;
     struct hipt_asid plain[2];
+    unsigned i;
 
     start_with_plans(2, 1);
     plain[0] = rig_asid(&rig);
@@ -1121,12 +1122,16 @@ Test(migrate, W6_plans_of_retired_asids)
     record = hipti_asid_record(&rig.table->asids, asid.number);
     cr_assert_eq(hipt_asid_retire(rig.table, asid, NULL), HIPT_OK);
     cr_assert_eq(alloc_everywhere(), HIPT_FULL);
-    rig_pass(&rig);
     (void)hipti_fetch_add_relaxed(&record->cells, 1u);
-    cr_assert_eq(alloc_everywhere(), HIPT_FULL, "a page of it is being unmapped");
+    for (i = 0; i < 4u; i++) {
+        rig_pass(&rig);
+        cr_assert_eq(alloc_everywhere(), HIPT_FULL, "a page of it is being unmapped");
+    }
     (void)hipti_fetch_sub_release(&record->cells, 1u);
-    rig_pass(&rig);
-    cr_assert_eq(alloc_everywhere(), HIPT_BUSY);
+    for (i = 0; i < 4u && alloc_everywhere() == HIPT_FULL; i++) {
+        rig_pass(&rig);
+    }
+    cr_assert_lt(i, 4u);
     cr_assert_eq(nodes_word(&rig, record->number), hipti_word_at(0));
     cr_assert_eq(alloc_everywhere(), HIPT_BUSY, "it waits for a grace period itself");
     rig_pass(&rig);

@@ -726,6 +726,23 @@ Test(migrate, T4_W3_an_unmap_that_was_stopped)
     cr_assert_gt(empty_ones, 0);
 }
 
+static void end_the_space(void)
+{
+    cr_assert_eq(hipt_asid_retire(rig.table, asid, NULL), HIPT_OK);
+    step_note_first(hipti_asid_cell_address(&rig.table->asids, HIPTI_BLOCK_CELLS), sizeof(struct hipti_cells));
+}
+
+/* A space ends while it is walked: the next turn looks at no block, which may soon be another's; this one is the last. */
+Test(migrate, A1_a_walk_ends_with_the_space)
+{
+    start(PAGES);
+    step_interrupt("load", &rig.table->buckets.due, 0, end_the_space);
+    cr_assert_eq(migrate(1), HIPT_BAD_ASID);
+    cr_assert(step_interrupted());
+    cr_assert_null(step_first());
+    rig_destroy(&rig);
+}
+
 /* T4, W3: nor if the slot has been given to another space, whose page is out of place as well, and stays there. */
 Test(migrate, T4_W3_a_slot_that_is_anothers_by_now)
 {

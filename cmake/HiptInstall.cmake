@@ -85,6 +85,11 @@ configure_package_config_file(cmake/hiptConfig.cmake.in hiptConfig.cmake INSTALL
 write_basic_package_version_file(hiptConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/hiptConfig.cmake ${PROJECT_BINARY_DIR}/hiptConfigVersion.cmake
     DESTINATION ${package_folder} COMPONENT development)
+set(HIPT_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}") # then the tree may be installed, or moved, anywhere
+    file(RELATIVE_PATH HIPT_PC_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+    set(HIPT_PC_PREFIX "\${pcfiledir}/${HIPT_PC_PREFIX}")
+endif()
 foreach(name hipt hipt-user)
     configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
     if(name STREQUAL "hipt" OR HIPT_INSTALLS_USER)

@@ -41,7 +41,8 @@ struct hipt_retired {
 };
 
 /**
- * hipt_asid_alloc() - Issue an asid that no mapping carries. Its pages are on the caller's node (N1).
+ * hipt_asid_alloc() - Issue an asid that no mapping carries. Its pages are on the caller's node (N1); where that is not
+ *                     known, on the first that has memory.
  * @table: table.
  * @asid:  receives number and generation on OK.
  *

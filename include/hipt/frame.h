@@ -73,7 +73,8 @@ enum hipt_status hipt_frame_get(struct hipt_table *table, struct hipt_frame fram
 /**
  * hipt_frame_pin() - Keep a frame from going into limbo when its last mapping goes.
  * @table: table.
- * @frame: which; FREE frames become OWNED.
+ * @frame: which; FREE frames become OWNED. One that was found by a lookup is pinned inside the same read side, or
+ *         it may be FREE, and somebody else's, by then.
  *
  * Shape:    O(log ranges), one CAS.
  * Progress: lock-free; retries only because another operation on this frame succeeded.
@@ -110,8 +111,11 @@ enum hipt_status hipt_frame_unpin(struct hipt_table *table, struct hipt_frame fr
  * Progress: lock-free; retries only because another reap took a frame.
  * Order:    acquire: every use of the frame through a translation that hipt gave out happens before.
  * Context:  any thread; does not sleep; outside a read side, or it sees no progress.
- * Owns:     the caller owns the frames again.
- * Errors:   none; 0 where nothing is ready.
+ * Owns:     the caller owns the frames again: of all ranges, swap slots too.
+ * Errors:   none; 0 where nothing is ready. A call also asks for the grace period of what has come into limbo since
+ *           the last one, and nobody else does: the first call behind an unmap gives nothing of it. Who cannot go on
+ *           without reaps, waits (ops->gp_wait() for a cookie of ops->gp_start()) and reaps again, best for many frames
+ *           at once.
  * Upholds:  R1.
  */
 size_t hipt_frame_reap(struct hipt_table *table, struct hipt_frame *frames, size_t room);

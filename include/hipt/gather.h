@@ -46,7 +46,7 @@ struct hipt_gather {
     struct hipt_table *table;
     enum hipt_gather_mode mode;
     uint32_t asid;
-    uint32_t number;       /* among the gathers of the asid; 0: it has nothing to finish */
+    uint32_t number;       /* among the gathers of the asid; 0: it has none to give back */
     unsigned nranges;
     bool is_dispatched;
     uint64_t ticket;       /* 0: nobody is to acknowledge */
@@ -74,7 +74,7 @@ struct hipt_gather {
  * Owns:     the caller owns @gather until hipt_gather_finish() answers HIPT_OK.
  * Errors:   HIPT_BAD_ASID: out of range, or, with config.cpus, never allocated; HIPT_BAD_MODE: HIPT_TTL without
  *           config.ttl and a clock; HIPT_FULL: HIPT_GATHERS_MAX are under way. On every error there is nothing to
- *           finish.
+ *           finish, and hipt_gather_finish() does nothing.
  * Upholds:  nothing beyond its text.
  */
 enum hipt_status hipt_gather_start(struct hipt_gather *gather, struct hipt_table *table, uint32_t asid,

@@ -256,10 +256,11 @@ enum hipt_status hipt_reverse(struct hipt_table *table, struct hipt_frame frame,
  * Context:  any thread; enters a read side of its own; not signal-safe.
  * Owns:     takes a reference on the frame on OK; the caller keeps @mapping.
  * Errors:   HIPT_EXISTS; HIPT_OVERLAP; HIPT_BUSY: another thread's map of an overlapping page is under way, the frame
- *           is UNMAPPING or in LIMBO, or the bucket or its memory waits for a grace period (so do not hold a read side
- *           open around tries), or as above; HIPT_NOMEM; HIPT_FULL, which another map may be about to mend in a table
- *           made with HIPT_REKEY; HIPT_BAD_ASID, HIPT_BAD_VPN, HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT,
- *           HIPT_BAD_ATTR, HIPT_UNALIGNED. On every error nothing has changed.
+ *           is UNMAPPING, or in LIMBO until hipt_frame_reap() has returned it, or the bucket or its memory waits for a
+ *           grace period (so do not hold a read side open around tries), or as above; HIPT_NOMEM; HIPT_FULL, which
+ *           another map may be about to mend in a table made with HIPT_REKEY; HIPT_BAD_ASID, HIPT_BAD_VPN,
+ *           HIPT_BAD_PFN, HIPT_BAD_SIZE, HIPT_BAD_PROT, HIPT_BAD_ATTR, HIPT_UNALIGNED. On every error nothing has
+ *           changed.
  * Upholds:  T1, F1, F2, S2.
  */
 enum hipt_status hipt_map(struct hipt_table *table, const struct hipt_mapping *mapping);

@@ -101,7 +101,7 @@ struct hipt_access {
  * Context:  may sleep.
  * Owns:     the caller keeps @mmu and @config->entries.
  * Errors:   as hipt_cpu_attach(); HIPT_BAD_SIZES: a level's sets are no power of two, its ways 0, there is none, or
- *           there are too few entries.
+ *           there are too few entries; those of hipt_config_check() for @geometry.
  * Upholds:  S1.
  */
 enum hipt_status hipt_mmu_attach(struct hipt_mmu *mmu, struct hipt_table *table, const struct hipt_config *geometry,

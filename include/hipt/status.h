@@ -33,9 +33,9 @@ enum hipt_status {
 
     /* Bad input. */
     HIPT_BAD_ASID,      /* asid out of range, or not allocated */
-    HIPT_BAD_VPN,       /* vpn, or the end of the range, beyond the virtual address width */
+    HIPT_BAD_VPN,       /* vpn, or the end of the range, beyond the virtual address width, or not where it may be */
     HIPT_BAD_PFN,       /* pfn outside every frame range */
-    HIPT_BAD_SIZE,      /* no such size class */
+    HIPT_BAD_SIZE,      /* no such size class, or none that fits here */
     HIPT_BAD_PROT,      /* protection empty, or with bits that do not exist */
     HIPT_BAD_ATTR,      /* attribute bits that do not exist */
     HIPT_UNALIGNED,     /* vpn or pfn is not a multiple of the page size */

@@ -31,7 +31,8 @@ extern "C" {
 #define HIPT_CPUS_MAX 1024u        /* CPUs with translation caches of one table */
 
 /* What a map may begin, when it is due (hipt_resize()). */
-#define HIPT_GROW 1u  /* twice the buckets, once there is an overflow line for every four: 3.4 mappings a bucket */
+#define HIPT_GROW 1u  /* twice the buckets, once there is an overflow line for every four, 3.4 mappings a bucket, up to
+                         capacity_max */
 #define HIPT_REKEY 2u /* another secret, when a chain is at its bound: the keys in it were chosen, or luck is bad */
 
 /* Where memory that belongs to a node may lie, when the node is full. */
@@ -52,7 +53,8 @@ struct hipt_config {
     size_t size; /* sizeof(struct hipt_config) as the host was compiled */
     const struct hipt_ops *ops;
     uint64_t capacity;                   /* mappings to be sized for: buckets are derived from it at 2.8 a bucket; a
-                                            node has its part, and a table that does not grow is full there first */
+                                            node has its part, and a table that does not grow is full there first; at
+                                            least 2^(bits of asid, vpn and size class - 48) buckets a node */
     uint64_t buckets;                    /* 64-byte lines; 0: derived from capacity */
     uint64_t capacity_max;               /* mappings that it may grow to; not above what it is made for: it does not */
     unsigned resize;                     /* HIPT_GROW, HIPT_REKEY: what a map begins by itself; 0: nothing */
@@ -222,7 +224,8 @@ enum hipt_status hipt_resize(struct hipt_table *table, uint64_t capacity, bool n
  * Context:  any thread; enters a read side of its own; does not sleep.
  * Owns:     nothing.
  * Errors:   HIPT_ABSENT: there is nothing left to be done. HIPT_OK: there was something, and may still be; it may wait
- *           for a grace period, so this is not to be repeated inside a read side.
+ *           for a grace period, so this is not to be repeated inside a read side. To bring a move to its end: as many
+ *           buckets at once as there are, and ops->gp_wait() between two calls.
  * Upholds:  T1, T2, T4, F1.
  */
 enum hipt_status hipt_resize_help(struct hipt_table *table, unsigned nbuckets);

@@ -36,8 +36,8 @@ extern "C" {
 struct hipt_user; /* opaque: one port, shared by any number of tables */
 
 enum hipt_user_grace {
-    HIPT_USER_URCU = 0, /* liburcu, the default */
-    HIPT_USER_CK        /* Concurrency Kit's ck_epoch */
+    HIPT_USER_URCU = 0, /* liburcu, the default: a grace period takes ten milliseconds and more */
+    HIPT_USER_CK        /* Concurrency Kit's ck_epoch: shorter ones, for whoever waits for frames, as pagers do */
 };
 
 /* How a CPU learns that it is asked for something. */

@@ -388,7 +388,7 @@ enum hipt_status hipt_gather_add(struct hipt_gather *gather, const struct hipt_p
 
 enum hipt_status hipt_gather_finish(struct hipt_gather *gather)
 {
-    enum hipt_status status = gather_complete(gather);
+    enum hipt_status status = gather->table ? gather_complete(gather) : HIPT_OK;
 
     if (status == HIPT_OK && gather->number) {
         hipti_gather_give(hipti_space_find(&gather->table->shootdown, gather->asid), gather->number);

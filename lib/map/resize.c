@@ -174,7 +174,7 @@ static enum hipt_status resize_all(struct hipt_table *table, const struct resize
         is_all &= is_in;
         made = next;
     }
-    if (status == HIPT_OK && !is_all) {
+    if (!is_all) {
         return is_any ? HIPT_PENDING : HIPT_BUSY;
     }
     return status;

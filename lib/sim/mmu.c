@@ -20,10 +20,14 @@ enum hipt_status hipt_mmu_attach(struct hipt_mmu *mmu, struct hipt_table *table,
     enum hipt_status status;
     unsigned i;
 
-    if (level[0].sets == 0 || level_is_bad(level[0]) || level_is_bad(level[1]) || count > config->nentries) {
+    if (level[0].sets == 0 || level_is_bad(level[0]) || level_is_bad(level[1]) || count > config->nentries ||
+        !config->entries) {
         return HIPT_BAD_SIZES;
     }
-    status = hipt_cpu_attach(table, &fresh.cpu, &cpu);
+    status = hipt_config_check(geometry, NULL, 0);
+    if (status == HIPT_OK) {
+        status = hipt_cpu_attach(table, &fresh.cpu, &cpu);
+    }
     if (status != HIPT_OK) {
         return status;
     }

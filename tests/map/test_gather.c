@@ -661,6 +661,7 @@ Test(gather, bad_input)
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_TTL), HIPT_BAD_MODE, "the table has no ttl");
     cr_assert_eq(hipt_gather_start(&gather, rig.table, 16, HIPT_SYNC), HIPT_BAD_ASID);
     cr_assert_eq(hipt_gather_start(&gather, rig.table, 9, HIPT_SYNC), HIPT_BAD_ASID, "never issued");
+    cr_assert_eq(hipt_gather_finish(&gather), HIPT_OK, "there is nothing to finish");
     cr_assert_eq(hipt_gather_start(&gather, rig.table, asid, HIPT_SYNC), HIPT_OK);
     at = page(RIG_VPNS);
     cr_assert_eq(hipt_gather_add(&gather, &at, 1, &done), HIPT_BAD_VPN);

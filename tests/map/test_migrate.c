@@ -732,7 +732,7 @@ static void end_the_space(void)
     step_note_first(hipti_asid_cell_address(&rig.table->asids, HIPTI_BLOCK_CELLS), sizeof(struct hipti_cells));
 }
 
-/* A space ends while it is walked: the next turn looks at no block, which may soon be another's; this one is the last. */
+/* A space ends while it is walked: the next turn looks at no block, which may be another's by then; it is the last. */
 Test(migrate, A1_a_walk_ends_with_the_space)
 {
     start(PAGES);

@@ -260,6 +260,11 @@ Test(nodes, X1_each_shard_gets_what_it_has_asked_for)
     ask(1, HIPT_GROW);
     cr_assert_not(hipti_resize_if_due(rig.table, HIPT_OK));
     cr_assert(rig.table->buckets.shard[0]->resizes == 0 && rig.table->buckets.shard[1]->resizes == 1);
+    test_host_fail(&rig.host, 1, 1000);
+    ask(0, HIPT_REKEY);
+    cr_assert_not(hipti_resize_if_due(rig.table, HIPT_FULL));
+    cr_assert_eq(hipti_buckets_now(&rig.table->buckets, 0)->crowd, 0, "that puts growth off no further");
+    test_host_fail(&rig.host, 0, 0);
     rig_destroy(&rig);
 }
 

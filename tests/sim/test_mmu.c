@@ -83,16 +83,24 @@ Test(mmu, bad_geometry)
         {{0, 4}, {0, 0}}, {{3, 4}, {0, 0}}, {{4, 0}, {0, 0}}, {{4, 4}, {6, 1}}, {{4, 4}, {4, 0}},
         {{16, 4}, {1, 1}}};
     struct hipt_mmu_config config = {.number = 0, .tag_bits = 2, .entries = entries, .nentries = ENTRIES};
+    struct hipt_config geometry;
+    struct hipt_mmu other;
     size_t i;
 
     start(4, 4, 0, 0);
+    geometry = rig.config;
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct hipt_mmu other;
-
         config.level[0] = bad[i][0];
         config.level[1] = bad[i][1];
         cr_assert_eq(hipt_mmu_attach(&other, rig.table, &rig.config, &config), HIPT_BAD_SIZES, "case %zu", i);
     }
+    config.number = 1;
+    config.level[0] = (struct hipt_tlb_level){4, 4};
+    config.level[1] = (struct hipt_tlb_level){0, 0};
+    geometry.nsizes = HIPT_SIZES_MAX + 1u;
+    cr_assert_eq(hipt_mmu_attach(&other, rig.table, &geometry, &config), HIPT_BAD_SIZES);
+    config.entries = NULL;
+    cr_assert_eq(hipt_mmu_attach(&other, rig.table, &rig.config, &config), HIPT_BAD_SIZES);
     stop();
 }
 

@@ -19,11 +19,11 @@ static void look_at_standing(struct run *run, struct hipt_cpu *cpu, const char *
 {
     for (unsigned turn = 0; turn < SOME; turn++) {
         if (run->ops.this_cpu(run->ops.ctx) != cpu) {
-            found(run, "this_cpu() gave another record than that of the caller, %s", where);
+            pc_found(run, "this_cpu() gave another record than that of the caller, %s", where);
             return;
         }
         if (turn % 100u == 0) {
-            idle(run);
+            pc_idle(run);
         }
     }
 }
@@ -35,18 +35,18 @@ static void standing_body(void *argument, unsigned number)
     struct hipt_cpu *cpu = &standing->cpu[number];
 
     if (run->ops.this_cpu(run->ops.ctx) != NULL) {
-        found(run, "this_cpu() was not NULL on a thread that stands for no CPU");
+        pc_found(run, "this_cpu() was not NULL on a thread that stands for no CPU");
     }
     if (!run->port->stand(run->port->ctx, cpu)) {
-        found(run, "the host's stand() failed");
+        pc_found(run, "the host's stand() failed");
         return;
     }
     atomic_fetch_add_explicit(&standing->ready, 1u, memory_order_acq_rel);
-    (void)wait_for(run, &standing->ready, run->port->threads);
+    (void)pc_wait_for(run, &standing->ready, run->port->threads);
     look_at_standing(run, cpu, "when each thread stood for one");
     (void)run->port->stand(run->port->ctx, NULL);
     if (run->ops.this_cpu(run->ops.ctx) != NULL) {
-        found(run, "this_cpu() was not NULL on a thread that stands for no CPU any more");
+        pc_found(run, "this_cpu() was not NULL on a thread that stands for no CPU any more");
     }
 }
 
@@ -54,7 +54,7 @@ static void this_cpu(struct run *run)
 {
     struct standing standing = {.run = run};
 
-    crew(run, run->port->threads, standing_body, &standing);
+    pc_crew(run, run->port->threads, standing_body, &standing);
 }
 
 /* --- can_wait, relax, slow, this_node */
@@ -65,13 +65,13 @@ static void can_wait_body(void *argument, unsigned number)
 
     (void)number;
     if (!run->ops.can_wait(run->ops.ctx)) {
-        found(run, "can_wait() is false on a thread that holds nothing");
+        pc_found(run, "can_wait() is false on a thread that holds nothing");
     }
 }
 
 static void can_wait(struct run *run)
 {
-    crew(run, 1, can_wait_body, run);
+    pc_crew(run, 1, can_wait_body, run);
 }
 
 static void relax_body(void *argument, unsigned number)
@@ -80,21 +80,21 @@ static void relax_body(void *argument, unsigned number)
     uint64_t cookie;
 
     (void)number;
-    section_enter(run);
+    pc_section_enter(run);
     cookie = run->ops.gp_start(run->ops.ctx);
     for (unsigned turn = 0; turn < TURNS; turn++) {
         run->ops.relax(run->ops.ctx);
         if (run->ops.gp_elapsed(run->ops.ctx, cookie)) {
-            found(run, "a grace period ended inside a section that called relax() %u times", (uint64_t)turn + 1u);
+            pc_found(run, "a grace period ended inside a section that called relax() %u times", (uint64_t)turn + 1u);
             break;
         }
     }
-    section_exit(run);
+    pc_section_exit(run);
 }
 
 static void relax(struct run *run)
 {
-    crew(run, 1, relax_body, run);
+    pc_crew(run, 1, relax_body, run);
 }
 
 static void slow(struct run *run)
@@ -112,8 +112,8 @@ static void this_node_body(void *argument, unsigned number)
         int node = run->ops.this_node(run->ops.ctx);
 
         if (node < HIPT_ANY_NODE || node >= nodes) {
-            found(run, "this_node() gave %s%u, and there are %u nodes", node < 0 ? "-" : "",
-                  (uint64_t)(node < 0 ? -(int64_t)node : node), (uint64_t)nodes);
+            pc_found(run, "this_node() gave %s%u, and there are %u nodes", node < 0 ? "-" : "",
+                     (uint64_t)(node < 0 ? -(int64_t)node : node), (uint64_t)nodes);
             return;
         }
     }
@@ -121,7 +121,7 @@ static void this_node_body(void *argument, unsigned number)
 
 static void this_node(struct run *run)
 {
-    crew(run, run->port->threads, this_node_body, run);
+    pc_crew(run, run->port->threads, this_node_body, run);
 }
 
 /* --- clock */
@@ -143,7 +143,7 @@ static void clock_body(void *argument, unsigned number)
         uint64_t now = run->ops.clock(run->ops.ctx);
 
         if (now < before) {
-            found(run, "clock() gave %u after some thread had read %u", now, before);
+            pc_found(run, "clock() gave %u after some thread had read %u", now, before);
             return;
         }
         while (before < now && !atomic_compare_exchange_weak_explicit(&timing->latest, &before, now,
@@ -158,13 +158,13 @@ static void clock_runs(struct run *run)
     uint64_t begin = run->ops.clock(run->ops.ctx);
     unsigned naps = 0;
 
-    crew(run, run->port->threads, clock_body, &timing);
+    pc_crew(run, run->port->threads, clock_body, &timing);
     while (naps < SOME && run->ops.clock(run->ops.ctx) == begin) {
         run->port->nap(run->port->ctx);
         naps++;
     }
     if (naps == SOME) {
-        found(run, "clock() gave %u all the time", begin);
+        pc_found(run, "clock() gave %u all the time", begin);
     }
 }
 
@@ -214,7 +214,7 @@ static bool buffering_meet(struct buffering *buffering, unsigned number, unsigne
             return false;
         }
         if (turn % PATIENT == 0) {
-            idle(buffering->run); /* the other one has no processor */
+            pc_idle(buffering->run); /* the other one has no processor */
         }
     }
     return true;
@@ -227,12 +227,12 @@ static void buffering_body(void *argument, unsigned number)
     bool goes_on = number < 2;
 
     for (unsigned naps = 0; number == 2 && naps < SOME; naps++) {
-        idle(buffering->run);
+        pc_idle(buffering->run);
     }
     for (unsigned round = 1; goes_on; round++) {
         unsigned seen;
 
-        for (volatile unsigned wait = draw(&seed) % 64u; wait > 0; wait--) { /* who is first differs */
+        for (volatile unsigned wait = pc_draw(&seed) % 64u; wait > 0; wait--) { /* who is first differs */
         }
         seen = number == 0 ? buffering_first(buffering, round) : buffering_second(buffering, round);
         if (number == 0) {
@@ -252,10 +252,10 @@ static void barrier(struct run *run)
 {
     struct buffering buffering = {.run = run};
 
-    crew(run, 3, buffering_body, &buffering);
+    pc_crew(run, 3, buffering_body, &buffering);
     if (buffering.both > 0) {
-        found(run, "in %u of %u rounds two threads missed each other's store, and one had called barrier() between",
-              buffering.both, buffering.rounds);
+        pc_found(run, "in %u of %u rounds two threads missed each other's store, and one had called barrier() between",
+                 buffering.both, buffering.rounds);
     }
 }
 
@@ -275,4 +275,4 @@ static const struct check checks[] = {
     {"barrier", NEEDS_BARRIER, 3, barrier, "barrier: every CPU has executed a full memory barrier since the call",
      "membarrier(), or an interrupt to every CPU that is waited for"},
 };
-const struct checks cpu_checks = {checks, sizeof(checks) / sizeof(checks[0])};
+const struct checks pc_cpu_checks = {checks, sizeof(checks) / sizeof(checks[0])};

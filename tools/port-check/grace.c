@@ -23,9 +23,9 @@ static void read_on(struct stage *stage, unsigned number, unsigned place)
 {
     struct run *run = stage->run;
 
-    (void)wait_for(run, &stage->entered, number - 1u);
+    (void)pc_wait_for(run, &stage->entered, number - 1u);
     for (unsigned level = 0; level < stage->levels; level++) {
-        section_enter(run);
+        pc_section_enter(run);
     }
     if (stage->asks) {
         stage->cookie = run->ops.gp_start(run->ops.ctx);
@@ -33,8 +33,8 @@ static void read_on(struct stage *stage, unsigned number, unsigned place)
     }
     atomic_fetch_add_explicit(&stage->entered, 1u, memory_order_acq_rel);
     for (unsigned level = 0; level < stage->levels; level++) {
-        spin_for(&stage->may_leave, place + level);
-        section_exit(run);
+        pc_spin_for(&stage->may_leave, place + level);
+        pc_section_exit(run);
         atomic_fetch_add_explicit(&stage->left, 1u, memory_order_acq_rel);
     }
 }
@@ -49,20 +49,20 @@ static void watch(struct stage *stage, unsigned exits)
         stage->cookie = run->ops.gp_start(run->ops.ctx);
     }
     for (; gone < exits; gone++) {
-        if (!is_held(run, stage->cookie)) {
-            found(run, "gp_elapsed() was true after %u of %u exits of sections that had begun before gp_start()",
-                  (uint64_t)gone, (uint64_t)exits);
+        if (!pc_is_held(run, stage->cookie)) {
+            pc_found(run, "gp_elapsed() was true after %u of %u exits of sections that had begun before gp_start()",
+                     (uint64_t)gone, (uint64_t)exits);
             break;
         }
         atomic_store_explicit(&stage->may_leave, gone + 1u, memory_order_release);
-        if (!wait_for(run, &stage->left, gone + 1u)) {
-            found(run, "read_exit() did not return");
+        if (!pc_wait_for(run, &stage->left, gone + 1u)) {
+            pc_found(run, "read_exit() did not return");
             break;
         }
     }
     atomic_store_explicit(&stage->may_leave, exits, memory_order_release);
-    if (gone == exits && !wait_elapsed(run, stage->cookie)) {
-        found(run, "gp_elapsed() was never true, though every section had ended");
+    if (gone == exits && !pc_wait_elapsed(run, stage->cookie)) {
+        pc_found(run, "gp_elapsed() was never true, though every section had ended");
     }
 }
 
@@ -74,10 +74,10 @@ static void stage_body(void *argument, unsigned number)
     readers = stage->asks ? 1u : readers;
     if (number > 0) {
         read_on(stage, number, stage->is_last ? readers + 1u - number : number);
-    } else if (wait_for(stage->run, &stage->entered, readers)) {
+    } else if (pc_wait_for(stage->run, &stage->entered, readers)) {
         watch(stage, readers * stage->levels);
     } else {
-        found(stage->run, "read_enter() did not return");
+        pc_found(stage->run, "read_enter() did not return");
         atomic_store_explicit(&stage->may_leave, readers * stage->levels, memory_order_release);
     }
 }
@@ -87,22 +87,22 @@ static void gp_waits(struct run *run)
     struct stage stage = {.run = run, .levels = 1};
     struct stage back = {.run = run, .levels = 1, .is_last = true};
 
-    crew(run, run->port->threads, stage_body, &stage);
-    crew(run, run->port->threads, stage_body, &back);
+    pc_crew(run, run->port->threads, stage_body, &stage);
+    pc_crew(run, run->port->threads, stage_body, &back);
 }
 
 static void gp_waits_nested(struct run *run)
 {
     struct stage stage = {.run = run, .levels = 3};
 
-    crew(run, 2, stage_body, &stage);
+    pc_crew(run, 2, stage_body, &stage);
 }
 
 static void gp_waits_caller(struct run *run)
 {
     struct stage stage = {.run = run, .levels = 1, .asks = true};
 
-    crew(run, 2, stage_body, &stage);
+    pc_crew(run, 2, stage_body, &stage);
 }
 
 /* --- grace periods come */
@@ -115,13 +115,13 @@ static void elapse_body(void *argument, unsigned number)
     (void)number;
     for (unsigned round = 0; round < ROUNDS; round++) {
         cookie[round] = run->ops.gp_start(run->ops.ctx);
-        if (!wait_elapsed(run, cookie[round])) {
-            found(run, "gp_elapsed() was never true for cookie %u, with nobody inside", cookie[round]);
+        if (!pc_wait_elapsed(run, cookie[round])) {
+            pc_found(run, "gp_elapsed() was never true for cookie %u, with nobody inside", cookie[round]);
             return;
         }
         for (unsigned earlier = 0; earlier <= round; earlier++) {
             if (!run->ops.gp_elapsed(run->ops.ctx, cookie[earlier])) {
-                found(run, "gp_elapsed() was false for cookie %u after it had been true for it", cookie[earlier]);
+                pc_found(run, "gp_elapsed() was false for cookie %u after it had been true for it", cookie[earlier]);
             }
         }
     }
@@ -129,7 +129,7 @@ static void elapse_body(void *argument, unsigned number)
 
 static void gp_elapses(struct run *run)
 {
-    crew(run, run->port->threads, elapse_body, run);
+    pc_crew(run, run->port->threads, elapse_body, run);
 }
 
 /* Two threads; one leaves only when the other is inside again. Field key: atomic. */
@@ -148,7 +148,7 @@ static void relay_body(void *argument, unsigned number)
     unsigned turns = run->port->patience > 0 ? run->port->patience : 2000u;
 
     for (unsigned turn = 1; !is_over; turn++) {
-        section_enter(run);
+        pc_section_enter(run);
         atomic_store_explicit(&relay->entered[number], turn, memory_order_release);
         while (atomic_load_explicit(&relay->entered[1 - number], memory_order_acquire) < turn + number &&
                atomic_load_explicit(&relay->is_over, memory_order_acquire) == 0) {
@@ -159,11 +159,12 @@ static void relay_body(void *argument, unsigned number)
         } else {
             is_over = atomic_load_explicit(&relay->is_over, memory_order_acquire) != 0;
         }
-        section_exit(run);
+        pc_section_exit(run);
         run->port->nap(run->port->ctx);
     }
     if (number == 0 && !run->ops.gp_elapsed(run->ops.ctx, cookie)) {
-        found(run, "gp_elapsed() was never true in %u sections that overlapped, each of which ended", (uint64_t)turns);
+        pc_found(run, "gp_elapsed() was never true in %u sections that overlapped, each of which ended",
+                 (uint64_t)turns);
     }
     atomic_store_explicit(&relay->is_over, 1u, memory_order_release);
 }
@@ -172,7 +173,7 @@ static void gp_under_overlap(struct run *run)
 {
     struct relay relay = {.run = run};
 
-    crew(run, 2, relay_body, &relay);
+    pc_crew(run, 2, relay_body, &relay);
 }
 
 /* --- who is inside holds up nobody else's read side */
@@ -189,21 +190,21 @@ static void parallel_body(void *argument, unsigned number)
     struct run *run = parallel->run;
 
     if (number == 1) {
-        section_enter(run);
+        pc_section_enter(run);
         atomic_store_explicit(&parallel->inside, 1u, memory_order_release);
-        spin_for(&parallel->is_over, 1u);
-        section_exit(run);
+        pc_spin_for(&parallel->is_over, 1u);
+        pc_section_exit(run);
         return;
     }
-    if (wait_for(run, &parallel->inside, 1u)) {
+    if (pc_wait_for(run, &parallel->inside, 1u)) {
         (void)run->ops.gp_start(run->ops.ctx);
         for (unsigned i = 0; i < HELD_NAPS; i++) {
-            idle(run); /* by now the grace period is under way */
-            section_enter(run);
-            section_exit(run);
+            pc_idle(run); /* by now the grace period is under way */
+            pc_section_enter(run);
+            pc_section_exit(run);
         }
     } else {
-        found(run, "read_enter() did not return");
+        pc_found(run, "read_enter() did not return");
     }
     atomic_store_explicit(&parallel->is_over, 1u, memory_order_release);
 }
@@ -212,7 +213,7 @@ static void read_in_parallel(struct run *run)
 {
     struct parallel parallel = {.run = run};
 
-    crew(run, 2, parallel_body, &parallel);
+    pc_crew(run, 2, parallel_body, &parallel);
 }
 
 /* --- cookies. Field key: atomic. */
@@ -243,13 +244,13 @@ static void cookies_body(void *argument, unsigned number)
         uint64_t cookie = run->ops.gp_start(run->ops.ctx);
 
         if (cookie < 1u || cookie >= COOKIE_END) {
-            found(run, "gp_start() gave cookie %u", cookie);
+            pc_found(run, "gp_start() gave cookie %u", cookie);
         } else if (cookie < before) {
-            found(run, "gp_start() gave cookie %u, after somebody had been given %u", cookie, before);
+            pc_found(run, "gp_start() gave cookie %u, after somebody had been given %u", cookie, before);
         }
         raise(&cookies->given, cookie);
         if (i % 100u == 0) {
-            idle(run);
+            pc_idle(run);
         }
     }
 }
@@ -258,7 +259,7 @@ static void gp_cookies(struct run *run)
 {
     struct cookies cookies = {.run = run};
 
-    crew(run, run->port->threads, cookies_body, &cookies);
+    pc_crew(run, run->port->threads, cookies_body, &cookies);
 }
 
 static void order_body(void *argument, unsigned number)
@@ -273,12 +274,12 @@ static void order_body(void *argument, unsigned number)
         for (unsigned naps = 0; naps < 64u + number && elapsed < cookie; naps++) {
             elapsed = atomic_load_explicit(&cookies->elapsed, memory_order_acquire);
             if (elapsed >= cookie && !run->ops.gp_elapsed(run->ops.ctx, cookie)) {
-                found(run, "cookie %u had elapsed, and %u, which is not greater, had not", elapsed, cookie);
+                pc_found(run, "cookie %u had elapsed, and %u, which is not greater, had not", elapsed, cookie);
             }
             if (run->ops.gp_elapsed(run->ops.ctx, cookie)) {
                 raise(&cookies->elapsed, cookie);
             }
-            idle(run);
+            pc_idle(run);
         }
     }
 }
@@ -287,7 +288,7 @@ static void gp_in_order(struct run *run)
 {
     struct cookies cookies = {.run = run};
 
-    crew(run, run->port->threads, order_body, &cookies);
+    pc_crew(run, run->port->threads, order_body, &cookies);
 }
 
 /* --- gp_wait */
@@ -306,16 +307,16 @@ static void waiting_body(void *argument, unsigned number)
     uint64_t cookie;
 
     if (number == 1) {
-        section_enter(run);
+        pc_section_enter(run);
         atomic_store_explicit(&waiting->inside, 1u, memory_order_release);
-        spin_for(&waiting->waits, 1u);
+        pc_spin_for(&waiting->waits, 1u);
         for (volatile unsigned turn = 0; turn < 3000000u; turn++) {
         }
         atomic_store_explicit(&waiting->leaves, 1u, memory_order_release);
-        section_exit(run);
+        pc_section_exit(run);
         return;
     }
-    (void)wait_for(run, &waiting->inside, 1u);
+    (void)pc_wait_for(run, &waiting->inside, 1u);
     cookie = run->ops.gp_start(run->ops.ctx);
     if (run->ops.read_enter == NULL) {
         run->port->quiescent(run->port->ctx); /* it waits for nobody but the reader from here on */
@@ -323,9 +324,9 @@ static void waiting_body(void *argument, unsigned number)
     atomic_store_explicit(&waiting->waits, 1u, memory_order_release);
     run->ops.gp_wait(run->ops.ctx, cookie);
     if (atomic_load_explicit(&waiting->leaves, memory_order_acquire) == 0) {
-        found(run, "gp_wait() returned while a section was open that had begun before gp_start()");
+        pc_found(run, "gp_wait() returned while a section was open that had begun before gp_start()");
     } else if (!run->ops.gp_elapsed(run->ops.ctx, cookie)) {
-        found(run, "gp_wait() had returned, and gp_elapsed() was false");
+        pc_found(run, "gp_wait() had returned, and gp_elapsed() was false");
     }
 }
 
@@ -333,7 +334,7 @@ static void gp_wait(struct run *run)
 {
     struct waiting waiting = {.run = run};
 
-    crew(run, 2, waiting_body, &waiting);
+    pc_crew(run, 2, waiting_body, &waiting);
 }
 
 static const struct check checks[] = {
@@ -359,4 +360,4 @@ static const struct check checks[] = {
     {"gp_wait", NEEDS_GP_WAIT, 2, gp_wait, "gp_wait: returns when gp_elapsed is true, not before",
      "wait for the same number that gp_elapsed compares with"},
 };
-const struct checks grace_checks = {checks, sizeof(checks) / sizeof(checks[0])};
+const struct checks pc_grace_checks = {checks, sizeof(checks) / sizeof(checks[0])};

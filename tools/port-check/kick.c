@@ -84,7 +84,7 @@ static void compute(struct shooting *shooting, struct target *target)
         uint64_t served;
 
         if (!use_both(shooting, target, who_is_asked(shooting, turn) < shooting->count)) {
-            found(shooting->run, "hipt_cpu_use() refused an asid");
+            pc_found(shooting->run, "hipt_cpu_use() refused an asid");
             return;
         }
         served = hipt_cpu_served(&target->cpu);
@@ -108,8 +108,8 @@ static bool become(struct shooting *shooting, struct target *target)
     config.cache.flush_tag = forget_tag, config.cache.flush_all = forget;
     status = hipt_cpu_attach(shooting->table, &target->cpu, &config);
     if (status != HIPT_OK || !run->port->stand(run->port->ctx, &target->cpu)) {
-        found(run, "CPU %u: %s", (uint64_t)target->number,
-              status != HIPT_OK ? hipt_strerror(status) : "the host's stand() failed");
+        pc_found(run, "CPU %u: %s", (uint64_t)target->number,
+                 status != HIPT_OK ? hipt_strerror(status) : "the host's stand() failed");
         atomic_store_explicit(&shooting->is_over, 1u, memory_order_release);
         return false;
     }
@@ -142,7 +142,7 @@ static bool wait_acknowledged(struct run *run, struct hipt_gather *gather)
         if (naps-- == 0) {
             return false;
         }
-        idle(run);
+        pc_idle(run);
     }
     return true;
 }
@@ -162,20 +162,20 @@ static void shoot(struct shooting *shooting, uint32_t asid, unsigned first, unsi
     if (hipt_map(shooting->table, &m) != HIPT_OK ||
         hipt_gather_start(&gather, shooting->table, asid, HIPT_SYNC) != HIPT_OK ||
         hipt_gather_add(&gather, &m.page, 1, NULL) != HIPT_OK) {
-        found(run, "a page could not be mapped and unmapped");
+        pc_found(run, "a page could not be mapped and unmapped");
         return;
     }
     hipt_gather_dispatch(&gather);
     if (!wait_acknowledged(run, &gather)) {
-        found(run, "no acknowledgement came from the %u CPUs from number %u on", (uint64_t)(last - first + 1u),
-              (uint64_t)shooting->target[first].number);
+        pc_found(run, "no acknowledgement came from the %u CPUs from number %u on", (uint64_t)(last - first + 1u),
+                 (uint64_t)shooting->target[first].number);
         atomic_store_explicit(&shooting->rescue, 1u, memory_order_release);
     }
     (void)hipt_gather_finish(&gather);
     for (unsigned i = first; i <= last; i++) {
         if (atomic_load_explicit(&shooting->target[i].forgets, memory_order_relaxed) == before[i]) {
-            found(run, "CPU %u has acknowledged, and its cache has forgotten nothing",
-                  (uint64_t)shooting->target[i].number);
+            pc_found(run, "CPU %u has acknowledged, and its cache has forgotten nothing",
+                     (uint64_t)shooting->target[i].number);
         }
     }
 }
@@ -184,8 +184,8 @@ static void shoot(struct shooting *shooting, uint32_t asid, unsigned first, unsi
 static bool wait_ready(struct shooting *shooting, unsigned turn)
 {
     for (unsigned i = 0; i < shooting->count; i++) {
-        if (!wait_for(shooting->run, &shooting->target[i].ready, turn)) {
-            found(shooting->run, "CPU %u did not go on", (uint64_t)shooting->target[i].number);
+        if (!pc_wait_for(shooting->run, &shooting->target[i].ready, turn)) {
+            pc_found(shooting->run, "CPU %u did not go on", (uint64_t)shooting->target[i].number);
             return false;
         }
     }
@@ -237,7 +237,7 @@ static void meet(struct shooting *shooting, struct target *target, unsigned turn
     }
 }
 
-/* => the other has acknowledged. The poll alone serves the caller's own CPU; idle() would nap, so there is no nap. */
+/* => the other has acknowledged. The poll alone serves the caller's own CPU; there is no nap in between. */
 static bool end_page(struct shooting *shooting, const struct hipt_page *page)
 {
     struct hipt_gather gather;
@@ -251,7 +251,7 @@ static bool end_page(struct shooting *shooting, const struct hipt_page *page)
         is_done = hipt_gather_poll(&gather);
     } while (!is_done && --turns > 0 && atomic_load_explicit(&shooting->rescue, memory_order_acquire) == 0);
     if (!is_done) {
-        found(shooting->run, "two CPUs that unmapped pages of one asid at once waited for each other");
+        pc_found(shooting->run, "two CPUs that unmapped pages of one asid at once waited for each other");
         atomic_store_explicit(&shooting->rescue, 1u, memory_order_release);
     }
     while (!hipt_gather_poll(&gather)) {
@@ -274,7 +274,7 @@ static void cross_body(void *argument, unsigned number)
 
         m.pfn = m.page.vpn;
         if (hipt_map(shooting->table, &m) != HIPT_OK) {
-            found(shooting->run, "a page could not be mapped");
+            pc_found(shooting->run, "a page could not be mapped");
         }
         meet(shooting, target, turn);
         if (!end_page(shooting, &m.page)) {
@@ -305,7 +305,7 @@ static bool prepare(struct shooting *shooting, unsigned from)
         config.cpus = config.cpus > number ? config.cpus : number + 1u;
     }
     if (hipt_table_create(&config, &shooting->table) != HIPT_OK) {
-        found(run, "a table for %u CPUs could not be made", (uint64_t)config.cpus);
+        pc_found(run, "a table for %u CPUs could not be made", (uint64_t)config.cpus);
         return false;
     }
     for (unsigned i = 0; i <= shooting->count; i++) {
@@ -316,7 +316,7 @@ static bool prepare(struct shooting *shooting, unsigned from)
     }
     shooting->shared = asid.number;
     if (!is_made) {
-        found(run, "there are too few asids");
+        pc_found(run, "there are too few asids");
     }
     return is_made;
 }
@@ -328,7 +328,7 @@ static void kick(struct run *run)
 
     shooting = (struct shooting){.run = run, .count = count - 1u};
     if (prepare(&shooting, 1)) {
-        crew(run, count, shooting_body, &shooting);
+        pc_crew(run, count, shooting_body, &shooting);
     }
     hipt_table_destroy(shooting.table);
 }
@@ -339,7 +339,7 @@ static void cross(struct run *run)
 
     shooting = (struct shooting){.run = run, .count = 2};
     if (prepare(&shooting, 0)) {
-        crew(run, 2, cross_body, &shooting);
+        pc_crew(run, 2, cross_body, &shooting);
     }
     hipt_table_destroy(shooting.table);
 }
@@ -351,4 +351,4 @@ static const struct check checks[] = {
     {"cross", NEEDS_THIS_CPU, 2, cross, "this_cpu: a CPU that waits for others serves those that wait for it",
      "give the caller's own record also while it is inside a verb"},
 };
-const struct checks kick_checks = {checks, sizeof(checks) / sizeof(checks[0])};
+const struct checks pc_kick_checks = {checks, sizeof(checks) / sizeof(checks[0])};

@@ -61,8 +61,10 @@ static bool read_option(struct options *options, const char *name, const char *v
     } else if (strcmp(name, "--only") == 0) {
         options->only = value;
     } else if (strcmp(name, "--seconds") == 0) {
-        options->seconds = (unsigned)strtoul(value, NULL, 10);
-        is_good = options->seconds > 0 && options->seconds <= 86400u;
+        char *end;
+
+        options->seconds = (unsigned)strtoul(value, &end, 10);
+        is_good = *end == '\0' && options->seconds > 0 && options->seconds <= 86400u;
     } else {
         is_good = false;
     }
@@ -91,7 +93,8 @@ int main(int argc, char **argv)
     }
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc || !read_option(&options, argv[i], argv[i + 1])) {
-            fputs(usage_text, stderr);
+            fprintf(stderr, "hipt-port-check: %s %s: there is no such option, or it does not take that\n\n%s", argv[i],
+                    i + 1 == argc ? "" : argv[i + 1], usage_text);
             return EXIT_USAGE;
         }
     }

@@ -47,8 +47,8 @@ static void look_at_zeros(struct run *run, const unsigned char *block, size_t by
     size_t at = differs_at(block, bytes, 0);
 
     if (at < bytes) {
-        found(run, "byte %u of %u bytes is %u, when they were given out for the %u. time", (uint64_t)at,
-              (uint64_t)bytes, (uint64_t)block[at], (uint64_t)time);
+        pc_found(run, "byte %u of %u bytes is %u, when they were given out for the %u. time", (uint64_t)at,
+                 (uint64_t)bytes, (uint64_t)block[at], (uint64_t)time);
     }
 }
 
@@ -58,7 +58,7 @@ static void alloc_size(struct run *run, size_t bytes)
         unsigned char *block = ask(run, bytes, 64);
 
         if (block == NULL) {
-            found(run, "alloc() gave nothing for %u bytes", (uint64_t)bytes);
+            pc_found(run, "alloc() gave nothing for %u bytes", (uint64_t)bytes);
             return;
         }
         look_at_zeros(run, block, bytes, time);
@@ -89,8 +89,8 @@ static void alloc_aligned(struct run *run)
             unsigned char *block = ask(run, sizes[i], align);
 
             if ((uintptr_t)block % align != 0) {
-                found(run, "%u bytes aligned to %u lie at %u beyond a multiple of it", (uint64_t)sizes[i],
-                      (uint64_t)align, (uint64_t)((uintptr_t)block % align));
+                pc_found(run, "%u bytes aligned to %u lie at %u beyond a multiple of it", (uint64_t)sizes[i],
+                         (uint64_t)align, (uint64_t)((uintptr_t)block % align));
             }
             give_back(run, block, sizes[i]);
             give_back(run, small, 1);
@@ -113,9 +113,9 @@ static void alloc_apart(struct run *run)
         size_t bytes = sizes[i % (SIZES - 6u)];
 
         if (block[i] == NULL) {
-            found(run, "alloc() gave nothing for %u bytes", (uint64_t)bytes);
+            pc_found(run, "alloc() gave nothing for %u bytes", (uint64_t)bytes);
         } else if (differs_at(block[i], bytes, (unsigned char)(i + 1u)) < bytes) {
-            found(run, "a block of %u bytes was written through another block that is out too", (uint64_t)bytes);
+            pc_found(run, "a block of %u bytes was written through another block that is out too", (uint64_t)bytes);
         }
         give_back(run, block[i], bytes);
     }
@@ -128,20 +128,20 @@ static void alloc_many(void *argument, unsigned number)
     uint64_t seed = number + 1u;
 
     for (unsigned round = 0; round < ROUNDS; round++) {
-        size_t bytes = 1u + draw(&seed) % 3000u;
+        size_t bytes = 1u + pc_draw(&seed) % 3000u;
         unsigned char *block = ask(run, bytes, 64);
 
         if (block == NULL) {
-            found(run, "alloc() gave nothing for %u bytes", (uint64_t)bytes);
+            pc_found(run, "alloc() gave nothing for %u bytes", (uint64_t)bytes);
             continue;
         }
         look_at_zeros(run, block, bytes, round + 1u);
         fill(block, bytes, (unsigned char)(number + 1u));
         if (round % 8u == 0) {
-            idle(run);
+            pc_idle(run);
         }
         if (differs_at(block, bytes, (unsigned char)(number + 1u)) < bytes) {
-            found(run, "a block of %u bytes was given to two threads", (uint64_t)bytes);
+            pc_found(run, "a block of %u bytes was given to two threads", (uint64_t)bytes);
         }
         fill(block, bytes, STALE);
         give_back(run, block, bytes);
@@ -150,7 +150,7 @@ static void alloc_many(void *argument, unsigned number)
 
 static void alloc_by_threads(struct run *run)
 {
-    crew(run, run->port->threads, alloc_many, run);
+    pc_crew(run, run->port->threads, alloc_many, run);
 }
 
 /* One thread, inside a section that it has asked a grace period from. */
@@ -160,7 +160,7 @@ static void alloc_inside(void *argument, unsigned number)
     uint64_t cookie;
 
     (void)number;
-    section_enter(run);
+    pc_section_enter(run);
     cookie = run->ops.gp_start(run->ops.ctx);
     for (unsigned round = 0; round < 64; round++) {
         size_t bytes = sizes[round % SIZES];
@@ -174,16 +174,16 @@ static void alloc_inside(void *argument, unsigned number)
     }
     for (unsigned turn = 0; turn < 1000000u; turn++) {
         if (turn % 1000u == 0 && run->ops.gp_elapsed(run->ops.ctx, cookie)) {
-            found(run, "a grace period ended that had begun inside the section which alloc() was called from");
+            pc_found(run, "a grace period ended that had begun inside the section which alloc() was called from");
             break;
         }
     }
-    section_exit(run);
+    pc_section_exit(run);
 }
 
 static void alloc_in_section(struct run *run)
 {
-    crew(run, 1, alloc_inside, run);
+    pc_crew(run, 1, alloc_inside, run);
 }
 
 static unsigned nodes(const struct run *run)
@@ -197,7 +197,7 @@ static void alloc_on_node(struct run *run)
         unsigned char *block = run->ops.alloc(run->ops.ctx, 4096, 64, (int)node, true);
 
         if (block == NULL) {
-            found(run, "alloc() gave nothing where node %u was preferred", (uint64_t)node);
+            pc_found(run, "alloc() gave nothing where node %u was preferred", (uint64_t)node);
         } else {
             look_at_zeros(run, block, 4096, 1);
         }
@@ -215,11 +215,11 @@ static void alloc_strict(struct run *run)
         }
         look_at_zeros(run, block, 65536, 1);
         if ((uintptr_t)block % 64u != 0) {
-            found(run, "65536 bytes aligned to 64 lie at %u beyond a multiple", (uint64_t)((uintptr_t)block % 64u));
+            pc_found(run, "65536 bytes aligned to 64 lie at %u beyond a multiple", (uint64_t)((uintptr_t)block % 64u));
         }
         for (size_t at = 0; run->port->node_of && at < 65536; at += 4096) {
             if (run->port->node_of(run->port->ctx, block + at) != (int)node) {
-                found(run, "byte %u of a block for node %u does not lie there", (uint64_t)at, (uint64_t)node);
+                pc_found(run, "byte %u of a block for node %u does not lie there", (uint64_t)at, (uint64_t)node);
             }
         }
         give_back(run, block, 65536);
@@ -232,7 +232,7 @@ static void alloc_impossible(struct run *run)
         unsigned char *block = ask(run, run->port->impossible, align);
 
         if (block != NULL) {
-            found(run, "alloc() gave a block for %u bytes", (uint64_t)run->port->impossible);
+            pc_found(run, "alloc() gave a block for %u bytes", (uint64_t)run->port->impossible);
             give_back(run, block, run->port->impossible);
         }
     }
@@ -249,15 +249,15 @@ static void free_gives_back(struct run *run)
         sum += block[i] != NULL ? sizes[i] : 0;
     }
     if (run->port->bytes(run->port->ctx) < before + sum) {
-        found(run, "%u bytes are out and the port counts %u", (uint64_t)sum,
-              (uint64_t)(run->port->bytes(run->port->ctx) - before));
+        pc_found(run, "%u bytes are out and the port counts %u", (uint64_t)sum,
+                 (uint64_t)(run->port->bytes(run->port->ctx) - before));
     }
     for (size_t i = 0; i < SIZES; i++) {
         give_back(run, block[i], sizes[i]);
     }
     if (run->port->bytes(run->port->ctx) != before) {
-        found(run, "%u bytes were out before, %u are when all that came meanwhile was freed", (uint64_t)before,
-              (uint64_t)run->port->bytes(run->port->ctx));
+        pc_found(run, "%u bytes were out before, %u are when all that came meanwhile was freed", (uint64_t)before,
+                 (uint64_t)run->port->bytes(run->port->ctx));
     }
 }
 
@@ -271,20 +271,20 @@ static void draw_random(struct run *run, size_t bytes)
     fill(first, sizeof(first), STALE);
     fill(second, sizeof(second), STALE);
     if (!run->ops.random(run->ops.ctx, first, bytes) || !run->ops.random(run->ops.ctx, second, bytes)) {
-        found(run, "random() had no %u bytes", (uint64_t)bytes);
+        pc_found(run, "random() had no %u bytes", (uint64_t)bytes);
         return;
     }
     for (size_t i = bytes > 8u ? bytes - 8u : 0; i < bytes; i++) {
         differ = differ || first[i] != second[i];
     }
     if (bytes >= 8u && !differ) {
-        found(run, "the last 8 of %u bytes were the same in two draws", (uint64_t)bytes);
+        pc_found(run, "the last 8 of %u bytes were the same in two draws", (uint64_t)bytes);
     }
     if (differs_at(first, bytes, 0) == bytes && bytes >= 8u) {
-        found(run, "%u bytes are all zero", (uint64_t)bytes);
+        pc_found(run, "%u bytes are all zero", (uint64_t)bytes);
     }
     if (differs_at(first + bytes, sizeof(first) - bytes, STALE) < sizeof(first) - bytes) {
-        found(run, "a byte behind %u bytes was written", (uint64_t)bytes);
+        pc_found(run, "a byte behind %u bytes was written", (uint64_t)bytes);
     }
 }
 
@@ -322,4 +322,4 @@ static const struct check checks[] = {
     {"random", 0, 0, random_draws, "random: @bytes unpredictable bytes, and true",
      "fill all of the buffer from the host's random numbers, at every call"},
 };
-const struct checks memory_checks = {checks, sizeof(checks) / sizeof(checks[0])};
+const struct checks pc_memory_checks = {checks, sizeof(checks) / sizeof(checks[0])};

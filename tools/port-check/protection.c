@@ -60,11 +60,11 @@ static void read_current(struct protection *protection)
     for (unsigned turn = 0; atomic_load_explicit(&protection->is_over, memory_order_acquire) == 0; turn++) {
         bool is_good;
 
-        section_enter(run);
+        pc_section_enter(run);
         is_good = read_one(protection, turn % 4u == 0 ? READS_LONG : WORDS);
-        section_exit(run);
+        pc_section_exit(run);
         if (!is_good) {
-            found(run, "an object was spoilt under a reader, after the grace period since it was unhooked");
+            pc_found(run, "an object was spoilt under a reader, after the grace period since it was unhooked");
             atomic_store_explicit(&protection->is_over, 1u, memory_order_release);
         }
     }
@@ -83,7 +83,7 @@ static bool see_elapsed(struct protection *protection, uint64_t cookie)
             run->port->quiescent(run->port->ctx);
         }
     }
-    return wait_elapsed(run, cookie);
+    return pc_wait_elapsed(run, cookie);
 }
 
 static void replace(struct protection *protection)
@@ -99,13 +99,13 @@ static void replace(struct protection *protection)
             return;
         }
         if (period % 2u == 0) {
-            idle(run); /* the readers have the processor, and the current object */
+            pc_idle(run); /* the readers have the processor, and the current object */
         }
         set(next, period);
         atomic_store_explicit(&protection->current, next, memory_order_release);
         cookie = run->ops.gp_start(run->ops.ctx);
         if (!see_elapsed(protection, cookie)) {
-            found(run, "gp_elapsed() was never true with readers that come and go");
+            pc_found(run, "gp_elapsed() was never true with readers that come and go");
             return;
         }
         set(old, SPOILT);
@@ -120,7 +120,7 @@ static void protection_body(void *argument, unsigned number)
         read_current(protection);
         return;
     }
-    (void)wait_for(protection->run, &protection->readers, 1u);
+    (void)pc_wait_for(protection->run, &protection->readers, 1u);
     replace(protection);
     atomic_store_explicit(&protection->is_over, 1u, memory_order_release);
 }
@@ -130,7 +130,7 @@ static void gp_protects(struct run *run)
     struct protection protection = {.run = run};
 
     atomic_init(&protection.current, &protection.object[0]);
-    crew(run, run->port->threads, protection_body, &protection);
+    pc_crew(run, run->port->threads, protection_body, &protection);
 }
 
 static const struct check checks[] = {
@@ -138,4 +138,4 @@ static const struct check checks[] = {
      "gp_elapsed: sections happen before whoever sees it true, or read nothing older than what came before gp_start",
      "a full fence behind read_enter's store or a barrier in the grace period; release in read_exit, acquire here"},
 };
-const struct checks protection_checks = {checks, sizeof(checks) / sizeof(checks[0])};
+const struct checks pc_protection_checks = {checks, sizeof(checks) / sizeof(checks[0])};

@@ -5,8 +5,8 @@
 
 #define PATIENCE 10000u
 
-static const struct checks *const groups[] = {&memory_checks, &grace_checks, &protection_checks,
-                                              &cpu_checks,    &kick_checks,  &table_checks};
+static const struct checks *const groups[] = {&pc_memory_checks, &pc_grace_checks, &pc_protection_checks,
+                                              &pc_cpu_checks,    &pc_kick_checks,  &pc_table_checks};
 
 /* --- texts */
 
@@ -31,7 +31,7 @@ static char *put_number(char *at, const char *end, uint64_t number)
     return put_text(at, end, first);
 }
 
-void found(struct run *run, const char *format, ...)
+void pc_found(struct run *run, const char *format, ...)
 {
     char *at = run->seen;
     const char *end = run->seen + sizeof(run->seen) - 1;
@@ -59,16 +59,16 @@ void found(struct run *run, const char *format, ...)
 
 /* --- threads */
 
-bool crew(struct run *run, unsigned count, void (*body)(void *argument, unsigned number), void *argument)
+bool pc_crew(struct run *run, unsigned count, void (*body)(void *argument, unsigned number), void *argument)
 {
     if (!run->port->crew(run->port->ctx, count, body, argument)) {
-        found(run, "the host's crew() did not run %u threads", (uint64_t)count);
+        pc_found(run, "the host's pc_crew() did not run %u threads", (uint64_t)count);
         return false;
     }
     return true;
 }
 
-void idle(struct run *run)
+void pc_idle(struct run *run)
 {
     if (run->ops.read_enter == NULL) {
         run->port->quiescent(run->port->ctx);
@@ -81,53 +81,53 @@ static unsigned patience(const struct run *run)
     return run->port->patience > 0 ? run->port->patience : PATIENCE;
 }
 
-bool wait_for(struct run *run, _Atomic unsigned *word, unsigned least)
+bool pc_wait_for(struct run *run, _Atomic unsigned *word, unsigned least)
 {
     for (unsigned naps = 0; atomic_load_explicit(word, memory_order_acquire) < least; naps++) {
         if (naps == patience(run)) {
             return false;
         }
-        idle(run);
+        pc_idle(run);
     }
     return true;
 }
 
-void spin_for(_Atomic unsigned *word, unsigned least)
+void pc_spin_for(_Atomic unsigned *word, unsigned least)
 {
     while (atomic_load_explicit(word, memory_order_acquire) < least) {
     }
 }
 
-bool wait_elapsed(struct run *run, uint64_t cookie)
+bool pc_wait_elapsed(struct run *run, uint64_t cookie)
 {
     for (unsigned naps = 0; !run->ops.gp_elapsed(run->ops.ctx, cookie); naps++) {
         if (naps == patience(run)) {
             return false;
         }
-        idle(run);
+        pc_idle(run);
     }
     return true;
 }
 
-bool is_held(struct run *run, uint64_t cookie)
+bool pc_is_held(struct run *run, uint64_t cookie)
 {
     for (unsigned naps = 0; naps < HELD_NAPS; naps++) {
         if (run->ops.gp_elapsed(run->ops.ctx, cookie)) {
             return false;
         }
-        idle(run);
+        pc_idle(run);
     }
     return true;
 }
 
-void section_enter(struct run *run)
+void pc_section_enter(struct run *run)
 {
     if (run->ops.read_enter != NULL) {
         run->ops.read_enter(run->ops.ctx);
     }
 }
 
-void section_exit(struct run *run)
+void pc_section_exit(struct run *run)
 {
     if (run->ops.read_exit != NULL) {
         run->ops.read_exit(run->ops.ctx);
@@ -136,7 +136,7 @@ void section_exit(struct run *run)
     }
 }
 
-uint32_t draw(uint64_t *seed)
+uint32_t pc_draw(uint64_t *seed)
 {
     *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*seed >> 33);
@@ -220,17 +220,17 @@ static void look_at_ops(struct run *run)
     bool is_mandatory_set = ops->alloc && ops->free && ops->gp_start && ops->gp_elapsed && ops->random;
 
     if (run->port->ops->size < offsetof(struct hipt_ops, this_cpu)) {
-        found(run, "ops->size is %u", (uint64_t)run->port->ops->size);
+        pc_found(run, "ops->size is %u", (uint64_t)run->port->ops->size);
     } else if (!is_mandatory_set) {
-        found(run, "%s is not set", !ops->alloc ? "alloc" : !ops->free ? "free" : !ops->gp_start ? "gp_start" :
+        pc_found(run, "%s is not set", !ops->alloc ? "alloc" : !ops->free ? "free" : !ops->gp_start ? "gp_start" :
                                     !ops->gp_elapsed ? "gp_elapsed" : "random");
     } else if (!ops->read_enter != !ops->read_exit) {
-        found(run, "%s is set, and %s is not", ops->read_enter ? "read_enter" : "read_exit",
-              ops->read_enter ? "read_exit" : "read_enter");
+        pc_found(run, "%s is set, and %s is not", ops->read_enter ? "read_enter" : "read_exit",
+                 ops->read_enter ? "read_exit" : "read_enter");
     } else if (!ops->read_enter && !run->port->quiescent) {
-        found(run, "read_enter is not set, and the host gives no quiescent() to the check");
+        pc_found(run, "read_enter is not set, and the host gives no quiescent() to the check");
     } else if (ops->this_cpu && !run->port->stand) {
-        found(run, "this_cpu is set, and the host gives no stand() to the check");
+        pc_found(run, "this_cpu is set, and the host gives no stand() to the check");
     }
 }
 
@@ -254,6 +254,7 @@ static struct hipt_ops ops_known(const struct hipt_ops *port)
 static void look_at_all(struct run *run, struct sums *sums)
 {
     const char *only = run->port->only;
+    bool is_known = !only || is_text(only, ops_check.name);
 
     look(run, &ops_check, sums);
     if (sums->failed > 0) {
@@ -263,8 +264,13 @@ static void look_at_all(struct run *run, struct sums *sums)
         for (size_t i = 0; i < groups[g]->count; i++) {
             if (!only || is_text(only, groups[g]->check[i].name)) {
                 look(run, &groups[g]->check[i], sums);
+                is_known = true;
             }
         }
+    }
+    if (!is_known) {
+        say(run, "there is no check called "), say(run, only), say(run, "\n");
+        sums->failed++;
     }
 }
 

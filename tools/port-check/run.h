@@ -46,38 +46,38 @@ struct checks {
     size_t count;
 };
 
-extern const struct checks memory_checks;
-extern const struct checks grace_checks;
-extern const struct checks protection_checks;
-extern const struct checks cpu_checks;
-extern const struct checks kick_checks;
-extern const struct checks table_checks;
+extern const struct checks pc_memory_checks;
+extern const struct checks pc_grace_checks;
+extern const struct checks pc_protection_checks;
+extern const struct checks pc_cpu_checks;
+extern const struct checks pc_kick_checks;
+extern const struct checks pc_table_checks;
 
 /* What was seen that should not be; the first is kept. %u takes a uint64_t, %s a text. */
-void found(struct run *run, const char *format, ...);
+void pc_found(struct run *run, const char *format, ...);
 
 /* => the crew has run; where it was not to be had, that was found. */
-bool crew(struct run *run, unsigned count, void (*body)(void *argument, unsigned number), void *argument);
+bool pc_crew(struct run *run, unsigned count, void (*body)(void *argument, unsigned number), void *argument);
 
 /* A turn of a wait outside read sides. */
-void idle(struct run *run);
+void pc_idle(struct run *run);
 
 /* => *word came to @least, outside read sides; false: it did not for as long as things may take. */
-bool wait_for(struct run *run, _Atomic unsigned *word, unsigned least);
+bool pc_wait_for(struct run *run, _Atomic unsigned *word, unsigned least);
 
 /* The same inside a read side, where nobody naps; whoever is waited for always comes, found or not. */
-void spin_for(_Atomic unsigned *word, unsigned least);
+void pc_spin_for(_Atomic unsigned *word, unsigned least);
 
 /* => the grace period has ended. */
-bool wait_elapsed(struct run *run, uint64_t cookie);
+bool pc_wait_elapsed(struct run *run, uint64_t cookie);
 
 /* => it has not ended for HELD_NAPS. */
-bool is_held(struct run *run, uint64_t cookie);
+bool pc_is_held(struct run *run, uint64_t cookie);
 
-void section_enter(struct run *run);
-void section_exit(struct run *run);
+void pc_section_enter(struct run *run);
+void pc_section_exit(struct run *run);
 
 /* Random enough for sizes and turns. */
-uint32_t draw(uint64_t *seed);
+uint32_t pc_draw(uint64_t *seed);
 
 #endif

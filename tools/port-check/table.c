@@ -21,7 +21,7 @@ static bool make(struct run *run, struct hipt_table **table, struct hipt_asid *s
     if (status == HIPT_OK && hipt_asid_alloc(*table, space) == HIPT_OK) {
         return true;
     }
-    found(run, "no table could be made: %s; %s", hipt_strerror(status), why);
+    pc_found(run, "no table could be made: %s; %s", hipt_strerror(status), why);
     hipt_table_destroy(*table);
     return false;
 }
@@ -31,12 +31,12 @@ static void end(struct run *run, struct hipt_table *table, size_t before)
     char why[160];
 
     if (!hipt_table_is_valid(table, why, sizeof(why))) {
-        found(run, "the table is not valid: %s", why);
+        pc_found(run, "the table is not valid: %s", why);
     }
     hipt_table_destroy(table);
     if (run->port->bytes != NULL && run->port->bytes(run->port->ctx) != before) {
-        found(run, "%u bytes of memory were out before the table was made, %u when it was destroyed", (uint64_t)before,
-              (uint64_t)run->port->bytes(run->port->ctx));
+        pc_found(run, "%u bytes of memory were out before the table was made, %u when it was destroyed",
+                 (uint64_t)before, (uint64_t)run->port->bytes(run->port->ctx));
     }
 }
 
@@ -62,7 +62,7 @@ static void use_alone(struct run *run, struct hipt_table *table, uint32_t asid)
         enum hipt_status status = hipt_map(table, &m);
 
         if (status != HIPT_OK || !is_found(table, asid, vpn, vpn * COLOURS)) {
-            found(run, "page %u was not mapped as it should be: %s", vpn, hipt_strerror(status));
+            pc_found(run, "page %u was not mapped as it should be: %s", vpn, hipt_strerror(status));
         }
     }
     for (uint64_t vpn = 0; vpn < PAGES; vpn++) {
@@ -70,7 +70,7 @@ static void use_alone(struct run *run, struct hipt_table *table, uint32_t asid)
         enum hipt_status status = hipt_unmap(table, &page, NULL);
 
         if (status != HIPT_OK || hipt_lookup(table, asid, vpn, &translation) != HIPT_ABSENT) {
-            found(run, "page %u was not unmapped as it should be: %s", vpn, hipt_strerror(status));
+            pc_found(run, "page %u was not unmapped as it should be: %s", vpn, hipt_strerror(status));
         }
     }
 }
@@ -101,7 +101,7 @@ static void table_alone(struct run *run)
     use_alone(run, table, space.number);
     reaped = reap_all(run, table, PAGES);
     if (reaped != PAGES) {
-        found(run, "%u frames were unmapped, %u came back after grace periods", (uint64_t)PAGES, (uint64_t)reaped);
+        pc_found(run, "%u frames were unmapped, %u came back after grace periods", (uint64_t)PAGES, (uint64_t)reaped);
     }
     end(run, table, before);
 }
@@ -132,7 +132,7 @@ static void map_and_unmap(struct crowd *crowd)
     uint64_t seed = 1;
 
     for (unsigned turn = 0; turn < TURNS || (crowd->maps <= PAGES * COLOURS && turn < TURNS_MAX); turn++) {
-        uint64_t vpn = draw(&seed) % PAGES;
+        uint64_t vpn = pc_draw(&seed) % PAGES;
         struct hipt_mapping m = {.page = {.asid = crowd->asid, .vpn = vpn}, .pfn = vpn * COLOURS + turn % COLOURS};
         enum hipt_status status;
 
@@ -142,7 +142,7 @@ static void map_and_unmap(struct crowd *crowd)
         if (status == HIPT_EXISTS) {
             (void)hipt_unmap(crowd->table, &m.page, NULL);
         } else if (status != HIPT_OK && status != HIPT_BUSY) {
-            found(crowd->run, "a page could not be mapped: %s", hipt_strerror(status));
+            pc_found(crowd->run, "a page could not be mapped: %s", hipt_strerror(status));
         }
         pass(crowd->run, turn);
         (void)hipt_frame_reap(crowd->table, reaped, PAGES);
@@ -153,11 +153,11 @@ static void map_and_unmap(struct crowd *crowd)
 static void translate(struct crowd *crowd, uint64_t seed)
 {
     for (unsigned turn = 0; atomic_load_explicit(&crowd->is_over, memory_order_acquire) == 0; turn++) {
-        uint64_t vpn = draw(&seed) % PAGES;
+        uint64_t vpn = pc_draw(&seed) % PAGES;
         uint64_t pte = hipt_lookup_pte(crowd->table, crowd->asid, vpn);
 
         if (pte != 0 && HIPT_PTE_PFN(pte) / COLOURS != vpn) {
-            found(crowd->run, "page %u was translated to frame %u, which it never had", vpn, HIPT_PTE_PFN(pte));
+            pc_found(crowd->run, "page %u was translated to frame %u, which it never had", vpn, HIPT_PTE_PFN(pte));
         }
         pass(crowd->run, turn);
     }
@@ -184,9 +184,10 @@ static void table_by_threads(struct run *run)
         return;
     }
     crowd.asid = space.number;
-    crew(run, run->port->threads, crowd_body, &crowd);
+    pc_crew(run, run->port->threads, crowd_body, &crowd);
     if (crowd.maps <= PAGES * COLOURS) {
-        found(run, "%u maps succeeded in %u turns: frames do not come back", (uint64_t)crowd.maps, (uint64_t)TURNS_MAX);
+        pc_found(run, "%u maps succeeded in %u turns: frames do not come back", (uint64_t)crowd.maps,
+                 (uint64_t)TURNS_MAX);
     }
     end(run, crowd.table, before);
 }
@@ -198,4 +199,4 @@ static const struct check checks[] = {
      "all together: lookups beside maps and unmaps never give what a page never had; frames and memory come back",
      "what the checks above say; where they are all ok, please report it with hipt_version()"},
 };
-const struct checks table_checks = {checks, sizeof(checks) / sizeof(checks[0])};
+const struct checks pc_table_checks = {checks, sizeof(checks) / sizeof(checks[0])};

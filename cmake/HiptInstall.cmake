@@ -54,7 +54,7 @@ if(TARGET hipt_port_check_user)
 endif()
 install(DIRECTORY tools/port-check DESTINATION ${CMAKE_INSTALL_DATADIR}/hipt COMPONENT development
     FILES_MATCHING PATTERN "*.[ch]")
-install(FILES README.md CHANGELOG.md LICENSE TYPE DOC COMPONENT development)
+install(FILES README.md CHANGELOG.md LICENSE docs/porting.md TYPE DOC COMPONENT development)
 
 # Manual pages, of the headers and of what the commands say of themselves.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
@@ -74,7 +74,7 @@ add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/man/made
     DEPENDS ${public_headers} ${PROJECT_SOURCE_DIR}/tools/make-docs ${PROJECT_SOURCE_DIR}/tools/lint/csource.py ${pages_of}
     VERBATIM)
 add_custom_target(hipt_pages ALL DEPENDS ${PROJECT_BINARY_DIR}/man/made)
-install(DIRECTORY ${PROJECT_BINARY_DIR}/man/man3 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT development)
+install(DIRECTORY ${PROJECT_BINARY_DIR}/man/man3 ${PROJECT_BINARY_DIR}/man/man7 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT development)
 if(pages_of)
     install(DIRECTORY ${PROJECT_BINARY_DIR}/man/man1 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
 endif()

@@ -735,3 +735,21 @@ Test(tool_replay, drawing_needs_gnuplot)
     cr_expect_eq(run_command(words), 2);
     unlink(path);
 }
+
+/* Said before the run, and nothing is left behind where it fails later. */
+Test(tool_replay, a_picture_that_cannot_be_written)
+{
+    const char *path = write_small();
+    char svg[] = "/tmp/hipt-picture-XXXXXX";
+    const char *const nowhere[] = {"replay", "--mappings", path, "--seconds", "0.1", "--svg", "/nonexistent/x", NULL};
+    const char *const somewhere[] = {"replay", "--mappings", path, "--seconds", "0.1", "--svg", svg, NULL};
+    int file = mkstemp(svg);
+
+    cr_assert_geq(file, 0);
+    cr_assert(close(file) == 0 && unlink(svg) == 0);
+    cr_expect_eq(run_command(nowhere), 2);
+    cr_assert_eq(truncate(path, 40), 0);
+    cr_expect_eq(run_command(somewhere), 2);
+    cr_expect_eq(access(svg, F_OK), -1);
+    unlink(path);
+}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "mappings.h"
@@ -262,6 +263,15 @@ static int replay(const struct options *options)
     return status;
 }
 
+/* Known before the run, not behind it. Nothing is left behind. */
+static bool can_write(const char *path)
+{
+    bool is_new = access(path, F_OK) != 0;
+    FILE *file = fopen(path, "a");
+
+    return file != NULL && fclose(file) == 0 && (!is_new || remove(path) == 0);
+}
+
 int replay_main(int argc, char **argv)
 {
     struct options options = {
@@ -274,6 +284,10 @@ int replay_main(int argc, char **argv)
     }
     if (options.svg != NULL && !report_can_draw()) {
         fputs("hipt replay: --svg needs gnuplot, which is not in PATH; install it, or leave --svg out\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (options.svg != NULL && !can_write(options.svg)) {
+        fprintf(stderr, "hipt replay: --svg %s cannot be written: %s\n", options.svg, strerror(errno));
         return EXIT_USAGE;
     }
     return replay(&options);

@@ -65,7 +65,7 @@ static void stand_still(void)
     self->is_to_stop = false;
 }
 
-/* => whether a move has begun. */
+/* => whether a move has begun, on some nodes at least. */
 static bool resize(struct resizer *resizer)
 {
     struct crew *crew = resizer->crew;
@@ -73,11 +73,13 @@ static bool resize(struct resizer *resizer)
     bool new_secret = crew_draw(&resizer->random, 2) || capacity == 0;
     enum hipt_status status = hipt_resize(crew->table, capacity, new_secret);
 
-    if (status != HIPT_OK && status != HIPT_BUSY) {
+    bool has_begun = status == HIPT_OK || status == HIPT_PENDING;
+
+    if (!has_begun && status != HIPT_BUSY) {
         crew_broken(crew, "a resize answers: %s", hipt_strerror(status));
     }
-    atomic_fetch_add(status == HIPT_OK ? &crew->resizes : &crew->refused, 1u);
-    return status == HIPT_OK;
+    atomic_fetch_add(has_begun ? &crew->resizes : &crew->refused, 1u);
+    return has_begun;
 }
 
 /* Be stopped soon: in a move that has begun, seldom elsewhere, where a resizer does little but ask again. */

@@ -316,7 +316,7 @@ bool model_step(struct model *model, const struct event *events, const struct ev
     case VERB_COLLAPSE:
         return step_collapse(model, event);
     case VERB_RESIZE: /* nothing that is mapped changes */
-        return event->status == HIPT_OK || event->status == HIPT_BUSY;
+        return event->status == HIPT_OK || event->status == HIPT_PENDING || event->status == HIPT_BUSY;
     default:
         return true;
     }

@@ -146,9 +146,7 @@ static void clock_body(void *argument, unsigned number)
             pc_found(run, "clock() gave %u after some thread had read %u", now, before);
             return;
         }
-        while (before < now && !atomic_compare_exchange_weak_explicit(&timing->latest, &before, now,
-                                                                      memory_order_acq_rel, memory_order_acquire)) {
-        }
+        pc_raise(&timing->latest, now);
     }
 }
 

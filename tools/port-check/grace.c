@@ -224,15 +224,6 @@ struct cookies {
     _Atomic uint64_t elapsed; /* the greatest that anybody saw elapsed */
 };
 
-static void raise(_Atomic uint64_t *word, uint64_t value)
-{
-    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-
-    while (seen < value && !atomic_compare_exchange_weak_explicit(word, &seen, value, memory_order_acq_rel,
-                                                                  memory_order_relaxed)) {
-    }
-}
-
 static void cookies_body(void *argument, unsigned number)
 {
     struct cookies *cookies = argument;
@@ -248,7 +239,7 @@ static void cookies_body(void *argument, unsigned number)
         } else if (cookie < before) {
             pc_found(run, "gp_start() gave cookie %u, after somebody had been given %u", cookie, before);
         }
-        raise(&cookies->given, cookie);
+        pc_raise(&cookies->given, cookie);
         if (i % 100u == 0) {
             pc_idle(run);
         }
@@ -277,7 +268,7 @@ static void order_body(void *argument, unsigned number)
                 pc_found(run, "cookie %u had elapsed, and %u, which is not greater, had not", elapsed, cookie);
             }
             if (run->ops.gp_elapsed(run->ops.ctx, cookie)) {
-                raise(&cookies->elapsed, cookie);
+                pc_raise(&cookies->elapsed, cookie);
             }
             pc_idle(run);
         }

@@ -136,6 +136,15 @@ void pc_section_exit(struct run *run)
     }
 }
 
+void pc_raise(_Atomic uint64_t *word, uint64_t value)
+{
+    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+    while (seen < value && !atomic_compare_exchange_weak_explicit(word, &seen, value, memory_order_acq_rel,
+                                                                  memory_order_relaxed)) {
+    }
+}
+
 uint32_t pc_draw(uint64_t *seed)
 {
     *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);

@@ -77,6 +77,9 @@ bool pc_is_held(struct run *run, uint64_t cookie);
 void pc_section_enter(struct run *run);
 void pc_section_exit(struct run *run);
 
+/* Let *word be at least @value. */
+void pc_raise(_Atomic uint64_t *word, uint64_t value);
+
 /* Random enough for sizes and turns. */
 uint32_t pc_draw(uint64_t *seed);
 
